@@ -1,0 +1,230 @@
+"""The application: ``create_app``, and ``app`` for gunicorn and ``flask``."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from flask import Flask, Response, g, request
+from flask.typing import ResponseReturnValue
+from flask_cors import CORS
+from flask_migrate import Migrate
+from flask_openapi import OpenAPI
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from config import PROJECT_ROOT, Settings, load_config, load_config_or_exit
+from post import messages, routes, system
+from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks, init_auth
+from post.database import MIGRATIONS_DIR, engine_options, is_away, prepare_database
+from post.dev_issuer import CLIENT_ID, DevIssuer
+from post.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServiceError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from post.models import db
+from post.openapi import new_openapi_app
+from post.rate_limits import init_rate_limits, rate_limit_headers
+from post.shared_memory import SharedCounters
+from post.utils import choose_request_id, request_language, respond_error
+from post.validators import JSON_MAX_BYTES
+from post.view_counter import ViewWindow
+
+logger = logging.getLogger(__name__)
+
+HTTP_STATUS: dict[type[ServiceError], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    UnsupportedMediaType: 415,
+    Unavailable: 503,
+}
+# Codes of what Flask and Werkzeug refuse by themselves.
+HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+}
+CORS_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
+CORS_EXPOSED = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]
+CORS_MAX_AGE_SECONDS = 86_400
+
+
+def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
+    """
+    Build the application, with its database created and its schema up to date.
+
+    Args:
+        config: Settings; or variables by name in place of the environment, with Flask's own
+            (such as ``TESTING``) among them; or None for the environment.
+
+    Returns:
+        The Flask application.
+
+    Raises:
+        ConfigError: A setting is missing or wrong.
+        DBAPIError: The database cannot be reached.
+    """
+    settings = config if isinstance(config, Settings) else load_config(config)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.getLogger().level))
+    app = new_openapi_app(__name__)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, pool_size=settings.web_threads),
+        MAX_CONTENT_LENGTH=JSON_MAX_BYTES,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.is_production,
+    )
+    if isinstance(config, Mapping):
+        app.config.update({name: value for name, value in config.items() if name.lower() not in Settings.model_fields})
+    app.extensions["post_settings"] = settings
+    _trust_proxies(app, settings.trusted_proxy_hops)
+    _init_requests(app)
+    _init_errors(app)
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS_DIR))
+    _init_cors(app, settings)
+    _init_tokens(app, settings)
+    counters = SharedCounters()
+    app.extensions["post_view_window"] = ViewWindow(counters, window_seconds=settings.view_window_seconds)
+    limiter = init_rate_limits(app, settings, counters)
+    app.register_api(routes.bp)
+    app.register_api(system.bp)
+    for exempt in (system.health, system.ready, system.issue_token):
+        limiter.exempt(exempt)
+    if not _is_migrating_by_hand():
+        prepare_database(app)
+    return app
+
+
+def _is_migrating_by_hand() -> bool:
+    """Tell whether this is a ``flask db`` command, which sees to the schema itself."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.find_root().invoked_subcommand == "db"
+
+
+def _trust_proxies(app: Flask, hops: int) -> None:
+    if hops:
+        # Werkzeug counts entries from the right: those our own proxies have added.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0)  # type: ignore[method-assign]  # Werkzeug's documented way
+
+
+def _init_requests(app: Flask) -> None:
+    @app.before_request
+    def name_request() -> None:
+        g.request_id = choose_request_id(request.headers.get("X-Request-ID"))
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.vary.add("Origin")  # for caches: CORS headers depend on it, also where it is absent
+        response.headers.update(rate_limit_headers(app))
+        return response
+
+
+def _init_cors(app: Flask, settings: Settings) -> None:
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        methods=CORS_METHODS,
+        allow_headers=CORS_HEADERS,
+        expose_headers=CORS_EXPOSED,
+        supports_credentials=True,
+        always_send=False,
+        max_age=CORS_MAX_AGE_SECONDS,
+    )
+
+
+def _init_tokens(app: OpenAPI, settings: Settings) -> None:
+    if settings.uses_local_issuer:
+        issuer = DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
+        app.extensions["post_dev_issuer"] = issuer
+        app.register_api(system.dev_bp)
+        jwks, client_ids = JwksClient(issuer.jwks), (CLIENT_ID,)
+    else:
+        jwks, client_ids = JwksClient(lambda: fetch_jwks(settings.jwks_url)), settings.cognito_client_id
+    verifier = TokenVerifier(jwks, issuer=settings.token_issuer, client_ids=client_ids)
+    init_auth(app, verifier, like_requires_auth=settings.like_requires_auth)
+
+
+def _init_errors(app: Flask) -> None:
+    @app.errorhandler(ServiceError)
+    def refused(error: ServiceError) -> Response:
+        status = next(HTTP_STATUS[family] for family in type(error).__mro__ if family in HTTP_STATUS)
+        headers = {"WWW-Authenticate": _challenge(error.code)} if status == 401 else None
+        language = request_language()
+        details = [
+            {"field": detail.field, "message": messages.text(detail.key, language, **detail.params)}
+            for detail in error.details
+        ]
+        return respond_error(error.code, status, details=details, headers=headers)
+
+    @app.errorhandler(HTTPException)
+    def refused_by_werkzeug(error: HTTPException) -> ResponseReturnValue:
+        status = error.code or 500
+        if status < 400:
+            return error
+        code = HTTP_CODES.get(status, "validation_error" if status < 500 else "internal_error")
+        kept = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return respond_error(code, status, headers=kept)
+
+    @app.errorhandler(SQLAlchemyError)
+    def database_failed(error: SQLAlchemyError) -> Response:
+        if not is_away(error):
+            return crashed(error)
+        logger.warning("database_unavailable", extra={"request_id": g.request_id, "reason": type(error).__name__})
+        return respond_error("database_unavailable", 503)
+
+    @app.errorhandler(Exception)
+    def crashed(error: Exception) -> Response:
+        logger.error("request_failed", exc_info=error, extra={"request_id": g.request_id})
+        return respond_error("internal_error", 500)
+
+
+def _challenge(code: str) -> str:
+    """Return ``WWW-Authenticate``: without a token no error is named (RFC 6750, section 3.1)."""
+    realm = 'Bearer realm="post-service"'
+    return realm if code == "token_missing" else f'{realm}, error="invalid_token", error_description="{code}"'
+
+
+def __getattr__(name: str) -> OpenAPI:
+    """Build ``app`` when it is first asked for, so that importing this module does nothing."""
+    if name != "app":
+        raise AttributeError(name)
+    settings = load_config_or_exit()
+    try:
+        globals()["app"] = create_app(settings)
+    except (SQLAlchemyError, TimeoutError) as exc:
+        reason = str(getattr(exc, "orig", None) or exc)
+        sys.exit(f"DATABASE_URL: must lead to a database that answers: {reason}")
+    return globals()["app"]
+
+
+def main() -> None:
+    """Serve as ``make run`` does."""
+    from gunicorn.app.wsgiapp import WSGIApplication  # noqa: PLC0415 - only where it serves
+
+    sys.argv = ["gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "app:app"]
+    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Settings: every variable the service reads from its environment, checked once at start."""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from dotenv import dotenv_values
+from limits import parse_many
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PROJECT_ROOT = Path(__file__).resolve().parent
+SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
+DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
+REQUIRED_IN_PRODUCTION = (
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "COGNITO_USER_POOL_ID",
+    "COGNITO_REGION",
+    "COGNITO_CLIENT_ID",
+)
+
+
+class ConfigError(Exception):
+    """The environment is not fit to start with; ``str()`` has one line for each variable."""
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+        port = url.port
+    except (ArgumentError, ValueError):
+        port, url = None, None
+    if url is None or url.drivername not in {"mysql+pymysql", "sqlite"}:
+        raise ValueError("must be mysql+pymysql://user:password@host:3306/database or sqlite:///path")
+    if url.drivername == "mysql+pymysql":
+        if not url.database or not url.host or port == 0:
+            raise ValueError("must name a host and a database: mysql+pymysql://user:password@host:3306/postdb")
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url.render_as_string(hide_password=False)
+
+
+def _rate_limit(value: str) -> str:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValueError("must be a rate such as 600/minute") from None
+    return value
+
+
+def _origin(value: str) -> str:
+    scheme, _, host = value.partition("://")
+    if scheme not in {"http", "https"} or not host or any(c in host for c in "/?#@* "):
+        raise ValueError("must be origins such as https://example.com, separated by commas")
+    return value
+
+
+def _base_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must be a URL that starts with http:// or https://")
+    return value.rstrip("/")
+
+
+def _log_level(value: str) -> str:
+    if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return value.upper()
+
+
+def _from_commas(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part for part in (item.strip() for item in value.split(",")) if part)
+
+
+CommaList = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseModel):
+    """
+    The service's settings, by the names of their environment variables in lower case.
+
+    An unset or empty variable takes its default. What production cannot do without
+    (``REQUIRED_IN_PRODUCTION``) has one in development alone.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    flask_app: str = "app.py"
+    flask_env: Literal["development", "production"] = "development"
+    secret_key: Annotated[str, Field(min_length=16)] = Field(
+        default_factory=lambda: secrets.token_urlsafe(32), repr=False
+    )
+    instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False
+    )
+    cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
+    cognito_region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    cognito_client_id: CommaList = ()
+    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(_base_url)] | None = None
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_from_commas)] = ()
+    view_window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    trusted_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    ratelimit_read: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
+    ratelimit_write: Annotated[str, AfterValidator(_rate_limit)] = "60/minute"
+    like_requires_auth: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8082
+    web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    web_threads: Annotated[int, Field(ge=1, le=256)] = 8
+    log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the service faces the internet: no local issuer, nothing generated."""
+        return self.flask_env == "production"
+
+    @property
+    def uses_local_issuer(self) -> bool:
+        """Whether this service signs its own tokens: in development, where no pool is configured."""
+        return not self.is_production and self.cognito_user_pool_id is None
+
+    @property
+    def token_issuer(self) -> str:
+        """The exact ``iss`` of tokens that are accepted (AWS: "Verifying a JSON web token")."""
+        if self.uses_local_issuer:
+            return f"http://localhost:{self.port}/dev"
+        return f"https://cognito-idp.{self.cognito_region}.amazonaws.com/{self.cognito_user_pool_id}"
+
+    @property
+    def jwks_url(self) -> str:
+        """Where the pool publishes its keys; the AWS SDKs' endpoint variable moves it, as it moves the API."""
+        base = self.aws_endpoint_url_cognito_identity_provider
+        base = base or f"https://cognito-idp.{self.cognito_region}.amazonaws.com"
+        return f"{base}/{self.cognito_user_pool_id}/.well-known/jwks.json"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
+        production = values.get("flask_env") == "production"
+        origins = SITE_ORIGINS if production else (*SITE_ORIGINS, *DEVELOPMENT_ORIGINS)
+        # In development anyone who reaches the port may sign tokens, so only this machine does.
+        return {"cors_origins": origins, "host": "0.0.0.0" if production else "127.0.0.1"} | values  # noqa: S104
+
+    @model_validator(mode="after")
+    def _pool_is_whole(self) -> Self:
+        pool = (self.cognito_user_pool_id, self.cognito_region, self.cognito_client_id)
+        if any(pool) and not all(pool):
+            raise ValueError(
+                "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID: must be set together, or none of them"
+            )
+        return self
+
+
+def environment() -> dict[str, str]:
+    """
+    Return the process's environment, over the project's ``.env`` file outside production.
+
+    Returns:
+        Variables by name. Nothing is written back to ``os.environ``.
+    """
+    if os.environ.get("FLASK_ENV") == "production":
+        return dict(os.environ)
+    in_file = {name: value for name, value in dotenv_values(PROJECT_ROOT / ".env").items() if value is not None}
+    return in_file | dict(os.environ)
+
+
+def load_config(env: Mapping[str, Any] | None = None) -> Settings:
+    """
+    Read and check the settings.
+
+    Args:
+        env: Variables by name, as in the README's table; the process's environment when None.
+
+    Returns:
+        The settings, with defaults for what is unset or empty.
+
+    Raises:
+        ConfigError: Something is missing or wrong; one line for each such variable.
+    """
+    env = environment() if env is None else env
+    values = {name: env[name.upper()] for name in Settings.model_fields if env.get(name.upper()) not in (None, "")}
+    if values.get("flask_env") == "production":
+        missing = [name for name in REQUIRED_IN_PRODUCTION if name.lower() not in values]
+        if missing:
+            raise ConfigError("\n".join(f"{name}: must be set when FLASK_ENV=production" for name in missing))
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as exc:
+        raise ConfigError("\n".join(dict.fromkeys(_line(error) for error in exc.errors()))) from None
+
+
+def _line(error: Any) -> str:
+    message: str = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    message = message.replace("Input should", "must").replace("String should", "must")
+    return f"{str(error['loc'][0]).upper()}: {message}"
+
+
+def load_config_or_exit() -> Settings:
+    """Read the settings, or end the process with a line on stderr for each wrong variable."""
+    try:
+        return load_config()
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,67 @@
+"""How gunicorn serves the application; every number that matters is a setting."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from gunicorn import util
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from config import load_config_or_exit
+from post import messages
+
+settings = load_config_or_exit()
+
+chdir = str(Path(__file__).resolve().parent)
+bind = f"{settings.host}:{settings.port}"
+worker_class = "gthread"
+workers = settings.web_concurrency
+threads = settings.web_threads
+# The application is built once, before the fork: one schema upgrade, and memory that workers share.
+preload_app = True
+timeout = 30
+graceful_timeout = 25
+keepalive = 5
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - heartbeats, on memory
+control_socket_disable = True  # it would live under $HOME, which may be read-only
+accesslog = "-" if not settings.is_production else None
+loglevel = settings.log_level.lower()
+
+
+def when_ready(_server: Any) -> None:
+    """Tell a developer where to go, and what to type first."""
+    if settings.is_production:
+        return
+    address = f"http://localhost:{settings.port}"
+    print(f"\n  Post Service   {address}\n  API docs       {address}/api/docs\n")
+    if settings.uses_local_issuer:
+        print(
+            "  Create a post:\n\n"
+            f"  TOKEN=$(curl -s {address}/dev/token --json '{{\"username\": \"alice\"}}'"
+            " | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n"
+            f"  curl -s {address}/api/v1/posts -H \"Authorization: Bearer $TOKEN\""
+            " --json '{\"title\": \"안녕하세요\", \"content\": \"첫 글입니다.\"}'\n",
+            flush=True,
+        )
+
+
+def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
+    """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
+    code = "payload_too_large" if status in (413, 414, 431) else "internal_error" if status >= 500 else "validation_error"
+    request_id = uuid4().hex
+    error = {"code": code, "status": status, "details": [], "request_id": request_id}
+    body = {"success": False, "message": messages.text(code, messages.LANGUAGES[0]), "error": error}
+    content = json.dumps(body, ensure_ascii=False).encode()
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n\r\n"
+    )
+    util.write_nonblock(client, head.encode() + content)
+
+
+# Gunicorn has no setting for the page it writes; its workers look this name up at each error.
+util.write_error = _write_error

@@ -1,0 +1,149 @@
+"""Tables, and the one way to write to them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Enum, FetchedValue, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.expression import FunctionElement
+
+from post.utils import USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, new_id
+
+VISIBLE = "visible"
+HIDDEN = "hidden"
+DELETED = "deleted"
+
+DEFAULT_CATEGORY = "일반"
+CATEGORY_MAX_CHARS = 50
+# Folding case can lengthen a text: by three at most (Unicode, SpecialCasing.txt).
+CATEGORY_KEY_MAX_CHARS = 3 * CATEGORY_MAX_CHARS
+
+db = SQLAlchemy(
+    metadata=MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+)
+
+# Every text is compared bit by bit, on every database: what ignores letter case says so in the
+# code. MySQL's default collations would also find "cafe" in "café", and SQLite's would not.
+TABLE_OPTIONS = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+Id = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql")
+Moment = DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql")
+
+
+class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
+    """The database's time, to the millisecond, in UTC (connections set their time zone)."""
+
+    type = DateTime()
+    inherit_cache = True
+
+
+@compiles(utc_now)
+def _utc_now(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
+    return "CURRENT_TIMESTAMP(3)"
+
+
+@compiles(utc_now, "sqlite")
+def _utc_now_sqlite(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+
+
+class Category(db.Model):
+    """A category; ``name_key`` is what makes its name unique with letter case ignored."""
+
+    __tablename__ = "categories"
+    __table_args__ = (
+        UniqueConstraint("name", name="uq_categories_name"),
+        UniqueConstraint("name_key", name="uq_categories_name_key"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(CATEGORY_MAX_CHARS))
+    name_key: Mapped[str] = mapped_column(String(CATEGORY_KEY_MAX_CHARS))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+
+
+class Post(db.Model):
+    """
+    A post. ``category`` repeats the category's name, as the client's table has it.
+
+    ``No`` is the board number, given by the database: by AUTO_INCREMENT on MySQL, by a trigger
+    over an AUTOINCREMENT table on SQLite; neither gives a number twice.
+    """
+
+    __tablename__ = "posts"
+    __table_args__ = (
+        UniqueConstraint("No", name="uq_posts_no"),
+        Index("ix_posts_status_no", "status", "No"),
+        Index("ix_posts_category_status_no", "category_id", "status", "No"),
+        Index("ix_posts_user_status_no", "user_id", "status", "No"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    No: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    username: Mapped[str] = mapped_column(String(USERNAME_MAX_CHARS))
+    user_id: Mapped[str | None] = mapped_column(String(USER_ID_MAX_CHARS))
+    category: Mapped[str | None] = mapped_column(String(CATEGORY_MAX_CHARS), server_default=FetchedValue())
+    category_id: Mapped[str | None] = mapped_column(Id, ForeignKey("categories.id"))
+    title: Mapped[str] = mapped_column(String(200))
+    content: Mapped[str] = mapped_column(Text)
+    view_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    like_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    comment_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    status: Mapped[str] = mapped_column(
+        Enum(VISIBLE, HIDDEN, DELETED, name="status", create_constraint=True), server_default=FetchedValue()
+    )
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+    updated_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue(), server_onupdate=FetchedValue())
+
+
+class Like(db.Model):
+    """That a user likes a post. Written only under the lock of the post's row."""
+
+    __tablename__ = "likes"
+    __table_args__ = (
+        UniqueConstraint("post_id", "user_id", name="unique_post_user_like"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    post_id: Mapped[str] = mapped_column(Id, ForeignKey("posts.id"))
+    user_id: Mapped[str] = mapped_column(String(USER_ID_MAX_CHARS))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """
+    Run a block as one transaction: committed when the block ends, rolled back when it raises.
+
+    Yields:
+        The session. On SQLite it holds the write lock from its first statement on.
+    """
+    session: Session = db.session()
+    # A read before this would leave an older snapshot, from which SQLite refuses to go on to write.
+    session.rollback()
+    try:
+        session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise

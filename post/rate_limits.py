@@ -1,0 +1,134 @@
+"""Rate limits: of each user with a token, else of each address."""
+
+import math
+import time
+from typing import Any
+
+from flask import Flask, request
+from flask_limiter import ApplicationLimit, Limiter
+from limits.storage import Storage
+from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingWindow
+
+from config import Settings
+from post.auth_utils import optional_caller
+from post.shared_memory import SharedCounters
+
+READS = ["GET", "HEAD"]
+WRITES = ["POST", "PUT", "PATCH", "DELETE"]
+
+
+class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport, Storage):
+    """
+    A storage of the ``limits`` library over counters that the workers share.
+
+    Its own memory storage counts in each worker for itself, and grows with the addresses it sees.
+    """
+
+    STORAGE_SCHEME = ["shared-memory"]
+
+    def __init__(self, uri: str | None = None, *, counters: SharedCounters, **options: Any) -> None:
+        """Stand on ``counters``; the rest is the library's."""
+        super().__init__(uri, **options)
+        self._counters = counters
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What a storage fault raises; memory has none."""
+        return MemoryError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add to a counter that lives ``expiry`` seconds."""
+        return self._counters.add(key, ttl_seconds=expiry, amount=amount)
+
+    def get(self, key: str) -> int:
+        """Return a counter."""
+        return self._counters.get(key)
+
+    def get_expiry(self, key: str) -> float:
+        """Return when a counter expires, in seconds since the epoch."""
+        return self._counters.expires_at(key)
+
+    def check(self) -> bool:
+        """Tell that the storage works."""
+        return True
+
+    def reset(self) -> None:
+        """Forget every limit."""
+        self._counters.clear()
+
+    def clear(self, key: str) -> None:
+        """Forget a counter."""
+        self._counters.remove(key)
+
+    def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count a request unless the weighted count of the window and the one before it has reached the limit."""
+        now = time.time()
+        previous_key, current_key = self.sliding_window_keys(key, expiry, now)
+        previous = self._counters.get(previous_key)
+        carried = previous * (1 - now % expiry / expiry)
+        room = math.floor(limit - carried)
+        return self._counters.add(current_key, ttl_seconds=2 * expiry, amount=amount, maximum=room) <= room
+
+    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """Return count and remaining seconds of the window before this one, then of this one."""
+        now = time.time()
+        previous_key, current_key = self.sliding_window_keys(key, expiry, now)
+        remaining = expiry - now % expiry
+        return self._counters.get(previous_key), remaining, self._counters.get(current_key), remaining
+
+    def clear_sliding_window(self, key: str, expiry: int) -> None:
+        """Forget both windows of a key."""
+        for window in self.sliding_window_keys(key, expiry, time.time()):
+            self._counters.remove(window)
+
+
+def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -> Limiter:
+    """
+    Limit every route of the app, reads and writes apart.
+
+    Args:
+        app: The application.
+        settings: ``ratelimit_read`` and ``ratelimit_write``.
+        counters: Where requests are counted.
+
+    Returns:
+        The limiter, for routes to be exempted from it.
+    """
+    limiter = Limiter(
+        _client,
+        application_limits=[
+            ApplicationLimit(settings.ratelimit_read, scope="read", methods=READS),
+            ApplicationLimit(settings.ratelimit_write, scope="write", methods=WRITES),
+        ],
+        storage_uri="shared-memory://",
+        storage_options={"counters": counters},  # type: ignore[dict-item]  # handed on to the storage as it is
+        strategy="sliding-window-counter",
+    )
+    limiter.init_app(app)
+    app.extensions["post_limiter"] = limiter
+    return limiter
+
+
+def _client() -> str:
+    caller = optional_caller()
+    return f"user:{caller.user_id}" if caller else f"address:{request.remote_addr}"
+
+
+def rate_limit_headers(app: Flask) -> dict[str, str]:
+    """
+    Return ``RateLimit-*`` headers of this request's limit (draft-ietf-httpapi-ratelimit-headers-07).
+
+    Returns:
+        No headers where the route has no limit; ``Retry-After`` too, once it is used up.
+    """
+    limiter: Limiter = app.extensions["post_limiter"]
+    limit = limiter.current_limit
+    if limit is None:
+        return {}
+    reset_seconds = max(1, math.ceil(limit.window.reset_time - time.time()))
+    headers = {
+        "RateLimit-Limit": str(limit.limit.amount),
+        "RateLimit-Remaining": str(limit.remaining),
+        "RateLimit-Reset": str(reset_seconds),
+    }
+    return headers | ({"Retry-After": str(reset_seconds)} if limit.breached else {})

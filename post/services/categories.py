@@ -1,0 +1,90 @@
+"""Categories: made by themselves when a post names a new one."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from post.database import retried
+from post.errors import CategoryExists
+from post.models import VISIBLE, Category, Post, db, transaction
+from post.utils import fold_case, isoformat_utc, new_id
+
+
+def list_categories() -> list[dict[str, Any]]:
+    """
+    Return every category with its number of visible posts.
+
+    Returns:
+        ``{id, name, post_count, created_at}``, by name in code point order.
+    """
+    counts = (
+        select(Post.category_id, func.count().label("post_count"))
+        .where(Post.status == VISIBLE)
+        .group_by(Post.category_id)
+        .subquery()
+    )
+    query = (
+        select(Category.id, Category.name, func.coalesce(counts.c.post_count, 0), Category.created_at)
+        .outerjoin(counts, counts.c.category_id == Category.id)
+        .order_by(Category.name)
+    )
+    return [_to_dict(*row) for row in db.session.execute(query)]
+
+
+@retried
+def create_category(name: str) -> dict[str, Any]:
+    """
+    Create a category.
+
+    Args:
+        name: 1 to 50 characters, in NFC, trimmed, white space folded.
+
+    Returns:
+        The category, as ``list_categories`` gives it.
+
+    Raises:
+        CategoryExists: One of this name exists, letter case ignored.
+    """
+    with transaction() as session:
+        category = Category(name=name, name_key=fold_case(name))
+        session.add(category)
+        try:
+            session.flush()  # now, so that the constraint speaks inside this block
+        except IntegrityError as exc:
+            raise CategoryExists from exc
+        return _to_dict(category.id, category.name, 0, category.created_at)
+
+
+def ensure_category(session: Session, name: str) -> tuple[str, str]:
+    """
+    Find the category that a post names, or create it within the caller's transaction.
+
+    Args:
+        session: The session of the transaction that writes the post.
+        name: As for ``create_category``.
+
+    Returns:
+        The category's id, and its name as the category has it.
+    """
+    key = fold_case(name)
+    find = select(Category.id, Category.name).where(Category.name_key == key)
+    found = session.execute(find).one_or_none()
+    if found is None:
+        # Of concurrent posts that name the same new category one inserts; the others wait for
+        # its commit here and then read its row.
+        session.execute(_insert_unless_there(session, {"id": new_id(), "name": name, "name_key": key}))
+        found = session.execute(find).one()
+    return found.id, found.name
+
+
+def _insert_unless_there(session: Session, values: dict[str, str]) -> Any:
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(Category).values(values).on_conflict_do_nothing()
+    return mysql.insert(Category).values(values).on_duplicate_key_update(name_key=Category.name_key)
+
+
+def _to_dict(category_id: str, name: str, post_count: int, created_at: Any) -> dict[str, Any]:
+    return {"id": category_id, "name": name, "post_count": post_count, "created_at": isoformat_utc(created_at)}

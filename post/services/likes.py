@@ -1,0 +1,94 @@
+"""Likes: once per user and post; the count on the post always equals the rows."""
+
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from post.database import retried
+from post.errors import PostNotFound
+from post.models import Like, Post, db, transaction
+from post.services.posts import add_to_counter, is_seen_by, lock_seen_post
+from post.utils import Caller, new_id
+
+
+class LikeState(NamedTuple):
+    """What a like call did, and how things stand."""
+
+    action: Literal["added", "removed", "unchanged"]
+    is_liked: bool
+    like_count: int
+
+
+def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeState:
+    """
+    Like a post, or take the like back.
+
+    Args:
+        post_id: Id of the post, 32 hex characters.
+        user_id: Whose like it is.
+        viewer: The verified caller; None where a like needs no token.
+
+    Returns:
+        The new state.
+
+    Raises:
+        PostNotFound: It is deleted, hidden from the viewer, or was never there.
+    """
+    return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=None)
+
+
+def like_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
+    """Like a post; a second call changes nothing. Arguments and errors as for ``toggle_like``."""
+    return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=True)
+
+
+def unlike_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
+    """Take a like back; without one, nothing changes. Arguments and errors as for ``toggle_like``."""
+    return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=False)
+
+
+@retried
+def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool | None) -> LikeState:
+    """Bring one like to the wanted state, or to the other one when ``wanted`` is None."""
+    with transaction() as session:
+        count = lock_seen_post(session, post_id, viewer).like_count
+        mine = (Like.post_id == post_id) & (Like.user_id == user_id)
+        # Every writer of likes holds the post's lock, so what this reads stays true.
+        is_liked = session.scalar(select(Like.id).where(mine)) is not None
+        wanted = not is_liked if wanted is None else wanted
+        if wanted == is_liked:
+            return LikeState("unchanged", is_liked, count)
+        if wanted:
+            session.execute(insert(Like).values(id=new_id(), post_id=post_id, user_id=user_id))
+            return _counted(session, post_id, LikeState("added", True, count + 1))
+        session.execute(delete(Like).where(mine))
+        return _counted(session, post_id, LikeState("removed", False, count - 1))
+
+
+def _counted(session: Session, post_id: str, state: LikeState) -> LikeState:
+    add_to_counter(session, post_id, Post.like_count, 1 if state.is_liked else -1)
+    return state
+
+
+def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[str, Any]:
+    """
+    Tell whether a user likes a post.
+
+    Args:
+        post_id: Id of the post, 32 hex characters.
+        user_id: Whose like is asked for.
+        viewer: Who asks; None for an anonymous caller.
+
+    Returns:
+        ``{is_liked, like_count}``.
+
+    Raises:
+        PostNotFound: It is deleted, hidden from the viewer, or was never there.
+    """
+    mine = select(Like.id).where(Like.post_id == Post.id, Like.user_id == user_id).exists()
+    query = select(Post.status, Post.user_id, Post.like_count, mine.label("is_liked")).where(Post.id == post_id)
+    row = db.session.execute(query).one_or_none()
+    if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
+        raise PostNotFound
+    return {"is_liked": bool(row.is_liked), "like_count": row.like_count}

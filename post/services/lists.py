@@ -1,0 +1,147 @@
+"""Lists of posts: filters, the two orders, pages by number and by cursor."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
+
+
+from post.models import HIDDEN, VISIBLE, Category, Post, db
+from post.paging import SORT_COLUMNS, Cursor, PageRequest, Sort
+from post.services.posts import select_posts, to_dict
+from post.utils import fold_case
+
+SEARCH_TOTAL_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PostPage:
+    """
+    One page of a list.
+
+    Attributes:
+        posts: The API's post objects.
+        meta: The API's ``meta``.
+        next_link: The query parameter that leads to the next page, ``page`` or ``cursor``; or None.
+        prev_link: The one that leads back, likewise.
+    """
+
+    posts: list[dict[str, Any]]
+    meta: dict[str, Any]
+    next_link: dict[str, str | int] | None
+    prev_link: dict[str, str | int] | None
+
+
+def list_posts(
+    wanted: PageRequest,
+    *,
+    q: str | None = None,
+    category_id: str | None = None,
+    category: str | None = None,
+    user_id: str | None = None,
+) -> PostPage:
+    """
+    Return a page of the visible posts.
+
+    Args:
+        wanted: Page, order and view.
+        q: Text that titles must contain, letter case ignored; all its characters mean themselves.
+        category_id: Id of the category.
+        category: Name of the category, letter case ignored.
+        user_id: The author's ``sub``.
+    """
+    conditions: list[ColumnElement[bool]] = [Post.status == VISIBLE]
+    if user_id is not None:
+        conditions.append(Post.user_id == user_id)
+    if category_id is not None:
+        conditions.append(Post.category_id == category_id)
+    if category is not None:
+        named = select(Category.id).where(Category.name_key == fold_case(category)).scalar_subquery()
+        conditions.append(Post.category_id == named)
+    if q is not None:
+        conditions.append(_title_contains(q))
+    return _page(conditions, wanted, total_max=SEARCH_TOTAL_MAX if q is not None else None)
+
+
+def list_my_posts(user_id: str, wanted: PageRequest) -> PostPage:
+    """Return a page of a user's own posts, visible and hidden."""
+    return _page([Post.user_id == user_id, Post.status.in_([VISIBLE, HIDDEN])], wanted)
+
+
+def _title_contains(q: str) -> ColumnElement[bool]:
+    # Both sides are folded by the database, so that they are folded alike.
+    pattern = "%" + "".join(f"/{char}" if char in "/%_" else char for char in q) + "%"
+    return func.lower(Post.title).like(func.lower(pattern), escape="/")
+
+
+def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_max: int | None = None) -> PostPage:
+    total, is_capped = _count(conditions, total_max)
+    pages = -(-total // wanted.per_page)
+    offset = (wanted.page - 1) * wanted.per_page if wanted.cursor is None else 0
+    is_past_the_end = offset >= total and not is_capped
+    rows, has_more = ([], False) if is_past_the_end else _rows(conditions, wanted, offset)
+    next_cursor = _cursor_at(rows[-1], "next", wanted.sort) if rows else None
+    next_link: dict[str, str | int]
+    prev_link: dict[str, str | int] | None
+    if wanted.cursor is None:
+        has_next, next_link = has_more, {"page": wanted.page + 1}
+        has_prev, prev_link = wanted.page > 1, {"page": max(1, min(wanted.page - 1, pages))}
+    else:
+        # What a cursor stands next to lies on its other side.
+        is_forward = wanted.cursor.direction == "next"
+        has_next, next_link = has_more or not is_forward, {"cursor": next_cursor or ""}
+        has_prev, prev_link = has_more or is_forward, {"cursor": _cursor_at(rows[0], "prev", wanted.sort)} if rows else None
+    meta = {
+        "page": wanted.page if wanted.cursor is None else None,
+        "per_page": wanted.per_page,
+        "total": total,
+        "pages": pages,
+        "has_next": has_next,
+        "has_prev": has_prev,
+        "next_cursor": next_cursor if has_next else None,
+    }
+    if is_capped:
+        meta["total_capped"] = True
+    return PostPage(
+        [to_dict(row) for row in rows], meta, next_link if has_next and rows else None, prev_link if has_prev else None
+    )
+
+
+def _count(conditions: list[ColumnElement[bool]], maximum: int | None) -> tuple[int, bool]:
+    if maximum is None:
+        return db.session.scalar(select(func.count()).select_from(Post).where(*conditions)) or 0, False
+    some = select(literal(1)).select_from(Post).where(*conditions).limit(maximum + 1).subquery()
+    counted = db.session.scalar(select(func.count()).select_from(some)) or 0
+    return min(counted, maximum), counted > maximum
+
+
+def _rows(conditions: list[ColumnElement[bool]], wanted: PageRequest, offset: int) -> tuple[list[Row[Any]], bool]:
+    """Return the page's rows in the list's order, and whether more lie beyond them."""
+    query = select_posts(excerpt=wanted.view == "summary").where(*conditions).limit(wanted.per_page + 1)
+    if wanted.cursor is not None:
+        query = _beyond(query, wanted.cursor)
+    else:
+        query = query.order_by(*(column.desc() for column in _order(wanted.sort))).offset(offset)
+    rows = list(db.session.execute(query))
+    has_more = len(rows) > wanted.per_page
+    rows = rows[: wanted.per_page]
+    if wanted.cursor is not None and wanted.cursor.direction == "prev":
+        rows.reverse()
+    return rows, has_more
+
+
+def _beyond(query: Select[Any], cursor: Cursor) -> Select[Any]:
+    columns = _order(cursor.sort)
+    here, there = tuple_(*columns), tuple_(*(literal(value) for value in cursor.values))
+    if cursor.direction == "next":
+        return query.where(here < there).order_by(*(column.desc() for column in columns))
+    return query.where(here > there).order_by(*(column.asc() for column in columns))
+
+
+def _order(sort: Sort) -> list[Any]:
+    return [getattr(Post, name) for name in SORT_COLUMNS[sort]]
+
+
+def _cursor_at(row: Row[Any], direction: Literal["next", "prev"], sort: Sort) -> str:
+    values = tuple(getattr(row, name) for name in SORT_COLUMNS[sort])
+    return Cursor(direction, sort, values).encode()

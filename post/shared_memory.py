@@ -1,0 +1,108 @@
+"""Counters in memory that gunicorn's workers share: bounded, and gone with the last of them."""
+
+import fcntl
+import hashlib
+import mmap
+import secrets
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_ENTRY = struct.Struct("=16sdq")  # the key's digest, when it expires (seconds since the epoch), the count
+_WAYS = 8  # entries of a bucket; a key lives in one bucket alone
+
+
+class SharedCounters:
+    """
+    Counters by key that expire, in a table of fixed size.
+
+    The table is made before gunicorn forks, so all workers of one master see it. Where a bucket
+    is full, the entry that expires first gives way: a flood of keys forgets early, and takes no
+    memory.
+    """
+
+    def __init__(self, *, entries: int = 1 << 16, clock: Callable[[], float] = time.time) -> None:
+        """
+        Make an empty table.
+
+        Args:
+            entries: How many counters it holds at most, 32 bytes each.
+            clock: Seconds since the epoch.
+        """
+        self._buckets = max(1, entries // _WAYS)
+        self._memory = mmap.mmap(-1, self._buckets * _WAYS * _ENTRY.size)
+        self._clock = clock
+        # The seed keeps strangers from choosing keys that share a bucket.
+        self._seed = secrets.token_bytes(16)
+        self._thread_lock = threading.Lock()
+        # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the table
+
+    def add(self, key: str, *, ttl_seconds: float, amount: int = 1, maximum: int | None = None) -> int:
+        """
+        Add to a counter and return its new count.
+
+        Args:
+            key: Any text.
+            ttl_seconds: How long from now a counter lives that this call begins.
+            amount: What to add.
+            maximum: Leave the counter as it is where it would pass this.
+        """
+        now = self._clock()
+        with self._locked():
+            offset, expires, count = self._find(key, now)
+            expires = expires or now + ttl_seconds
+            if maximum is not None and count + amount > maximum:
+                return count + amount
+            _ENTRY.pack_into(self._memory, offset, self._digest(key), expires, count + amount)
+        return count + amount
+
+    def get(self, key: str) -> int:
+        """Return a counter's count: 0 when it is unknown or has expired."""
+        with self._locked():
+            return self._find(key, self._clock())[2]
+
+    def expires_at(self, key: str) -> float:
+        """Return when a counter expires, in seconds since the epoch: 0 when it is unknown or has expired."""
+        with self._locked():
+            return self._find(key, self._clock())[1]
+
+    def remove(self, key: str) -> None:
+        """Forget a counter."""
+        with self._locked():
+            offset, expires, _ = self._find(key, self._clock())
+            if expires:
+                _ENTRY.pack_into(self._memory, offset, b"", 0.0, 0)
+
+    def clear(self) -> None:
+        """Forget every counter."""
+        with self._locked():
+            self._memory[:] = bytes(len(self._memory))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._thread_lock:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def _digest(self, key: str) -> bytes:
+        return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._seed).digest()
+
+    def _find(self, key: str, now: float) -> tuple[int, float, int]:
+        """Return the offset of a key's entry, its expiry and its count: both 0 where it has none yet."""
+        digest = self._digest(key)
+        start = int.from_bytes(digest[:8], "little") % self._buckets * _WAYS * _ENTRY.size
+        free, free_expires = start, float("inf")
+        for offset in range(start, start + _WAYS * _ENTRY.size, _ENTRY.size):
+            held, expires, count = _ENTRY.unpack_from(self._memory, offset)
+            if held == digest and expires > now:
+                return offset, expires, count
+            if expires < free_expires:
+                free, free_expires = offset, expires
+        return free, 0.0, 0

@@ -1,0 +1,109 @@
+"""The routes around the board: health, documentation, and the local issuer's tokens."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from flask import Response, current_app, redirect, send_file
+from werkzeug.wrappers import Response as WerkzeugResponse
+from flask_openapi import APIBlueprint, OpenAPI
+from pydantic import Field
+from werkzeug.exceptions import NotFound
+
+from post import __version__
+from post.database import is_up
+from post.dev_issuer import DevIssuer
+from post.openapi import SYSTEM, ErrorAnswer, Health, Readiness, TokensAnswer, answers
+from post.request_checks import checked
+from post.utils import json_response, respond, respond_error
+from post.validators import DevTokenRequest, RequestModel
+
+bp = APIBlueprint("system", __name__)
+dev_bp = APIBlueprint("dev", __name__, url_prefix="/dev")
+
+STATIC = Path(__file__).resolve().parent / "static"
+SWAGGER_UI = Path(str(files("flask_openapi_swagger"))) / "templates" / "swagger"
+ASSETS = {
+    "docs.js": STATIC / "docs.js",
+    "swagger-ui.css": SWAGGER_UI / "css" / "swagger-ui.css",
+    "swagger-ui-bundle.js": SWAGGER_UI / "js" / "swagger-ui-bundle.js",
+    "swagger.svg": SWAGGER_UI / "images" / "swagger.svg",
+}
+ASSET_MAX_AGE_SECONDS = 3600
+# What this service serves itself and nothing else; Swagger UI's icons are data: URLs.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+NOT_FOUND: dict[int, Any] = {404: ErrorAnswer}
+
+
+class AssetPath(RequestModel):
+    """The path of a part of the documentation page."""
+
+    name: str = Field(examples=sorted(ASSETS))
+
+
+def _file(*content_types: str) -> dict[int, dict[str, Any]]:
+    return {200: {"content": {content_type: {} for content_type in content_types}}}
+
+
+@bp.get("/health", tags=[SYSTEM], responses={200: Health})
+def health() -> Response:
+    """Tell that the process answers; nothing else is asked."""
+    return json_response({"status": "healthy", "service": "post-service", "version": __version__})
+
+
+@bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: ErrorAnswer})
+def ready() -> Response:
+    """Tell whether requests can be served."""
+    if is_up():
+        return json_response({"status": "ready", "checks": {"database": "up"}})
+    return respond_error("database_unavailable", 503, beside={"status": "not_ready", "checks": {"database": "down"}})
+
+
+@bp.get("/api/openapi.json", tags=[SYSTEM], responses=_file("application/json"))
+def openapi_document() -> Response:
+    """Describe this API (OpenAPI 3.1)."""
+    assert isinstance(current_app, OpenAPI)
+    return json_response(current_app.api_doc)
+
+
+@bp.get("/api/docs", tags=[SYSTEM], responses=_file("text/html"))
+def docs() -> WerkzeugResponse:
+    """Show this API in Swagger UI."""
+    page = send_file(STATIC / "docs.html", mimetype="text/html", max_age=0)
+    page.headers["Content-Security-Policy"] = DOCS_POLICY
+    return page
+
+
+@bp.get("/api/docs/<name>", tags=[SYSTEM], responses=_file("text/css", "text/javascript", "image/svg+xml") | NOT_FOUND)
+@checked
+def docs_asset(path: AssetPath) -> WerkzeugResponse:
+    """Serve a part of that page."""
+    if path.name not in ASSETS:
+        raise NotFound
+    return send_file(ASSETS[path.name], max_age=ASSET_MAX_AGE_SECONDS)
+
+
+@bp.get("/", tags=[SYSTEM], responses={302: {"description": "To `/api/docs`."}})
+def index() -> WerkzeugResponse:
+    """Send people to the documentation."""
+    return redirect("/api/docs")
+
+
+@dev_bp.post("/token", tags=[SYSTEM], responses=answers(TokensAnswer, 400, 413, 415))
+@checked
+def issue_token(body: DevTokenRequest) -> Response:
+    """Sign tokens for any name: in development alone, where no Cognito pool is configured."""
+    issuer: DevIssuer = current_app.extensions["post_dev_issuer"]
+    return respond(issuer.issue(body.username, body.groups), message="token_issued")
+
+
+@dev_bp.get("/.well-known/jwks.json", tags=[SYSTEM], responses=_file("application/json"))
+def jwks() -> Response:
+    """Publish the local issuer's key."""
+    issuer: DevIssuer = current_app.extensions["post_dev_issuer"]
+    return json_response(issuer.jwks())

@@ -1,0 +1,164 @@
+"""Pure helpers that every layer may use: the envelope, dates, text, the caller."""
+
+import re
+import unicodedata
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import uuid_utils
+from flask import Response, g, has_request_context, request
+
+from post import messages
+from post.messages import Language
+
+ID_PATTERN = r"^[0-9a-f]{32}$"
+USER_ID_MAX_CHARS = 36
+RETRY_AFTER_SECONDS = 5
+USERNAME_MAX_CHARS = 100
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    Who sends a request, as their verified token says.
+
+    Attributes:
+        user_id: The token's ``sub``.
+        username: The name that their posts show, at most 100 characters.
+        is_admin: Whether ``cognito:groups`` has ``admin``.
+        scopes: The access token's ``scope``, split; empty for an id token.
+    """
+
+    user_id: str
+    username: str
+    is_admin: bool = False
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+
+def new_id() -> str:
+    """Return a new id: UUIDv7 in hex, so that InnoDB appends rows rather than scatter them (RFC 9562, 5.7)."""
+    return uuid_utils.uuid7().hex
+
+
+def choose_request_id(offered: str | None) -> str:
+    """
+    Return the request id to use.
+
+    Args:
+        offered: The caller's ``X-Request-ID``, if any.
+
+    Returns:
+        The offered one when it is 1 to 64 of ``[A-Za-z0-9_-]``, else a new one.
+    """
+    if offered is not None and _REQUEST_ID.fullmatch(offered):
+        return offered
+    return uuid.uuid4().hex
+
+
+def isoformat_utc(moment: datetime) -> str:
+    """
+    Return a time as the API writes it.
+
+    Args:
+        moment: Naive, in UTC, as the database gives it.
+
+    Returns:
+        ISO 8601 with milliseconds, such as ``2026-01-02T03:04:05.678Z``.
+    """
+    return f"{moment.isoformat(timespec='milliseconds')}Z"
+
+
+def text_problem(text: str) -> str | None:
+    """
+    Tell what makes a text unfit to be stored.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        ``control_characters`` (Unicode ``Cc``, other than tab, LF and CR), ``surrogates`` (halves
+        of a UTF-16 pair, which UTF-8 cannot say), or None. Both are keys of the message catalogue.
+    """
+    if _SURROGATES.search(text):
+        return "surrogates"
+    return "control_characters" if _CONTROLS.search(text) else None
+
+
+def fold_space(text: str) -> str:
+    """Return a text trimmed, with each run of white space inside it as one space."""
+    return " ".join(text.split())
+
+
+def fold_case(text: str) -> str:
+    """Return the form of a text by which names are compared: letter case ignored, in NFC (Unicode, 3.13)."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
+def request_language() -> Language:
+    """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
+    if not has_request_context():
+        return messages.LANGUAGES[0]
+    return request.accept_languages.best_match(messages.LANGUAGES, default=messages.LANGUAGES[0])
+
+
+def respond(
+    data: Any,
+    *,
+    message: str,
+    status: int = 200,
+    meta: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """
+    Return a success in the envelope.
+
+    Args:
+        data: What JSON can say; dates already as text.
+        message: A key of the message catalogue.
+        status: The HTTP status.
+        meta: For lists.
+        headers: To add, such as ``Location``.
+    """
+    body = {"success": True, "message": messages.text(message, request_language()), "data": data}
+    if meta is not None:
+        body["meta"] = meta
+    return json_response(body, status=status, headers=headers)
+
+
+def respond_error(
+    code: str,
+    status: int,
+    *,
+    details: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+    beside: dict[str, Any] | None = None,
+) -> Response:
+    """
+    Return an error in the envelope.
+
+    Args:
+        code: The error's code, which is its key in the message catalogue.
+        status: The HTTP status.
+        details: ``{"field", "message"}`` for each wrong field.
+        headers: To add, such as ``Allow``. A 503 has ``Retry-After`` of itself.
+        beside: To stand beside the envelope's own fields.
+    """
+    if status == 503:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} | (headers or {})
+    error = {"code": code, "status": status, "details": details or [], "request_id": g.request_id}
+    body = {"success": False, "message": messages.text(code, request_language()), "error": error}
+    return json_response(body | (beside or {}), status=status, headers=headers)
+
+
+def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a value as a JSON response whose words depend on ``Accept-Language``."""
+    # By orjson: Flask's own writer takes several times as long, and escapes Korean text.
+    response = Response(orjson.dumps(body), status=status, mimetype="application/json", headers=headers)
+    response.vary.add("Accept-Language")
+    return response

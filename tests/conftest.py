@@ -1,0 +1,213 @@
+"""Fixtures: each test of the service runs on SQLite and on a server of MySQL's protocol."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, event, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from app import create_app
+from post import services
+from post.models import Category, Like, Post, db
+from post.utils import Caller
+from tests.servers import find_mysqld, private_mysql
+
+NO_MYSQL = "MYSQL HALF NOT RUN: set TEST_DATABASE_URL, or install mariadb-server or mysql-server"
+UNLIMITED = "1000000/minute"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--db", choices=["sqlite", "mysql"], help="run on this database alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    only = config.getoption("--db")
+    has_mysql = bool(os.environ.get("TEST_DATABASE_URL") or find_mysqld())
+    if not has_mysql and os.environ.get("CI") == "true":
+        raise pytest.UsageError(NO_MYSQL)
+    kept, left = [], []
+    for item in items:
+        database = getattr(item, "callspec", None) and item.callspec.params.get("database")
+        wanted = database is None or (database == (only or database) and (database == "sqlite" or has_mysql))
+        (kept if wanted else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not (os.environ.get("TEST_DATABASE_URL") or find_mysqld()):
+        terminalreporter.write_line(NO_MYSQL, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[str]:
+    """URL of a database on a real server; the database does not exist yet, and is this run's own."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    with nullcontext(given) if given else private_mysql() as url:
+        own = make_url(url).set(database=f"postdb_test_{uuid4().hex[:12]}")
+        try:
+            yield own.render_as_string(hide_password=False)
+        finally:
+            drop_database(own.render_as_string(hide_password=False))
+
+
+def drop_database(url: str) -> None:
+    with create_engine(make_url(url).set(database=None), poolclass=NullPool).connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS `{make_url(url).database}`"))
+
+
+@pytest.fixture
+def new_mysql_database(mysql_server: str) -> Iterator[str]:
+    """URL of a further database that does not exist yet."""
+    url = make_url(mysql_server).set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
+    yield url
+    drop_database(url)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "mysql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database this half of the suite runs on."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The folder for what the service keeps: its database file, the local issuer's key."""
+    return tmp_path_factory.mktemp("instance")
+
+
+@pytest.fixture(scope="session")
+def make_app(instance: Any) -> Callable[..., Flask]:
+    """Build an app with settings of its own; no limit on requests unless it is set."""
+
+    def make(**settings: str) -> Flask:
+        defaults = {"INSTANCE_PATH": str(instance), "RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
+        return create_app({**defaults, **settings})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def database_url(database: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
+    if database == "mysql":
+        return request.getfixturevalue("mysql_server")
+    return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/postdb.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def shared_app(make_app: Callable[..., Flask], database_url: str) -> Flask:
+    return make_app(DATABASE_URL=database_url)
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """The service on this half's database, which is empty before and after."""
+    yield shared_app
+    empty(shared_app)
+
+
+def empty(app: Flask) -> None:
+    app.extensions["post_limiter"].reset()  # the counters, and so the views that are remembered
+    with app.app_context():
+        for table in (Like, Post, Category):
+            db.session.execute(table.__table__.delete())
+        db.session.commit()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def as_user(shared_app: Flask) -> Callable[..., dict[str, str]]:
+    """Headers of a user: ana wrote it, bo is another, root is an admin; nobody has no token."""
+    issuer = shared_app.extensions["post_dev_issuer"]
+
+    def headers(name: str, *, token: str = "access_token") -> dict[str, str]:
+        if name == "nobody":
+            return {}
+        return {"Authorization": f"Bearer {issuer.issue(name, ['admin'] if name == 'root' else [])[token]}"}
+
+    return headers
+
+
+@pytest.fixture
+def user_id(shared_app: Flask) -> Callable[[str], str]:
+    """The ``sub`` of a name."""
+    return lambda name: shared_app.extensions["post_dev_issuer"].issue(name, [])["sub"]
+
+
+@pytest.fixture
+def make_post(app: Flask, user_id: Callable[[str], str]) -> Callable[..., str]:
+    """Make a post as if its author had, then set columns that no author can; returns its id."""
+
+    def make(author: str = "ana", title: str = "제목", content: str = "내용", category: str = "일반", **columns) -> str:
+        with app.app_context():
+            caller = Caller(user_id=user_id(author), username=author)
+            post_id = services.create_post(author=caller, title=title, content=content, category=category)["id"]
+            if columns:
+                db.session.execute(update(Post).where(Post.id == post_id).values(**columns))
+                db.session.commit()
+            return post_id
+
+    return make
+
+
+@pytest.fixture
+def row(app: Flask) -> Callable[[str], Any]:
+    """Read a post's row as it is stored."""
+
+    def read(post_id: str) -> Any:
+        with app.app_context():
+            post = db.session.get(Post, post_id)
+            db.session.expunge_all()
+            return post
+
+    return read
+
+
+@pytest.fixture
+def count_queries(app: Flask) -> Callable[[], Any]:
+    """Count the statements that a block sends to the database."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_connection, _cursor, statement, *_rest) -> None:
+            statements.append(statement)
+
+        with app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+
+    return counting
+
+
+def at_once(calls: list[Callable[[], Any]], *, threads: int | None = None) -> list[Any]:
+    """Run calls in threads that start together; returns what they return, in order."""
+    threads = threads or len(calls)
+    barrier = threading.Barrier(threads)
+
+    def run(call: Callable[[], Any], *, first: bool) -> Any:
+        if first:
+            barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(run, call, first=index < threads) for index, call in enumerate(calls)]
+        return [future.result() for future in futures]
