@@ -26,7 +26,6 @@ from post.errors import (
     Invalid,
     NotFound,
     ServiceError,
-    TooLarge,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
@@ -47,7 +46,6 @@ HTTP_STATUS: dict[type[ServiceError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
-    TooLarge: 413,
     UnsupportedMediaType: 415,
     Unavailable: 503,
 }
@@ -154,14 +152,14 @@ def _init_cors(app: Flask, settings: Settings) -> None:
 
 
 def _init_tokens(app: OpenAPI, settings: Settings) -> None:
+    issuer = None
     if settings.uses_local_issuer:
         issuer = DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
         app.extensions["post_dev_issuer"] = issuer
         app.register_api(system.dev_bp)
-        jwks, client_ids = JwksClient(issuer.jwks), (CLIENT_ID,)
-    else:
-        jwks, client_ids = JwksClient(lambda: fetch_jwks(settings.jwks_url)), settings.cognito_client_id
-    verifier = TokenVerifier(jwks, issuer=settings.token_issuer, client_ids=client_ids)
+    fetch = issuer.jwks if issuer else lambda: fetch_jwks(settings.jwks_url)
+    client_ids = (CLIENT_ID,) if issuer else settings.cognito_client_id
+    verifier = TokenVerifier(JwksClient(fetch), issuer=settings.token_issuer, client_ids=client_ids)
     init_auth(app, verifier, like_requires_auth=settings.like_requires_auth)
 
 
@@ -211,11 +209,12 @@ def __getattr__(name: str) -> OpenAPI:
         raise AttributeError(name)
     settings = load_config_or_exit()
     try:
-        globals()["app"] = create_app(settings)
+        app = create_app(settings)
     except (SQLAlchemyError, TimeoutError) as exc:
         reason = str(getattr(exc, "orig", None) or exc)
         sys.exit(f"DATABASE_URL: must lead to a database that answers: {reason}")
-    return globals()["app"]
+    globals()["app"] = app
+    return app
 
 
 def main() -> None:

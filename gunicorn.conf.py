@@ -41,17 +41,19 @@ def when_ready(_server: Any) -> None:
     if settings.uses_local_issuer:
         print(
             "  Create a post:\n\n"
-            f"  TOKEN=$(curl -s {address}/dev/token --json '{{\"username\": \"alice\"}}'"
-            " | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n"
-            f"  curl -s {address}/api/v1/posts -H \"Authorization: Bearer $TOKEN\""
-            " --json '{\"title\": \"안녕하세요\", \"content\": \"첫 글입니다.\"}'\n",
+            f'  TOKEN=$(curl -s {address}/dev/token --json \'{{"username": "alice"}}\''
+            ' | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')\n'
+            f'  curl -s {address}/api/v1/posts -H "Authorization: Bearer $TOKEN"'
+            ' --json \'{"title": "안녕하세요", "content": "첫 글입니다."}\'\n',
             flush=True,
         )
 
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
-    code = "payload_too_large" if status in (413, 414, 431) else "internal_error" if status >= 500 else "validation_error"
+    code = (
+        "payload_too_large" if status in (413, 414, 431) else "internal_error" if status >= 500 else "validation_error"
+    )
     request_id = uuid4().hex
     error = {"code": code, "status": status, "details": [], "request_id": request_id}
     body = {"success": False, "message": messages.text(code, messages.LANGUAGES[0]), "error": error}

@@ -15,7 +15,7 @@ def drop_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
         print("Nothing to change.")
 
 
-def include_object(item: Any, name: str | None, kind: str, _reflected: bool, _compare_to: Any) -> bool:
+def include_object(_item: Any, name: str | None, kind: str, _reflected: bool, _compare_to: Any) -> bool:
     """Leave out what serves SQLite alone and no model knows."""
     return not (kind == "table" and name == "post_numbers")
 

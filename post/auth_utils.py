@@ -100,15 +100,13 @@ class JwksClient:
 
 def _signing_keys(jwks: Jwks) -> dict[str, Any]:
     published = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    if not isinstance(published, list):
-        raise ValueError("not a key set")
     keys = {
         key["kid"]: jwk.construct(key, ALGORITHM)
-        for key in published
+        for key in (published if isinstance(published, list) else [])
         if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str)
     }
     if not keys:
-        raise ValueError("a key set without an RSA key")
+        raise ValueError("not a key set, or one without an RSA key")
     return keys
 
 

@@ -176,7 +176,7 @@ def create_missing_database(url: URL) -> None:
             raise
         name = str(url.database).replace("`", "``")
         _run(
-            url.set(database=None),
+            url.set(database=""),
             f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         )
 
@@ -206,7 +206,9 @@ def _mysql_lock(url: URL) -> Iterator[None]:
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
     with engine.connect() as connection:
         name = f"post-service:{url.database}"[:64]  # GET_LOCK's limit
-        taken = connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": UPGRADE_LOCK_SECONDS})
+        taken = connection.scalar(
+            text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": UPGRADE_LOCK_SECONDS}
+        )
         if taken != 1:
             raise TimeoutError(f"another process has held the schema's lock for {UPGRADE_LOCK_SECONDS} s")
         try:

@@ -69,7 +69,8 @@ class DevIssuer:
 
     def _sign(self, claims: dict[str, Any]) -> str:
         claims = claims | {"jti": str(uuid.uuid4())}
-        return jwt.encode(claims, self._private_pem, algorithm=ALGORITHM, headers={"kid": self._kid})
+        token: str = jwt.encode(claims, self._private_pem, algorithm=ALGORITHM, headers={"kid": self._kid})
+        return token
 
 
 def _load_or_create(key_file: Path) -> str:

@@ -5,6 +5,8 @@ Services, validators and the token check raise these. ``app.py`` alone maps the 
 (``Invalid``, ``NotFound``, …) to HTTP, and ``post.messages`` has the words for each ``code``.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -13,7 +15,7 @@ class FieldProblem(NamedTuple):
 
     field: str
     key: str
-    params: dict[str, Any] = {}
+    params: Mapping[str, Any] = MappingProxyType({})
 
 
 class ServiceError(Exception):
@@ -42,12 +44,6 @@ class Forbidden(ServiceError):
 
 class NotFound(ServiceError):
     """There is no such thing, or it is not this caller's to see."""
-
-
-class TooLarge(ServiceError):
-    """The body is over the limit."""
-
-    code = "payload_too_large"
 
 
 class UnsupportedMediaType(ServiceError):

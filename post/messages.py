@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 Language = Literal["ko", "en"]
-LANGUAGES: tuple[Language, ...] = ("ko", "en")  # the first is the default
+LANGUAGES: tuple[Language, ...] = ("ko", "en")
 
 
 class Message(NamedTuple):
@@ -53,8 +53,10 @@ FIELDS: dict[str, Message] = {
     "not_list": Message("배열이어야 합니다.", "Must be an array."),
     "too_small": Message("{minimum} 이상이어야 합니다.", "Must be at least {minimum}."),
     "blank": Message("비워 둘 수 없습니다.", "Must not be blank."),
-    "too_long": Message("{maximum}자 이하여야 합니다.", "Must have at most {maximum} characters."),
-    "too_many_bytes": Message("UTF-8로 {maximum}바이트 이하여야 합니다.", "Must have at most {maximum} bytes of UTF-8."),
+    "text_too_long": Message("{maximum}자 이하여야 합니다.", "Must have at most {maximum} characters."),
+    "too_many_bytes": Message(
+        "UTF-8로 {maximum}바이트 이하여야 합니다.", "Must have at most {maximum} bytes of UTF-8."
+    ),
     "too_many_items": Message("{maximum}개 이하여야 합니다.", "Must have at most {maximum} items."),
     "control_characters": Message(
         "탭과 줄바꿈을 제외한 제어 문자를 쓸 수 없습니다.",

@@ -1,8 +1,10 @@
 """The OpenAPI document's answers: the shapes of what the service says, for documentation alone."""
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, cast
 
 from flask_openapi import Info, OpenAPI, Tag
+from flask_openapi.models import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from post import __version__
@@ -20,7 +22,9 @@ BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 BEARER_OR_NONE: list[dict[str, list[Any]]] = [*BEARER, {}]
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", examples=["2026-01-02T03:04:05.678Z"])]
+Moment = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", examples=["2026-01-02T03:04:05.678Z"])
+]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -111,9 +115,9 @@ class PageMeta(Answer):
     page: Annotated[int | None, Field(description="null when a cursor was given.")]
     per_page: Annotated[int, Field(ge=1, le=50)]
     total: Count
-    total_capped: Annotated[
-        Literal[True], Field(description="Only there when `total` stopped at 10,000.")
-    ] = cast(Any, None)
+    total_capped: Annotated[Literal[True], Field(description="Only there when `total` stopped at 10,000.")] = cast(
+        Any, None
+    )
     pages: Count
     has_next: bool
     has_prev: bool
@@ -224,7 +228,11 @@ class ErrorAnswer(Answer):
     error: ErrorBody
 
 
-def answers(success: type[Answer], *errors: int, status: int = 200) -> dict[int, type[Answer]]:
+# What flask-openapi takes for an operation's answers.
+Responses = dict[str | int | HTTPStatus, type[BaseModel] | Response | dict[str, Any] | None]
+
+
+def answers(success: type[Answer], *errors: int, status: int = 200) -> Responses:
     """
     Return what an operation may answer.
 
@@ -233,7 +241,8 @@ def answers(success: type[Answer], *errors: int, status: int = 200) -> dict[int,
         errors: Statuses of the operation's own errors; those of every operation are added.
         status: Status of the good answer.
     """
-    return {status: success} | dict.fromkeys((*sorted(errors), 429, 500, 503), ErrorAnswer)
+    responses: Responses = {status: success}
+    return responses | dict.fromkeys((*errors, 429, 500, 503), ErrorAnswer)
 
 
 def new_openapi_app(import_name: str) -> OpenAPI:

@@ -8,6 +8,7 @@ import struct
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,7 @@ class SharedCounters:
         self._thread_lock = threading.Lock()
         # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the table
+        weakref.finalize(self, self._file.close)
 
     def add(self, key: str, *, ttl_seconds: float, amount: int = 1, maximum: int | None = None) -> int:
         """

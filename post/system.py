@@ -2,18 +2,18 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from flask import Response, current_app, redirect, send_file
-from werkzeug.wrappers import Response as WerkzeugResponse
 from flask_openapi import APIBlueprint, OpenAPI
 from pydantic import Field
 from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__
 from post.database import is_up
 from post.dev_issuer import DevIssuer
-from post.openapi import SYSTEM, ErrorAnswer, Health, Readiness, TokensAnswer, answers
+from post.openapi import SYSTEM, ErrorAnswer, Health, Readiness, Responses, TokensAnswer, answers
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
@@ -37,7 +37,7 @@ DOCS_POLICY = (
 )
 
 
-NOT_FOUND: dict[int, Any] = {404: ErrorAnswer}
+NOT_FOUND: Responses = {404: ErrorAnswer}
 
 
 class AssetPath(RequestModel):
@@ -46,7 +46,7 @@ class AssetPath(RequestModel):
     name: str = Field(examples=sorted(ASSETS))
 
 
-def _file(*content_types: str) -> dict[int, dict[str, Any]]:
+def _file(*content_types: str) -> Responses:
     return {200: {"content": {content_type: {} for content_type in content_types}}}
 
 
@@ -67,8 +67,7 @@ def ready() -> Response:
 @bp.get("/api/openapi.json", tags=[SYSTEM], responses=_file("application/json"))
 def openapi_document() -> Response:
     """Describe this API (OpenAPI 3.1)."""
-    assert isinstance(current_app, OpenAPI)
-    return json_response(current_app.api_doc)
+    return json_response(cast(OpenAPI, current_app).api_doc)
 
 
 @bp.get("/api/docs", tags=[SYSTEM], responses=_file("text/html"))

@@ -103,8 +103,9 @@ def fold_case(text: str) -> str:
 def request_language() -> Language:
     """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
     if not has_request_context():
-        return messages.LANGUAGES[0]
-    return request.accept_languages.best_match(messages.LANGUAGES, default=messages.LANGUAGES[0])
+        return "ko"
+    preferred = request.accept_languages.best_match(messages.LANGUAGES)
+    return "en" if preferred == "en" else "ko"
 
 
 def respond(

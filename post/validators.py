@@ -1,6 +1,5 @@
 """What a request may say, field by field. The OpenAPI document is made of the same models."""
 
-import functools
 import re
 import unicodedata
 from collections.abc import Callable
@@ -50,7 +49,7 @@ def _storable(text: str) -> str:
 def _at_most(maximum: int) -> Callable[[str], str]:
     def check(text: str) -> str:
         if len(text) > maximum:
-            raise problem("too_long", maximum=maximum)
+            raise problem("text_too_long", maximum=maximum)
         return text
 
     return check
@@ -126,20 +125,17 @@ Username = Annotated[
     AfterValidator(_at_most(USERNAME_MAX_CHARS)),
     Field(examples=["alice"], json_schema_extra=_WRITTEN),
 ]
-UserId = Annotated[
-    Text, Field(min_length=1, max_length=USER_ID_MAX_CHARS, description="A user's `sub`.")
-]
+UserId = Annotated[Text, Field(min_length=1, max_length=USER_ID_MAX_CHARS, description="A user's `sub`.")]
 
 
 class RequestModel(BaseModel):
-    """Base of what requests say: unknown fields are ignored, wrong types refused, schemas built once."""
+    """Base of what requests say: unknown fields are ignored, wrong types refused."""
 
     model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
 
     may_be_empty: ClassVar[bool] = False
 
     @classmethod
-    @functools.cache
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return the model's JSON schema, which the OpenAPI document embeds."""
         schema = super().model_json_schema(*args, **kwargs)

@@ -61,7 +61,7 @@ def mysql_server() -> Iterator[str]:
 
 
 def drop_database(url: str) -> None:
-    with create_engine(make_url(url).set(database=None), poolclass=NullPool).connect() as connection:
+    with create_engine(make_url(url).set(database=""), poolclass=NullPool).connect() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS `{make_url(url).database}`"))
 
 

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
-
 from post.models import HIDDEN, VISIBLE, Category, Post, db
 from post.paging import SORT_COLUMNS, Cursor, PageRequest, Sort
 from post.services.posts import select_posts, to_dict
@@ -90,7 +89,10 @@ def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_m
         # What a cursor stands next to lies on its other side.
         is_forward = wanted.cursor.direction == "next"
         has_next, next_link = has_more or not is_forward, {"cursor": next_cursor or ""}
-        has_prev, prev_link = has_more or is_forward, {"cursor": _cursor_at(rows[0], "prev", wanted.sort)} if rows else None
+        has_prev, prev_link = (
+            has_more or is_forward,
+            {"cursor": _cursor_at(rows[0], "prev", wanted.sort)} if rows else None,
+        )
     meta = {
         "page": wanted.page if wanted.cursor is None else None,
         "per_page": wanted.per_page,
