@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from flask import Flask, request
 from flask_limiter import ApplicationLimit, Limiter
@@ -24,7 +24,7 @@ class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport
     Its own memory storage counts in each worker for itself, and grows with the addresses it sees.
     """
 
-    STORAGE_SCHEME: ClassVar[list[str] | None] = ["shared-memory"]
+    STORAGE_SCHEME = ["shared-memory"]  # noqa: RUF012 - the base class declares it so
 
     def __init__(self, uri: str | None = None, *, counters: SharedCounters, **options: Any) -> None:
         """Stand on ``counters``; the rest is the library's."""

@@ -106,6 +106,8 @@ def _field_problem(error: Any) -> FieldProblem:
     context = error.get("ctx", {})
     if error["type"] in _WORDS:
         key, shown = _WORDS[error["type"]]
+        if key == "not_a_choice":  # pydantic joins the choices in English
+            context = {"expected": context["expected"].replace(" or ", ", ").replace("'", "")}
         return FieldProblem(field, key, {name: context[theirs] for theirs, name in shown.items()})
     if error["type"] in FIELDS:
         return FieldProblem(field, error["type"], context)
