@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, Settings, load_config, load_config_or_exit
-from post import messages, routes, system
+from post import commands, messages, routes, system
 from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks, init_auth
 from post.database import MIGRATIONS_DIR, engine_options, is_away, prepare_database
 from post.dev_issuer import CLIENT_ID, DevIssuer
@@ -80,7 +80,8 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     """
     settings = config if isinstance(config, Settings) else load_config(config)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.getLogger().level))
+    for chatty in ("alembic", "flask-limiter"):  # a line for each migration context, and for each 429
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
     app = new_openapi_app(__name__)
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -99,12 +100,13 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS_DIR))
     _init_cors(app, settings)
+    app.register_api(routes.bp)
+    app.register_api(system.bp)
     _init_tokens(app, settings)
     counters = SharedCounters()
     app.extensions["post_view_window"] = ViewWindow(counters, window_seconds=settings.view_window_seconds)
     limiter = init_rate_limits(app, settings, counters)
-    app.register_api(routes.bp)
-    app.register_api(system.bp)
+    commands.register(app)
     for exempt in (system.health, system.ready, system.issue_token):
         limiter.exempt(exempt)
     if not _is_migrating_by_hand():

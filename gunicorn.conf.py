@@ -31,6 +31,14 @@ control_socket_disable = True  # it would live under $HOME, which may be read-on
 accesslog = "-" if not settings.is_production else None
 loglevel = settings.log_level.lower()
 
+FIRST_POST = r"""  Create a post:
+
+  TOKEN=$(curl -s ADDRESS/dev/token -H 'Content-Type: application/json' \
+    -d '{"username": "alice"}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -s ADDRESS/api/v1/posts -H "Authorization: Bearer $TOKEN" \
+    -H 'Content-Type: application/json' -d '{"title": "안녕하세요", "content": "첫 글입니다."}'
+"""
+
 
 def when_ready(_server: Any) -> None:
     """Tell a developer where to go, and what to type first."""
@@ -39,14 +47,7 @@ def when_ready(_server: Any) -> None:
     address = f"http://localhost:{settings.port}"
     print(f"\n  Post Service   {address}\n  API docs       {address}/api/docs\n")
     if settings.uses_local_issuer:
-        print(
-            "  Create a post:\n\n"
-            f'  TOKEN=$(curl -s {address}/dev/token --json \'{{"username": "alice"}}\''
-            ' | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')\n'
-            f'  curl -s {address}/api/v1/posts -H "Authorization: Bearer $TOKEN"'
-            ' --json \'{"title": "안녕하세요", "content": "첫 글입니다."}\'\n',
-            flush=True,
-        )
+        print(FIRST_POST.replace("ADDRESS", address), flush=True)
 
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, cast
 
-from flask_openapi import Info, OpenAPI, Tag
+from flask_openapi import APIBlueprint, Info, OpenAPI, Tag
 from flask_openapi.models import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -182,10 +182,9 @@ class CategoryListAnswer(_Success):
     data: list[CategoryObject]
 
 
-class TokensAnswer(Answer):
+class TokensAnswer(_Success):
     """Local tokens in the envelope."""
 
-    success: Literal[True]
     data: Tokens
 
 
@@ -243,6 +242,15 @@ def answers(success: type[Answer], *errors: int, status: int = 200) -> Responses
     """
     responses: Responses = {status: success}
     return responses | dict.fromkeys((*errors, 429, 500, 503), ErrorAnswer)
+
+
+def new_blueprint(name: str, import_name: str, *, url_prefix: str | None = None) -> APIBlueprint:
+    """Return a blueprint whose operations bear their functions' names in the OpenAPI document."""
+    return APIBlueprint(name, import_name, url_prefix=url_prefix, operation_id_callback=_operation_id)
+
+
+def _operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 - flask-openapi gives all three
+    return name
 
 
 def new_openapi_app(import_name: str) -> OpenAPI:

@@ -7,10 +7,11 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from flask import request
 from pydantic import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from post.errors import FieldProblem, InvalidFields, InvalidJson, InvalidPostId, UnsupportedMediaType
 from post.messages import FIELDS
-from post.validators import PostPath, RequestModel
+from post.validators import JSON_MAX_BYTES, PostPath, RequestModel
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 Model = TypeVar("Model", bound=RequestModel)
@@ -55,10 +56,15 @@ def read_json(*, may_be_empty: bool = False) -> Any:
         may_be_empty: An empty body, of whatever type, is ``{}``.
 
     Raises:
+        RequestEntityTooLarge: It is over 1 MiB.
         UnsupportedMediaType: Its type is not ``application/json``.
         InvalidJson: It is not JSON in UTF-8 (RFC 8259).
     """
+    # Werkzeug cuts a chunked body off at its limit, without a word; one byte more tells that there was more.
+    request.max_content_length = JSON_MAX_BYTES + 1
     data = request.get_data()
+    if len(data) > JSON_MAX_BYTES:
+        raise RequestEntityTooLarge
     if may_be_empty and not data:
         return {}
     if not request.is_json:

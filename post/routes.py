@@ -3,7 +3,6 @@
 from urllib.parse import urlencode
 
 from flask import Response, current_app, request, url_for
-from flask_openapi import APIBlueprint
 
 from post import services
 from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
@@ -22,6 +21,7 @@ from post.openapi import (
     PostAnswer,
     PostListAnswer,
     answers,
+    new_blueprint,
 )
 from post.request_checks import checked
 from post.services.likes import LikeState
@@ -39,7 +39,7 @@ from post.validators import (
     WholePost,
 )
 
-bp = APIBlueprint("board", __name__, url_prefix="/api/v1")
+bp = new_blueprint("board", __name__, url_prefix="/api/v1")
 
 
 @bp.get("/posts", tags=[POSTS], security=BEARER_OR_NONE, responses=answers(PostListAnswer, 400))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from flask import Response, current_app, redirect, send_file
-from flask_openapi import APIBlueprint, OpenAPI
+from flask_openapi import OpenAPI
 from pydantic import Field
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -13,13 +13,13 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from post import __version__
 from post.database import is_up
 from post.dev_issuer import DevIssuer
-from post.openapi import SYSTEM, ErrorAnswer, Health, Readiness, Responses, TokensAnswer, answers
+from post.openapi import SYSTEM, ErrorAnswer, Health, Readiness, Responses, TokensAnswer, answers, new_blueprint
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
 
-bp = APIBlueprint("system", __name__)
-dev_bp = APIBlueprint("dev", __name__, url_prefix="/dev")
+bp = new_blueprint("system", __name__)
+dev_bp = new_blueprint("dev", __name__, url_prefix="/dev")
 
 STATIC = Path(__file__).resolve().parent / "static"
 SWAGGER_UI = Path(str(files("flask_openapi_swagger"))) / "templates" / "swagger"

@@ -82,7 +82,8 @@ def _integer(value: Any) -> Any:
 
 
 _NO_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-# What _storable and _not_blank demand, for the OpenAPI document.
+# What _storable demands, for the OpenAPI document; and what _not_blank does.
+_STORABLE = {"pattern": rf"^[^{_NO_CONTROL}]*$"}
 _WRITTEN = {"minLength": 1, "pattern": rf"^[^{_NO_CONTROL}]*[^\s{_NO_CONTROL}][^{_NO_CONTROL}]*$"}
 
 Text = Annotated[str, BeforeValidator(_only_text), AfterValidator(_storable)]
@@ -125,7 +126,15 @@ Username = Annotated[
     AfterValidator(_at_most(USERNAME_MAX_CHARS)),
     Field(examples=["alice"], json_schema_extra=_WRITTEN),
 ]
-UserId = Annotated[Text, Field(min_length=1, max_length=USER_ID_MAX_CHARS, description="A user's `sub`.")]
+UserId = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=USER_ID_MAX_CHARS,
+        description="A user's `sub`.",
+        json_schema_extra=_STORABLE,
+    ),
+]
 
 
 class RequestModel(BaseModel):
@@ -154,11 +163,14 @@ class PostPath(RequestModel):
 class PageQuery(RequestModel):
     """Which page of a list."""
 
-    page: Annotated[int, BeforeValidator(_integer), Field(ge=1)] = 1
-    per_page: Annotated[int, BeforeValidator(_integer), Field(ge=1, description="Above 50 is served as 50.")] = 10
+    page: Annotated[int, Field(ge=1), BeforeValidator(_integer)] = 1
+    per_page: Annotated[int, Field(ge=1, description="Above 50 is served as 50."), BeforeValidator(_integer)] = 10
     view: View = Field(default="full", description="`summary` has `excerpt` in place of `content`.")
     cursor: Annotated[
-        Any, WithJsonSchema({"type": "string", "description": "In place of `page`: a `next_cursor` of this list."})
+        Any,
+        WithJsonSchema(
+            {"type": "string", "format": "cursor", "description": "In place of `page`: a `next_cursor` of this list."}
+        ),
     ] = ABSENT
 
     @model_validator(mode="before")
@@ -184,16 +196,23 @@ class PageQuery(RequestModel):
         return PageRequest(page=page, per_page=per_page, cursor=self.cursor, sort=sort, view=self.view)
 
 
+# The filters of a list may be empty, as a form leaves them; the document says so.
+_OR_EMPTY = {"minLength": 0, **_STORABLE}
+
+
 class _Filters(RequestModel):
     q: Annotated[
         Text,
         AfterValidator(str.strip),
         AfterValidator(_at_most(SEARCH_MAX_CHARS)),
-        Field(description="Titles that contain this, letter case ignored; 1 to 100 characters after trimming."),
+        Field(
+            description="Titles that contain this, letter case ignored; 1 to 100 characters after trimming.",
+            json_schema_extra=_OR_EMPTY,
+        ),
     ] = ABSENT
-    category_id: Annotated[str, Field(pattern=ID_PATTERN)] = ABSENT
-    category: CategoryName = ABSENT
-    user_id: UserId = ABSENT
+    category_id: Annotated[str, Field(pattern=ID_PATTERN, json_schema_extra={"pattern": "^([0-9a-f]{32})?$"})] = ABSENT
+    category: Annotated[CategoryName, Field(json_schema_extra=_OR_EMPTY)] = ABSENT
+    user_id: Annotated[UserId, Field(json_schema_extra=_OR_EMPTY)] = ABSENT
     sort: Sort = "latest"
 
 
@@ -260,4 +279,4 @@ class DevTokenRequest(RequestModel):
     """Whom the local issuer should sign a token for."""
 
     username: Username
-    groups: list[Annotated[Text, Field(max_length=128)]] = Field(default=[], max_length=20, examples=[["admin"]])
+    groups: list[Annotated[Text, Field(max_length=128, json_schema_extra=_STORABLE)]] = Field(default=[], max_length=20, examples=[["admin"]])

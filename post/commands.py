@@ -1,0 +1,88 @@
+"""Commands of ``flask``, for whoever runs the service."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
+
+import click
+from flask import Flask
+from flask.cli import with_appcontext
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
+from post.models import Category, Like, Post, transaction
+
+# One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
+# of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
+BATCH_POSTS = 2000
+
+# What a post has of its category, by the name that the demo data give it.
+StoredCategories = dict[str, Row]
+
+
+def register(app: Flask) -> None:
+    """Add the commands to an application's ``flask``."""
+    app.cli.add_command(seed_demo)
+
+
+@click.command("seed-demo")
+@click.option("--posts", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="How many posts.")
+# Not below 0: random.Random takes -1 for 1.
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another one makes up other posts."
+)
+@with_appcontext
+def seed_demo(count: int, seed: int) -> None:
+    """Fill the board with made-up Korean posts, categories and likes."""
+    started = time.perf_counter()
+    likes = 0
+    categories, new_categories = _prepare(seed)
+    with click.progressbar(length=count, label="Posts") as bar:
+        for batch in _batches(demo_posts(count, seed), BATCH_POSTS):
+            likes += _store(batch, categories)
+            bar.update(len(batch))
+    seconds = time.perf_counter() - started
+    click.echo(f"Added {count} posts, {new_categories} categories and {likes} likes in {seconds:.1f} s.")
+
+
+def _prepare(seed: int) -> tuple[StoredCategories, int]:
+    """Store the categories that are missing; returns all of them, and how many were missing."""
+    wanted = demo_categories(seed)
+    with transaction() as session:
+        if session.scalar(select(Post.id).where(Post.id == first_post_id(seed))) is not None:
+            raise click.ClickException(f"the posts of seed {seed} are here already; choose another with --seed")
+        missing = _missing(session, wanted)
+        if missing:
+            session.connection().execute(insert(Category), missing)
+        return _stored(session, wanted), len(missing)
+
+
+def _missing(session: Session, wanted: Sequence[Row]) -> list[Row]:
+    existing = set(session.scalars(select(Category.name_key)))
+    return [category for category in wanted if category["name_key"] not in existing]
+
+
+def _stored(session: Session, wanted: Sequence[Row]) -> StoredCategories:
+    rows = session.execute(select(Category.name_key, Category.id, Category.name))
+    stored = {row.name_key: {"category_id": row.id, "category": row.name} for row in rows}
+    return {category["name"]: stored[category["name_key"]] for category in wanted}
+
+
+def _batches(posts: Iterator[DemoPost], size: int) -> Iterator[list[DemoPost]]:
+    while batch := list(islice(posts, size)):
+        yield batch
+
+
+def _store(batch: Sequence[DemoPost], categories: StoredCategories) -> int:
+    """Store posts with their likes in one transaction; returns how many likes."""
+    posts = [post.row | categories[post.row["category"]] for post in batch]
+    # In the order of the primary key, so that InnoDB appends rather than scatter.
+    likes = sorted((like for post in batch for like in post.likes), key=itemgetter("id"))
+    with transaction() as session:
+        connection = session.connection()  # not the session: it would go through the ORM's bookkeeping
+        connection.execute(insert(Post), posts)
+        if likes:
+            connection.execute(insert(Like), likes)
+    return len(likes)
