@@ -36,8 +36,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(NO_MYSQL)
     kept, left = [], []
     for item in items:
-        database = getattr(item, "callspec", None) and item.callspec.params.get("database")
-        wanted = database is None or (database == (only or database) and (database == "sqlite" or has_mysql))
+        database = item.callspec.params.get("database") if hasattr(item, "callspec") else None
+        if database is None and "mysql_server" in item.fixturenames:
+            database = "mysql"
+        wanted = database is None or (only in (None, database) and (database == "sqlite" or has_mysql))
         (kept if wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept

@@ -98,8 +98,8 @@ def _accepts(port: int) -> bool:
 class Service:
     """The service as it runs for users: gunicorn in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen, url: str, log: Path) -> None:
-        self.process, self.url, self._log = process, url, log
+    def __init__(self, process: subprocess.Popen, url: str, workers: int, log: Path) -> None:
+        self.process, self.url, self.workers, self._log = process, url, workers, log
 
     @property
     def log(self) -> str:
@@ -125,12 +125,14 @@ def start_service(folder: Path, **settings: str) -> Service:
     command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py"), "app:app"]
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=output, stderr=output)
-    return Service(process, f"http://127.0.0.1:{port}", log)
+    return Service(process, f"http://127.0.0.1:{port}", int(settings.get("WEB_CONCURRENCY", "2")), log)
 
 
 def wait_until_healthy(service: Service) -> None:
     def healthy() -> bool:
         assert service.process.poll() is None, service.log
+        if service.log.count("Booting worker") < service.workers:
+            return False
         try:
             return requests.get(f"{service.url}/health", timeout=2).ok
         except requests.ConnectionError:

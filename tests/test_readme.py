@@ -1,0 +1,44 @@
+"""The READMEs' examples are run, and their answers compared."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.servers import PROJECT, running_service
+
+# What differs from run to run: ids, times, request ids.
+VARIES = [(r"\b[0-9a-f]{32}\b", "ID"), (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME")]
+
+
+def examples(readme: str) -> list[tuple[str, str]]:
+    """Return the commands of a README's console blocks, each with the answer it gives."""
+    blocks = re.findall(r"```console\n(.*?)```", (PROJECT / readme).read_text(), flags=re.DOTALL)
+    pairs = []
+    for line in "".join(blocks).splitlines():
+        if line.startswith("$ "):
+            pairs.append((line[2:], ""))
+        else:
+            command, answer = pairs[-1]
+            pairs[-1] = (command, answer + line)
+    return pairs
+
+
+def same_each_time(text: str) -> str:
+    for pattern, name in VARIES:
+        text = re.sub(pattern, name, text)
+    return text.strip()
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_examples_give_the_answers_that_are_shown(readme, tmp_path):
+    pairs = examples(readme)
+    script = "\n".join(f"{command}\nprintf '\\036'" for command, _ in pairs)
+
+    with running_service(tmp_path) as service:
+        script = script.replace("localhost:8082", service.url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+    assert len(pairs) > 8
+    answers = done.stdout.split("\036")[:-1]
+    assert [same_each_time(answer) for answer in answers] == [same_each_time(answer) for _, answer in pairs]

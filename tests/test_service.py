@@ -1,0 +1,130 @@
+"""The service as it is started: under gunicorn, in processes of its own."""
+
+import re
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pymysql
+import pytest
+import requests
+from sqlalchemy.engine import make_url
+
+from tests.servers import PROJECT, free_port, running_service, start_service, stop, wait_until_healthy
+
+
+def token(url: str, name: str = "ana") -> dict[str, str]:
+    answer = requests.post(f"{url}/dev/token", json={"username": name}, timeout=5).json()
+    return {"Authorization": f"Bearer {answer['data']['access_token']}"}
+
+
+def test_python_app_py_serves_and_shows_how_to_create_a_post(tmp_path):
+    port = free_port()
+    env = {"PATH": "/usr/bin:/bin", "PORT": str(port), "INSTANCE_PATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "app.py")], env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    with process, process.stdout as output:
+        shown = ""
+        while "content" not in shown:
+            shown += output.readline()
+        lines = [line for line in shown.splitlines() if line.startswith(("  TOKEN", "    -d", "  curl", "    -H"))]
+
+        created = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+        stop(process)
+
+    assert f"http://localhost:{port}/api/docs" in shown
+    assert '"No":1,"title":"안녕하세요"' in created.stdout
+
+
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_a_reload_is_not_counted_whichever_worker_it_meets(workers, tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY=workers) as service:
+        body = {"title": "제목", "content": "내용"}
+        created = requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=5)
+        url = service.url + created.headers["Location"]
+
+        views = [requests.get(url, timeout=5).json()["data"]["view_count"] for _ in range(20)]
+
+    assert views == [1] * 20
+
+
+def test_a_limit_holds_across_workers(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="4", RATELIMIT_READ="10/hour") as service:
+        statuses = [requests.get(f"{service.url}/api/v1/categories", timeout=5).status_code for _ in range(20)]
+
+    assert statuses == [200] * 10 + [429] * 10
+
+
+def test_a_request_that_gunicorn_refuses_is_answered_in_the_envelope(tmp_path):
+    with running_service(tmp_path) as service:
+        with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), timeout=5) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nno colon here\r\n\r\n")
+            answer = peer.makefile("rb").read().decode()
+
+    head, _, body = answer.partition("\r\n\r\n")
+    request_id = re.search("X-Request-ID: ([0-9a-f]{32})", head)[1]
+    assert head.startswith("HTTP/1.1 400 ")
+    assert "X-Content-Type-Options: nosniff" in head
+    assert requests.models.complexjson.loads(body) == {
+        "success": False,
+        "message": "입력값을 확인해 주세요.",
+        "error": {"code": "validation_error", "status": 400, "details": [], "request_id": request_id},
+    }
+
+
+def test_a_chunked_body_over_the_limit_is_413(tmp_path):
+    chunks = (b" " * 65536 for _ in range(17))
+    with running_service(tmp_path) as service:
+        headers = {**token(service.url), "Content-Type": "application/json"}
+
+        answer = requests.post(f"{service.url}/api/v1/posts", data=chunks, headers=headers, timeout=10)
+
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "payload_too_large"
+
+
+def test_three_masters_started_at_once_on_an_empty_mysql_all_serve_one_schema(new_mysql_database, tmp_path):
+    services = [start_service(tmp_path, DATABASE_URL=new_mysql_database) for _ in range(3)]
+    try:
+        for service in services:
+            wait_until_healthy(service)
+        ready = [requests.get(f"{service.url}/health/ready", timeout=5).json() for service in services]
+        body = {"title": "제목", "content": "내용"}
+        made = [
+            requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=5)
+            for service in services
+        ]
+    finally:
+        for service in services:
+            stop(service.process)
+
+    assert ready == [{"status": "ready", "checks": {"database": "up"}}] * 3
+    assert [answer.json()["data"]["No"] for answer in made] == [1, 2, 3]
+    assert rows(new_mysql_database, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+def rows(url: str, query: str) -> list[tuple]:
+    at = make_url(url)
+    with pymysql.connect(
+        host=at.host, port=at.port, user=at.username, password=at.password or "", database=at.database
+    ) as c:
+        with c.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+
+def test_requests_in_flight_are_answered_when_the_service_is_told_to_stop(tmp_path):
+    with running_service(tmp_path) as service, ThreadPoolExecutor(8) as pool:
+        headers = token(service.url)
+        body = {"title": "제목", "content": "내용"}
+        url = f"{service.url}/api/v1/posts"
+
+        sent = [pool.submit(requests.post, url, json=body, headers=headers, timeout=10) for _ in range(8)]
+        statuses = [future.result().status_code for future in sent[:1]]
+        exit_code = stop(service.process)
+        statuses += [future.result().status_code for future in sent[1:]]
+
+    assert statuses == [201] * 8
+    assert exit_code == 0
