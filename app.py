@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from config import PROJECT_ROOT, Settings, load_config, load_config_or_exit
+from config import PROJECT_ROOT, Settings, environment, load_config, load_config_or_exit
 from post import commands, messages, routes, system
 from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks, init_auth
 from post.database import MIGRATIONS_DIR, engine_options, is_away, prepare_database
@@ -68,8 +68,8 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     Build the application, with its database created and its schema up to date.
 
     Args:
-        config: Settings; or variables by name in place of the environment, with Flask's own
-            (such as ``TESTING``) among them; or None for the environment.
+        config: Settings; or None for those of the environment; or variables by name that go before
+            the environment's, with Flask's own (such as ``TESTING``) among them.
 
     Returns:
         The Flask application.
@@ -78,7 +78,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
         ConfigError: A setting is missing or wrong.
         DBAPIError: The database cannot be reached.
     """
-    settings = config if isinstance(config, Settings) else load_config(config)
+    settings = config if isinstance(config, Settings) else load_config({**environment(), **(config or {})})
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for chatty in ("alembic", "flask-limiter"):  # a line for each migration context, and for each 429
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,12 +1,13 @@
 """The API's routes: check the request, call one service, answer."""
 
+from typing import cast
 from urllib.parse import urlencode
 
 from flask import Response, current_app, request, url_for
 
 from post import services
 from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
-from post.errors import FieldProblem, Forbidden, InvalidFields
+from post.errors import FieldProblem, InvalidFields
 from post.openapi import (
     BEARER,
     BEARER_OR_NONE,
@@ -26,7 +27,7 @@ from post.openapi import (
 from post.request_checks import checked
 from post.services.likes import LikeState
 from post.services.lists import PostPage
-from post.utils import respond
+from post.utils import Caller, respond
 from post.validators import (
     LikeBody,
     LikeStatusQuery,
@@ -116,11 +117,7 @@ def delete_post(path: PostPath) -> Response:
 def toggle_like(path: PostPath, body: LikeBody) -> Response:
     """Like a post, or take the like back."""
     viewer = optional_caller()
-    user_id = viewer.user_id if viewer else body.user_id
-    if user_id is None:
-        raise InvalidFields(FieldProblem("user_id", "user_unknown"))
-    if body.user_id not in (None, user_id):
-        raise Forbidden
+    user_id = _whose_like(body.user_id, viewer)
     return _respond_like(services.toggle_like(path.post_id, user_id=user_id, viewer=viewer))
 
 
@@ -152,9 +149,7 @@ def unlike_post(path: PostPath) -> Response:
 def like_status(path: PostPath, query: LikeStatusQuery) -> Response:
     """Tell whether a user likes a post: the one of `user_id`, else the caller."""
     viewer = optional_caller()
-    user_id = query.user_id or (viewer.user_id if viewer else None)
-    if user_id is None:
-        raise InvalidFields(FieldProblem("user_id", "user_unknown"))
+    user_id = _whose_like(query.user_id, viewer)
     return respond(services.like_status(path.post_id, user_id=user_id, viewer=viewer), message="like_status")
 
 
@@ -175,6 +170,12 @@ def list_categories() -> Response:
 def create_category(body: NewCategory) -> Response:
     """Create a category."""
     return respond(services.create_category(body.name), message="category_created", status=201)
+
+
+def _whose_like(said: str | None, viewer: Caller | None) -> str:
+    if said is None and viewer is None:
+        raise InvalidFields(FieldProblem("user_id", "user_unknown"))
+    return said or cast(Caller, viewer).user_id
 
 
 def _respond_like(state: LikeState) -> Response:

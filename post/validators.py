@@ -279,4 +279,6 @@ class DevTokenRequest(RequestModel):
     """Whom the local issuer should sign a token for."""
 
     username: Username
-    groups: list[Annotated[Text, Field(max_length=128, json_schema_extra=_STORABLE)]] = Field(default=[], max_length=20, examples=[["admin"]])
+    groups: list[Annotated[Text, Field(max_length=128, json_schema_extra=_STORABLE)]] = Field(
+        default=[], max_length=20, examples=[["admin"]]
+    )

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from app import create_app
+from config import load_config
 from post import services
 from post.models import Category, Like, Post, db
 from post.utils import Caller
@@ -93,7 +94,7 @@ def make_app(instance: Any) -> Callable[..., Flask]:
 
     def make(**settings: str) -> Flask:
         defaults = {"INSTANCE_PATH": str(instance), "RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
-        return create_app({**defaults, **settings})
+        return create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
 
     return make
 

@@ -5,11 +5,10 @@ from hypothesis import strategies as st
 
 from post.paging import Cursor
 
+directions = st.sampled_from(["next", "prev"])
 numbers = st.integers(min_value=0, max_value=2**31 - 1)
-schemathesis.openapi.format(
-    "cursor",
-    st.builds(lambda direction, no: Cursor(direction, "latest", (no,)).encode(), st.sampled_from(["next", "prev"]), numbers),
-)
+cursors = st.builds(lambda direction, number: Cursor(direction, "latest", (number,)), directions, numbers)
+schemathesis.openapi.format("cursor", cursors.map(Cursor.encode))
 
 
 @schemathesis.hook

@@ -40,7 +40,7 @@ def pool(cognito):
 
 def sign_up(cognito, pool, name: str) -> dict[str, str]:
     """Sign a user up, confirm and log in; returns Cognito's tokens."""
-    pool_id, client_id = pool
+    _pool_id, client_id = pool
     cognito.sign_up(ClientId=client_id, Username=name, Password=PASSWORD)
     cognito.confirm_sign_up(ClientId=client_id, Username=name, ConfirmationCode="123456")
     login = {"USERNAME": name, "PASSWORD": PASSWORD}

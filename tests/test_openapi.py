@@ -31,6 +31,6 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_
             "--exclude-checks", "unsupported_method,allow_header_conformance,use_after_free",
         ]  # fmt: skip
         env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(PROJECT)}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import pymysql
 import pytest
 import requests
-from sqlalchemy.engine import make_url
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tests.servers import PROJECT, free_port, running_service, start_service, stop, wait_until_healthy
 
@@ -58,10 +58,10 @@ def test_a_limit_holds_across_workers(tmp_path):
 
 
 def test_a_request_that_gunicorn_refuses_is_answered_in_the_envelope(tmp_path):
-    with running_service(tmp_path) as service:
-        with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), timeout=5) as peer:
-            peer.sendall(b"GET / HTTP/1.1\r\nno colon here\r\n\r\n")
-            answer = peer.makefile("rb").read().decode()
+    port = free_port()
+    with running_service(tmp_path, PORT=str(port)), socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nno colon here\r\n\r\n")
+        answer = peer.makefile("rb").read().decode()
 
     head, _, body = answer.partition("\r\n\r\n")
     request_id = re.search("X-Request-ID: ([0-9a-f]{32})", head)[1]
@@ -106,13 +106,8 @@ def test_three_masters_started_at_once_on_an_empty_mysql_all_serve_one_schema(ne
 
 
 def rows(url: str, query: str) -> list[tuple]:
-    at = make_url(url)
-    with pymysql.connect(
-        host=at.host, port=at.port, user=at.username, password=at.password or "", database=at.database
-    ) as c:
-        with c.cursor() as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
 
 
 def test_requests_in_flight_are_answered_when_the_service_is_told_to_stop(tmp_path):

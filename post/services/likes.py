@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from post.database import retried
-from post.errors import PostNotFound
+from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, db, transaction
 from post.services.posts import add_to_counter, is_seen_by, lock_seen_post
 from post.utils import Caller, new_id
@@ -34,6 +34,7 @@ def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeSta
 
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
+        Forbidden: The verified caller is somebody else.
     """
     return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=None)
 
@@ -53,6 +54,8 @@ def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool
     """Bring one like to the wanted state, or to the other one when ``wanted`` is None."""
     with transaction() as session:
         count = lock_seen_post(session, post_id, viewer).like_count
+        if viewer is not None and viewer.user_id != user_id:
+            raise Forbidden
         mine = (Like.post_id == post_id) & (Like.user_id == user_id)
         # Every writer of likes holds the post's lock, so what this reads stays true.
         is_liked = session.scalar(select(Like.id).where(mine)) is not None

@@ -12,6 +12,8 @@ from post.utils import fold_case
 
 SEARCH_TOTAL_MAX = 10_000
 
+Link = dict[str, str | int]
+
 
 @dataclass(frozen=True, slots=True)
 class PostPage:
@@ -27,8 +29,8 @@ class PostPage:
 
     posts: list[dict[str, Any]]
     meta: dict[str, Any]
-    next_link: dict[str, str | int] | None
-    prev_link: dict[str, str | int] | None
+    next_link: Link | None
+    prev_link: Link | None
 
 
 def list_posts(
@@ -75,38 +77,43 @@ def _title_contains(q: str) -> ColumnElement[bool]:
 
 def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_max: int | None = None) -> PostPage:
     total, is_capped = _count(conditions, total_max)
-    pages = -(-total // wanted.per_page)
-    offset = (wanted.page - 1) * wanted.per_page if wanted.cursor is None else 0
+    offset = 0 if wanted.cursor else (wanted.page - 1) * wanted.per_page
     is_past_the_end = offset >= total and not is_capped
     rows, has_more = ([], False) if is_past_the_end else _rows(conditions, wanted, offset)
-    next_cursor = _cursor_at(rows[-1], "next", wanted.sort) if rows else None
-    next_link: dict[str, str | int]
-    prev_link: dict[str, str | int] | None
-    if wanted.cursor is None:
-        has_next, next_link = has_more, {"page": wanted.page + 1}
-        has_prev, prev_link = wanted.page > 1, {"page": max(1, min(wanted.page - 1, pages))}
-    else:
-        # What a cursor stands next to lies on its other side.
-        is_forward = wanted.cursor.direction == "next"
-        has_next, next_link = has_more or not is_forward, {"cursor": next_cursor or ""}
-        has_prev, prev_link = (
-            has_more or is_forward,
-            {"cursor": _cursor_at(rows[0], "prev", wanted.sort)} if rows else None,
-        )
+    pages = -(-total // wanted.per_page)
+    has_next, has_prev = _neighbours(wanted, has_more=has_more)
+    next_link, prev_link = _links(wanted, rows, pages)
     meta = {
-        "page": wanted.page if wanted.cursor is None else None,
+        "page": None if wanted.cursor else wanted.page,
         "per_page": wanted.per_page,
         "total": total,
         "pages": pages,
         "has_next": has_next,
         "has_prev": has_prev,
-        "next_cursor": next_cursor if has_next else None,
+        "next_cursor": _cursor_at(rows[-1], "next", wanted.sort) if has_next and rows else None,
     }
     if is_capped:
         meta["total_capped"] = True
-    return PostPage(
-        [to_dict(row) for row in rows], meta, next_link if has_next and rows else None, prev_link if has_prev else None
-    )
+    posts = [to_dict(row) for row in rows]
+    return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
+
+
+def _neighbours(wanted: PageRequest, *, has_more: bool) -> tuple[bool, bool]:
+    """Return whether there is a next and a previous page."""
+    if wanted.cursor is None:
+        return has_more, wanted.page > 1
+    # What a cursor stands next to lies on its other side.
+    return (has_more, True) if wanted.cursor.direction == "next" else (True, has_more)
+
+
+def _links(wanted: PageRequest, rows: list[Row[Any]], pages: int) -> tuple[Link | None, Link | None]:
+    """Return the query parameters that lead on and back."""
+    if wanted.cursor is None:
+        return {"page": wanted.page + 1}, {"page": max(1, min(wanted.page - 1, pages))}
+    if not rows:
+        return None, None
+    next_cursor, prev_cursor = _cursor_at(rows[-1], "next", wanted.sort), _cursor_at(rows[0], "prev", wanted.sort)
+    return {"cursor": next_cursor}, {"cursor": prev_cursor}
 
 
 def _count(conditions: list[ColumnElement[bool]], maximum: int | None) -> tuple[int, bool]:
