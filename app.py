@@ -86,14 +86,14 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, pool_size=settings.web_threads),
         MAX_CONTENT_LENGTH=JSON_MAX_BYTES,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.is_production,
     )
     if isinstance(config, Mapping):
         app.config.update({name: value for name, value in config.items() if name.lower() not in Settings.model_fields})
-    app.extensions["post_settings"] = settings
+    options = engine_options(app.config["SQLALCHEMY_DATABASE_URI"], pool_size=settings.web_threads)
+    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", options)
     _trust_proxies(app, settings.trusted_proxy_hops)
     _init_requests(app)
     _init_errors(app)

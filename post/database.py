@@ -52,8 +52,7 @@ def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        in_memory = url.database in (None, "", ":memory:")
-        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if in_memory else {})
+        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if _is_in_memory(url) else {})
     return {
         # Each statement sees what is committed: what was just inserted by another can be read,
         # and no gap locks stand between concurrent inserts.
@@ -159,15 +158,15 @@ def prepare_database(app: Flask) -> None:
     with app.app_context():
         with _upgrade_lock(url):
             flask_migrate.upgrade(directory=str(MIGRATIONS_DIR))
-        # Connections must not cross a fork: workers open their own.
-        db.engine.dispose()
+        if not _is_in_memory(url):
+            db.engine.dispose()  # connections must not cross a fork: workers open their own
 
 
 def create_missing_database(url: URL) -> None:
     """Create the database that a URL names, where it does not exist."""
     if url.get_backend_name() == "sqlite":
-        if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        if not _is_in_memory(url):
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         return
     try:
         _run(url, "SELECT 1")
@@ -187,17 +186,21 @@ def _run(url: URL, statement: str) -> None:
         connection.execute(text(statement))
 
 
+def _is_in_memory(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
 @contextmanager
 def _upgrade_lock(url: URL) -> Iterator[None]:
     if url.get_backend_name() != "sqlite":
         with _mysql_lock(url):
             yield
-    elif url.database and url.database != ":memory:":
+    elif _is_in_memory(url):
+        yield
+    else:
         with Path(f"{url.database}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-    else:
-        yield
 
 
 @contextmanager
