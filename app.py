@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from config import PROJECT_ROOT, Settings, environment, load_config, load_config_or_exit
+from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
 from post import commands, messages, routes, system
 from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks, init_auth
 from post.database import MIGRATIONS_DIR, engine_options, is_away, prepare_database
@@ -31,6 +31,7 @@ from post.errors import (
     UnsupportedMediaType,
 )
 from post.models import db
+from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
 from post.shared_memory import SharedCounters
@@ -75,14 +76,29 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
         The Flask application.
 
     Raises:
-        ConfigError: A setting is missing or wrong.
-        DBAPIError: The database cannot be reached.
+        ConfigError: A setting is missing or wrong, or the database cannot be used.
     """
     settings = config if isinstance(config, Settings) else load_config({**environment(), **(config or {})})
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for chatty in ("alembic", "flask-limiter"):  # a line for each migration context, and for each 429
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    init_logging(settings.log_level)
     app = new_openapi_app(__name__)
+    _init_config(app, settings, config if isinstance(config, Mapping) else {})
+    _trust_proxies(app, settings.trusted_proxy_hops)
+    _init_requests(app)
+    _init_errors(app)
+    _init_cors(app, settings)
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS_DIR))
+    commands.register(app)
+    app.register_api(routes.bp)
+    app.register_api(system.bp)
+    _init_tokens(app, settings)
+    _init_counters(app, settings)
+    if not _is_migrating_by_hand():
+        _prepare_database(app)
+    return app
+
+
+def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -> None:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -90,28 +106,25 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.is_production,
     )
-    if isinstance(config, Mapping):
-        app.config.update({name: value for name, value in config.items() if name.lower() not in Settings.model_fields})
+    app.config.update({name: value for name, value in overrides.items() if name.lower() not in Settings.model_fields})
     options = engine_options(app.config["SQLALCHEMY_DATABASE_URI"], pool_size=settings.web_threads)
     app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", options)
-    _trust_proxies(app, settings.trusted_proxy_hops)
-    _init_requests(app)
-    _init_errors(app)
-    db.init_app(app)
-    Migrate(app, db, directory=str(MIGRATIONS_DIR))
-    _init_cors(app, settings)
-    app.register_api(routes.bp)
-    app.register_api(system.bp)
-    _init_tokens(app, settings)
+
+
+def _init_counters(app: Flask, settings: Settings) -> None:
     counters = SharedCounters()
     app.extensions["post_view_window"] = ViewWindow(counters, window_seconds=settings.view_window_seconds)
     limiter = init_rate_limits(app, settings, counters)
-    commands.register(app)
     for exempt in (system.health, system.ready, system.issue_token):
         limiter.exempt(exempt)
-    if not _is_migrating_by_hand():
+
+
+def _prepare_database(app: Flask) -> None:
+    try:
         prepare_database(app)
-    return app
+    except (SQLAlchemyError, OSError, ValueError) as exc:
+        reason = getattr(exc, "orig", None) or exc
+        raise ConfigError(f"DATABASE_URL: must lead to a database that can be used: {reason}") from exc
 
 
 def _is_migrating_by_hand() -> bool:
@@ -156,7 +169,10 @@ def _init_cors(app: Flask, settings: Settings) -> None:
 def _init_tokens(app: OpenAPI, settings: Settings) -> None:
     issuer = None
     if settings.uses_local_issuer:
-        issuer = DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
+        try:
+            issuer = DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
+        except OSError as exc:
+            raise ConfigError(f"INSTANCE_PATH: must be a folder that can be written to: {exc.strerror}") from exc
         app.extensions["post_dev_issuer"] = issuer
         app.register_api(system.dev_bp)
     fetch = issuer.jwks if issuer else lambda: fetch_jwks(settings.jwks_url)
@@ -209,12 +225,8 @@ def __getattr__(name: str) -> OpenAPI:
     """Build ``app`` when it is first asked for, so that importing this module does nothing."""
     if name != "app":
         raise AttributeError(name)
-    settings = load_config_or_exit()
-    try:
-        app = create_app(settings)
-    except (SQLAlchemyError, TimeoutError) as exc:
-        reason = str(getattr(exc, "orig", None) or exc)
-        sys.exit(f"DATABASE_URL: must lead to a database that answers: {reason}")
+    with exit_if_unfit():
+        app = create_app()
     globals()["app"] = app
     return app
 

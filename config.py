@@ -1,9 +1,12 @@
 """Settings: every variable the service reads from its environment, checked once at start."""
 
+import inspect
+import ipaddress
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,10 +21,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pymysql.connections import Connection as PyMySQLConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 PROJECT_ROOT = Path(__file__).resolve().parent
+MAX_PORT = 65_535
+DATABASE_URL_SHAPE = "must be mysql+pymysql://user:password@host:3306/database or sqlite:///path"
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
 REQUIRED_IN_PRODUCTION = (
@@ -40,23 +46,27 @@ class ConfigError(Exception):
 def _database_url(value: str) -> str:
     try:
         url = make_url(value)
-        port = url.port
     except (ArgumentError, ValueError):
-        port, url = None, None
-    if url is None or url.drivername not in {"mysql+pymysql", "sqlite"}:
-        raise ValueError("must be mysql+pymysql://user:password@host:3306/database or sqlite:///path")
-    if url.drivername == "mysql+pymysql":
-        if not url.database or not url.host or port == 0:
-            raise ValueError("must name a host and a database: mysql+pymysql://user:password@host:3306/postdb")
-        url = url.update_query_dict({"charset": "utf8mb4"})
-    return url.render_as_string(hide_password=False)
+        raise ValueError(DATABASE_URL_SHAPE) from None
+    if url.drivername == "sqlite":
+        return value
+    if url.drivername != "mysql+pymysql" or not url.database or not url.host:
+        raise ValueError(DATABASE_URL_SHAPE)
+    if url.port is not None and not 1 <= url.port <= MAX_PORT:
+        raise ValueError(f"must have a port of 1 to {MAX_PORT}")
+    unknown = set(url.query) - set(inspect.signature(PyMySQLConnection.__init__).parameters)
+    if unknown:
+        raise ValueError(f"must not have options that PyMySQL does not know: {', '.join(sorted(unknown))}")
+    return url.update_query_dict({"charset": "utf8mb4"}).render_as_string(hide_password=False)
 
 
 def _rate_limit(value: str) -> str:
     try:
-        parse_many(value)
+        limits = parse_many(value)
     except ValueError:
-        raise ValueError("must be a rate such as 600/minute") from None
+        limits = []
+    if not limits or any(limit.amount < 1 for limit in limits):
+        raise ValueError("must be a rate such as 600/minute")
     return value
 
 
@@ -79,6 +89,22 @@ def _log_level(value: str) -> str:
     return value.upper()
 
 
+def _host(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        if value != "localhost":
+            raise ValueError("must be an IP address to listen on, such as 0.0.0.0") from None
+    return value
+
+
+def _whole_number(value: Any) -> Any:
+    # Pydantic would also read "8082.0" and "8_082".
+    if isinstance(value, str) and not value.isdecimal():
+        raise ValueError("must be a whole number")
+    return value
+
+
 def _from_commas(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -86,7 +112,6 @@ def _from_commas(value: Any) -> Any:
 
 
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseModel):
@@ -113,15 +138,15 @@ class Settings(BaseModel):
     cognito_client_id: CommaList = ()
     aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(_base_url)] | None = None
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_from_commas)] = ()
-    view_window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
-    trusted_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    view_window_seconds: Annotated[int, Field(ge=1, le=86_400), BeforeValidator(_whole_number)] = 120
+    trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
     ratelimit_read: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
     ratelimit_write: Annotated[str, AfterValidator(_rate_limit)] = "60/minute"
     like_requires_auth: bool = True
-    host: str = "127.0.0.1"
-    port: Port = 8082
-    web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
-    web_threads: Annotated[int, Field(ge=1, le=256)] = 8
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
+    web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
+    web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 8
     log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
 
     @property
@@ -154,7 +179,7 @@ class Settings(BaseModel):
         production = values.get("flask_env") == "production"
         origins = SITE_ORIGINS if production else (*SITE_ORIGINS, *DEVELOPMENT_ORIGINS)
         # In development anyone who reaches the port may sign tokens, so only this machine does.
-        return {"cors_origins": origins, "host": "0.0.0.0" if production else "127.0.0.1"} | values  # noqa: S104
+        return {"cors_origins": origins, "host": "0.0.0.0" if production else "127.0.0.1"} | values  # noqa: S104 - a container's only way
 
     @model_validator(mode="after")
     def _pool_is_whole(self) -> Self:
@@ -201,7 +226,12 @@ def load_config(env: Mapping[str, Any] | None = None) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as exc:
-        raise ConfigError("\n".join(dict.fromkeys(_line(error) for error in exc.errors()))) from None
+        raise ConfigError("\n".join(dict.fromkeys(_line(error) for error in exc.errors() if _is_own(error)))) from None
+
+
+def _is_own(error: Any) -> bool:
+    # A default that is made of another setting is not made where that one is wrong.
+    return bool(error["type"] != "default_factory_not_called")
 
 
 def _line(error: Any) -> str:
@@ -212,10 +242,10 @@ def _line(error: Any) -> str:
     return f"{str(error['loc'][0]).upper()}: {message}"
 
 
-def load_config_or_exit() -> Settings:
-    """Read the settings, or end the process with a line on stderr for each wrong variable."""
+@contextmanager
+def exit_if_unfit() -> Iterator[None]:
+    """End the process with a line on stderr for each wrong variable, where the block finds one."""
     try:
-        return load_config()
+        yield
     except ConfigError as exc:
-        print(exc, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(str(exc))

@@ -11,10 +11,11 @@ from gunicorn import util
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from config import load_config_or_exit
+from config import exit_if_unfit, load_config
 from post import messages
 
-settings = load_config_or_exit()
+with exit_if_unfit():
+    settings = load_config()
 
 chdir = str(Path(__file__).resolve().parent)
 bind = f"{settings.host}:{settings.port}"

@@ -6,6 +6,7 @@ passed as a list, the key is chosen by a string ``kid`` among the keys that the 
 is built once, and a token over 8 KiB is refused before it is parsed.
 """
 
+import contextlib
 import functools
 import logging
 import threading
@@ -99,12 +100,13 @@ class JwksClient:
 
 
 def _signing_keys(jwks: Jwks) -> dict[str, Any]:
+    """Return the keys that can be used; the others are left out (RFC 7517, section 5)."""
     published = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    keys = {
-        key["kid"]: jwk.construct(key, ALGORITHM)
-        for key in (published if isinstance(published, list) else [])
-        if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str)
-    }
+    keys = {}
+    for key in published if isinstance(published, list) else []:
+        if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str):
+            with contextlib.suppress(JOSEError, ValueError):
+                keys[key["kid"]] = jwk.construct(key, ALGORITHM)
     if not keys:
         raise ValueError("not a key set, or one without an RSA key")
     return keys
@@ -138,7 +140,7 @@ class TokenVerifier:
             TokenInvalid: Anything else is wrong with it.
             AuthUnavailable: No key to check it with was ever fetched.
         """
-        if len(token.encode(errors="surrogateescape")) > TOKEN_MAX_BYTES:
+        if len(token.encode(errors="surrogatepass")) > TOKEN_MAX_BYTES:
             raise TokenInvalid
         return self._caller(self._claims(token))
 
@@ -156,13 +158,16 @@ class TokenVerifier:
         options = {"verify_aud": False, "verify_at_hash": False, "leeway": LEEWAY_SECONDS}
         options |= {"require_exp": True, "require_iat": True, "require_iss": True, "require_sub": True}
         try:
-            return cast(
-                dict[str, Any], jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=options)
-            )
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=options)
         except ExpiredSignatureError as exc:
             raise TokenExpired from exc
-        except (JOSEError, TypeError, OverflowError) as exc:  # the latter: times that are null, lists or infinite
+        # Besides its own errors the library lets those through of times that are null, lists or
+        # infinite, and of claims that are nested too deeply.
+        except (JOSEError, TypeError, OverflowError, RecursionError) as exc:
             raise TokenInvalid from exc
+        if not all(isinstance(claims.get(moment, 0), int | float) for moment in ("exp", "iat", "nbf")):
+            raise TokenInvalid  # a number as text, which the library reads (RFC 7519, section 2)
+        return cast(dict[str, Any], claims)
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         user_id = claims["sub"]

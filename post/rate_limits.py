@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, request
 from flask_limiter import ApplicationLimit, Limiter
@@ -125,10 +125,20 @@ def rate_limit_headers(app: Flask) -> dict[str, str]:
     limit = limiter.current_limit
     if limit is None:
         return {}
-    reset_seconds = max(1, math.ceil(limit.window.reset_time - time.time()))
+    storage = cast(SlidingWindowCounterSupport, limiter.storage)
+    expiry, amount = limit.limit.get_expiry(), limit.limit.amount
+    previous, previous_ttl, current, current_ttl = storage.get_sliding_window(limit.key, expiry)
+    carried = previous * previous_ttl / expiry
     headers = {
-        "RateLimit-Limit": str(limit.limit.amount),
-        "RateLimit-Remaining": str(limit.remaining),
-        "RateLimit-Reset": str(reset_seconds),
+        "RateLimit-Limit": str(amount),
+        "RateLimit-Remaining": str(max(0, math.floor(amount - current - carried))),
     }
-    return headers | ({"Retry-After": str(reset_seconds)} if limit.breached else {})
+    if not limit.breached:
+        return headers | {"RateLimit-Reset": str(math.ceil(current_ttl))}
+    if current < amount:  # what is carried over shrinks with this window
+        seconds = previous_ttl - expiry * (amount - 1 - current) / previous
+    else:  # this window will be carried over whole, and then shrink
+        seconds = current_ttl + expiry * (1 - (amount - 1) / current)
+    # Never longer than the limit's own period, which is all that a client can know of it.
+    wait = str(min(expiry, math.ceil(seconds)))
+    return headers | {"RateLimit-Reset": wait, "Retry-After": wait}

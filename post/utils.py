@@ -91,12 +91,25 @@ def text_problem(text: str) -> str | None:
 
 
 def fold_space(text: str) -> str:
-    """Return a text trimmed, with each run of white space inside it as one space."""
+    """
+    Return a text trimmed, with each run of white space inside it as one space.
+
+    Args:
+        text: Any text.
+    """
     return " ".join(text.split())
 
 
 def fold_case(text: str) -> str:
-    """Return the form of a text by which names are compared: letter case ignored, in NFC (Unicode, 3.13)."""
+    """
+    Return the form of a name by which names are compared (Unicode, 3.13: "Default Caseless Matching").
+
+    Args:
+        text: A name in NFC.
+
+    Returns:
+        The name with its letter case folded, in NFC; up to three times as long.
+    """
     return unicodedata.normalize("NFC", text.casefold())
 
 
@@ -104,8 +117,12 @@ def request_language() -> Language:
     """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
     if not has_request_context():
         return "ko"
-    preferred = request.accept_languages.best_match(messages.LANGUAGES)
-    return "en" if preferred == "en" else "ko"
+    # Not best_match(): of "en-US,ko;q=0.9" it would take what matches to the letter, the second.
+    for tag, quality in request.accept_languages:
+        primary = tag.replace("_", "-").partition("-")[0].lower()
+        if quality > 0 and primary in messages.LANGUAGES:
+            return "en" if primary == "en" else "ko"
+    return "ko"
 
 
 def respond(

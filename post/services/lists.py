@@ -65,7 +65,13 @@ def list_posts(
 
 
 def list_my_posts(user_id: str, wanted: PageRequest) -> PostPage:
-    """Return a page of a user's own posts, visible and hidden."""
+    """
+    Return a page of a user's own posts, visible and hidden.
+
+    Args:
+        user_id: ``sub`` of the verified token.
+        wanted: Page and view.
+    """
     return _page([Post.user_id == user_id, Post.status.in_([VISIBLE, HIDDEN])], wanted)
 
 

@@ -124,7 +124,14 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
 
 
 def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> bool:
-    """Tell whether a viewer sees a post of this status: a hidden one is for its author and admins."""
+    """
+    Tell whether a viewer sees a post: a hidden one is for its author and admins, a deleted one for nobody.
+
+    Args:
+        viewer: Who looks; None for an anonymous caller.
+        status: The post's status.
+        owner_id: The ``sub`` of the post's author.
+    """
     if status == HIDDEN:
         return viewer is not None and (viewer.is_admin or viewer.user_id == owner_id)
     return status == VISIBLE

@@ -1,0 +1,404 @@
+"""The house rules that a machine can check: layers, sizes, guards, documents."""
+
+import ast
+import re
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import openapi_spec_validator
+import pytest
+from flask import Flask
+from flask_openapi import APIBlueprint
+
+from config import Settings
+from post.auth_utils import token_required
+from post.openapi import new_openapi_app
+from post.request_checks import checked
+from tests.servers import PROJECT
+
+MODULE_MAX_LINES = 300
+FUNCTION_MAX_LINES = 30
+ROUTE_MAX_LINES = 10
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+FILES = [PROJECT / "app.py", PROJECT / "config.py", PROJECT / "gunicorn.conf.py", *sorted(PROJECT.glob("post/**/*.py"))]
+TREES = {str(path.relative_to(PROJECT)): ast.parse(path.read_text()) for path in FILES}
+
+# What a module may import from this project, by its file: nothing that stands above it.
+LEAVES = {"post", "post.errors", "post.messages", "post.paging", "post.shared_memory"}
+PURE = LEAVES | {"post.utils"}
+# A concern holds one outside thing (a store, a bucket, the log) and knows none of the rules.
+CONCERN = PURE
+STORED = CONCERN | {"post.models", "post.database"}
+SERVICES = {"post.services", "post.services.*"}
+LAYERS = {
+    "config.py": set(),
+    "gunicorn.conf.py": {"config", "post.messages", "post.observability"},
+    "post/__init__.py": set(),
+    "post/errors.py": set(),
+    "post/messages.py": set(),
+    "post/paging.py": set(),
+    "post/shared_memory.py": set(),
+    "post/utils.py": {"post.messages", "post.errors"},
+    "post/models.py": {"post.utils"},
+    "post/database.py": {"post.models", "post.utils", "post.errors"},
+    "post/validators.py": PURE,
+    "post/request_checks.py": PURE | {"post.validators"},
+    "post/auth_utils.py": PURE,
+    "post/dev_issuer.py": PURE | {"post.auth_utils"},
+    "post/rate_limits.py": PURE | {"post.auth_utils", "config"},
+    "post/openapi.py": PURE,
+    "post/services/*.py": STORED | SERVICES | {"post.view_counter", "post.images", "post.cache", "post.observability"},
+    "post/routes.py": PURE | SERVICES | {"post.auth_utils", "post.openapi", "post.request_checks", "post.validators"},
+    "post/system.py": PURE
+    | {"post.auth_utils", "post.database", "post.dev_issuer", "post.openapi", "post.request_checks", "post.validators"},
+    # The command line stands where the routes do: it calls services for people at a terminal.
+    "post/commands.py": STORED | SERVICES | {"config", "post.demo", "post.validators", "post.auth_utils"},
+    "post/demo.py": STORED | SERVICES | {"post.validators", "post.auth_utils"},
+}
+ENTRY = "app.py"
+
+
+def module_of(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+MODULES = {module_of(file) for file in TREES}
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Every module that a file imports, wherever in it; ``from post import x`` is ``post.x`` where that is a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            for alias in node.names:
+                inner = f"{module}.{alias.name}"
+                yield inner if inner in MODULES else module
+
+
+def own_imports_of(tree: ast.AST) -> set[str]:
+    return {name for name in imports_of(tree) if name.split(".")[0] in ("app", "config", "post", "tests")}
+
+
+def allowed_for(file: str) -> set[str]:
+    if file in LAYERS:
+        return LAYERS[file]
+    for pattern, allowed in LAYERS.items():
+        if Path(file).match(pattern):
+            return allowed
+    return CONCERN
+
+
+def is_allowed(module: str, allowed: set[str]) -> bool:
+    return module in allowed or (f"{module.rpartition('.')[0]}.*" in allowed)
+
+
+def functions_of(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def lines_of(function: ast.FunctionDef) -> int:
+    """How many lines a function has, without its decorators, docstring, and the functions within it."""
+    lines = set(range(function.lineno, function.end_lineno + 1))
+    if ast.get_docstring(function) is not None:
+        lines -= set(range(function.body[0].lineno, function.body[0].end_lineno + 1))
+    for inner in functions_of(ast.Module(function.body, [])):
+        lines -= set(range(inner.lineno, inner.end_lineno + 1))
+    return len(lines)
+
+
+def of(names: list[str]) -> list[str]:
+    """The files among the project's that are named, or lie in a package of that name."""
+    return [
+        file for file in TREES if any(file in (f"{name}.py", name) or file.startswith(f"{name}/") for name in names)
+    ]
+
+
+# Layers
+
+
+@pytest.mark.parametrize("file", [file for file in TREES if file != ENTRY])
+def test_a_module_imports_only_what_stands_below_it(file):
+    allowed = allowed_for(file)
+
+    wrong = {module for module in own_imports_of(TREES[file]) if not is_allowed(module, allowed)}
+
+    assert wrong == set()
+
+
+def test_a_rule_on_layers_is_broken_by_an_import_from_above():
+    tree = ast.parse(
+        "def late():\n    from post import routes\nimport post.auth_utils\nfrom post.validators import Title\n"
+    )
+
+    wrong = {module for module in own_imports_of(tree) if not is_allowed(module, allowed_for("post/services/posts.py"))}
+
+    assert wrong == {"post.routes", "post.auth_utils", "post.validators"}
+
+
+def test_every_rule_on_layers_is_about_a_file():
+    """Of a module that is not there yet (a concern of a later feature) nothing can be said."""
+    certain = {pattern for pattern in LAYERS if not pattern.endswith(("commands.py", "demo.py"))}
+
+    assert {pattern for pattern in certain if not list(PROJECT.glob(pattern))} == set()
+
+
+def test_no_two_modules_import_each_other():
+    needs = {module_of(file): own_imports_of(tree) for file, tree in TREES.items() if file != ENTRY}
+    left, reachable = dict(needs), set()
+
+    while True:
+        free = {module for module, imported in left.items() if imported & set(left) - {module} == set()}
+        if not free:
+            break
+        reachable |= free
+        left = {module: imported for module, imported in left.items() if module not in free}
+
+    assert left == {}
+    assert reachable == set(needs)
+
+
+@pytest.mark.parametrize("file", [*of(["post/services"]), "post/models.py", "post/validators.py", "post/errors.py"])
+def test_rules_and_checks_know_nothing_of_http(file):
+    """Flask-SQLAlchemy's ``db`` is the models' alone."""
+    http = {"flask", "werkzeug", "flask_openapi", "flask_cors", "flask_limiter", "http", "requests"}
+
+    assert {name for name in imports_of(TREES[file]) if name.split(".")[0] in http} == set()
+
+
+def names_of(tree: ast.AST) -> Iterator[str]:
+    """Every name and attribute in a file, dotted where it is written so."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Attribute, ast.Name)):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", [file for file in TREES if file != "config.py"])
+def test_nothing_but_the_settings_reads_the_environment(file):
+    readers = {"os.environ", "os.environb", "os.getenv", "os.putenv", "dotenv.load_dotenv", "dotenv.dotenv_values"}
+
+    assert readers & set(names_of(TREES[file])) == set()
+
+
+def calls_of(tree: ast.AST, *names: str) -> list[str]:
+    """Where functions of these names are called: the name of the function around the call."""
+    found = []
+    for function in functions_of(tree):
+        nested = {inner for child in functions_of(ast.Module(function.body, [])) for inner in ast.walk(child)}
+        calls = [node for node in set(ast.walk(function)) - nested if isinstance(node, ast.Call)]
+        found += [function.name for call in calls if ast.unparse(call.func).rpartition(".")[2] in names]
+    return found
+
+
+def test_only_the_application_maps_errors_to_statuses():
+    mappers = {file for file, tree in TREES.items() if calls_of(tree, "errorhandler", "register_error_handler")}
+    statuses = {file for file, tree in TREES.items() if {"HTTP_STATUS", "HTTP_CODES"} & set(names_of(tree))}
+
+    assert mappers == statuses == {ENTRY}
+
+
+def test_only_the_application_and_the_readiness_probe_build_error_bodies():
+    """The probe's 503 is its answer: it says what is down beside the envelope."""
+    built = {(file, function) for file, tree in TREES.items() for function in calls_of(tree, "respond_error", "abort")}
+
+    assert {place for place in built if place[0] != ENTRY} <= {("post/system.py", "ready")}
+
+
+@pytest.mark.parametrize("file", ["post/routes.py", "post/system.py"])
+def test_routes_never_catch_errors(file):
+    assert [node.lineno for node in ast.walk(TREES[file]) if isinstance(node, ast.Try)] == []
+
+
+def test_only_a_transaction_commits():
+    commits = [(file, function) for file, tree in TREES.items() for function in calls_of(tree, "commit")]
+
+    assert commits == [("post/models.py", "transaction")]
+    assert sum(path.read_text().count(".commit(") for path in FILES) == 1
+
+
+def test_queries_are_written_with_select_update_and_delete():
+    legacy = {
+        file: [name for name in names_of(tree) if re.search(r"\b(session|[A-Z]\w+)\.query$", name)]
+        for file, tree in TREES.items()
+    }
+
+    assert {file: names for file, names in legacy.items() if names} == {}
+
+
+# Guards
+
+
+def unguarded(app: Flask) -> set[tuple[str, str]]:
+    """The write routes that can be reached without a token."""
+    return {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods & WRITES
+        if not getattr(app.view_functions[rule.endpoint], "__guarded__", False)
+    }
+
+
+def test_every_write_route_is_guarded(app):
+    """But for the local issuer: one needs no token to get one."""
+    assert unguarded(app) == {("POST", "/dev/token")}
+
+
+def test_a_write_route_without_a_guard_is_noticed():
+    app, blueprint = new_openapi_app(__name__), APIBlueprint("sample", __name__)
+
+    @blueprint.post("/open")
+    @checked
+    def reachable() -> str:
+        return ""
+
+    @blueprint.put("/guarded")
+    @token_required
+    @checked
+    def guarded() -> str:
+        return ""
+
+    app.register_api(blueprint)
+
+    assert unguarded(app) == {("POST", "/open")}
+
+
+def test_the_guard_stands_outside_the_check_of_the_request():
+    """So that a missing token is told before a wrong body."""
+    wrong = []
+    for file in of(["post/routes"]):
+        for function in functions_of(TREES[file]):
+            names = [ast.unparse(decorator).partition("(")[0] for decorator in function.decorator_list]
+            wrong += [function.name] if "checked" in names[:-1] else []
+
+    assert wrong == []
+
+
+# The OpenAPI document
+
+
+def routes_of(app: Flask) -> set[tuple[str, str]]:
+    """Methods and paths of the URL map, less what Flask answers by itself."""
+    return {
+        (method, re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+
+
+def documented(document: dict) -> set[tuple[str, str]]:
+    methods = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+    return {(method.upper(), path) for path, item in document["paths"].items() for method in item if method in methods}
+
+
+def test_the_document_has_every_route_and_no_other(app, client):
+    document = client.get("/api/openapi.json").json
+
+    assert documented(document) == routes_of(app)
+
+
+def test_the_document_is_valid_openapi_3_1(client):
+    document = client.get("/api/openapi.json").json
+
+    assert document["openapi"].startswith("3.1")
+    openapi_spec_validator.OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_summary(client):
+    document = client.get("/api/openapi.json").json
+
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    assert all(operation["summary"] and operation["tags"] and operation["responses"] for operation in operations)
+
+
+def test_the_document_says_which_routes_want_a_token(app, client):
+    document = client.get("/api/openapi.json").json
+    rules = {rule.endpoint: rule for rule in app.url_map.iter_rules()}
+
+    for endpoint, rule in rules.items():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            operation = document["paths"][path][method.lower()]
+            wants_token = {} not in operation.get("security", [{}])
+            assert wants_token == getattr(app.view_functions[endpoint], "__guarded__", False), (method, path)
+            assert not wants_token or "401" in operation["responses"], (method, path)
+
+
+# Size and shape
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_module_is_under_300_lines(path):
+    assert len(path.read_text().splitlines()) < MODULE_MAX_LINES
+
+
+@pytest.mark.parametrize("file", TREES)
+def test_a_function_has_at_most_30_lines_without_its_docstring(file):
+    long = {function.name: lines_of(function) for function in functions_of(TREES[file])}
+
+    assert {name: lines for name, lines in long.items() if lines > FUNCTION_MAX_LINES} == {}
+
+
+def test_the_median_function_has_at_most_8_lines():
+    sizes = [lines_of(function) for tree in TREES.values() for function in functions_of(tree)]
+
+    assert statistics.median(sizes) <= 8
+
+
+@pytest.mark.parametrize("file", of(["post/routes", "post/system"]))
+def test_a_route_has_at_most_10_lines(file):
+    """Check the request, call one service, answer."""
+    routes = [function for function in functions_of(TREES[file]) if function.decorator_list]
+
+    assert {route.name: lines_of(route) for route in routes if lines_of(route) > ROUTE_MAX_LINES} == {}
+
+
+# Words
+
+
+def public_of(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """Public functions and classes of a module, and the public methods of those classes."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                methods = (inner for inner in node.body if isinstance(inner, ast.FunctionDef))
+                yield from (method for method in methods if not method.name.startswith("_"))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*of(["post/services", "post/validators", "post/auth_utils", "post/utils"]), "post/routes.py", "post/system.py"],
+)
+def test_what_is_public_has_a_docstring(file):
+    assert [node.name for node in public_of(TREES[file]) if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("file", of(["post/routes", "post/system"]))
+def test_a_routes_docstring_is_one_line(file):
+    routes = [function for function in functions_of(TREES[file]) if function.decorator_list]
+
+    assert [route.name for route in routes if "\n" in (ast.get_docstring(route) or "")] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_suppression_says_why(path):
+    suppressions = [line for line in path.read_text().splitlines() if re.search(r"# (noqa|type: ignore)", line)]
+
+    pattern = r"# (noqa: [A-Z0-9, ]+ - \S.*|type: ignore\[[\w-]+(, ?[\w-]+)*\]  # \S.*)"
+    assert [line for line in suppressions if not re.search(pattern, line)] == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_every_setting_is_in_the_readmes_table(readme):
+    rows = [line for line in (PROJECT / readme).read_text().splitlines() if line.lstrip().startswith("|")]
+
+    told = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row.lstrip().split("|")[1])}
+
+    assert {setting.upper() for setting in Settings.model_fields} - told == set()

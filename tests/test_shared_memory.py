@@ -1,0 +1,503 @@
+"""Memory that workers share: counters, the views that are remembered, the limits' windows."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limits import parse
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from post.rate_limits import SharedCounterStorage
+from post.shared_memory import SharedCounters
+from post.view_counter import ViewWindow
+from tests.conftest import at_once
+
+FORK = multiprocessing.get_context("fork")
+MINUTE = 60
+
+
+class Clock:
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def counters(clock: Clock) -> SharedCounters:
+    return SharedCounters(clock=clock)
+
+
+def in_forks(work: Callable[[], Any], *, processes: int) -> list[Any]:
+    """Run work in processes that begin together; returns what each returns."""
+    barrier, answers = FORK.Barrier(processes), FORK.SimpleQueue()
+
+    def run() -> None:
+        barrier.wait(30)
+        answers.put(work())
+
+    children = [FORK.Process(target=run) for _ in range(processes)]
+    for child in children:
+        child.start()
+    try:
+        for child in children:
+            child.join(60)
+        assert [child.exitcode for child in children] == [0] * processes
+        return [answers.get() for _ in children]
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+            child.close()
+        answers.close()
+
+
+# Counters
+
+
+def test_a_counter_adds_up(counters):
+    counts = [counters.add("a", ttl_seconds=60) for _ in range(3)]
+
+    assert counts == [1, 2, 3]
+    assert counters.get("a") == 3
+
+
+def test_a_counter_adds_an_amount(counters):
+    counts = [counters.add("a", ttl_seconds=60, amount=amount) for amount in (5, 2)]
+
+    assert counts == [5, 7]
+
+
+def test_an_unknown_counter_is_0_and_is_not_made_by_looking(counters):
+    assert counters.get("a") == 0
+    assert counters.expires_at("a") == 0
+    assert counters.add("a", ttl_seconds=60) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a" * 10_000, "가나다", "a\x00b", "\ud800", "view:1:::1"], ids=ascii)
+def test_any_text_is_a_key(counters, key):
+    counters.add(key, ttl_seconds=60)
+
+    assert counters.get(key) == 1
+
+
+def test_a_counter_expires(counters, clock):
+    counters.add("a", ttl_seconds=60)
+
+    clock.now += 59.9
+    before = counters.get("a")
+    clock.now += 0.2
+    after = counters.get("a")
+
+    assert (before, after) == (1, 0)
+    assert counters.expires_at("a") == 0
+
+
+def test_a_later_add_does_not_prolong_a_counter(counters, clock):
+    counters.add("a", ttl_seconds=60)
+    expires_at = counters.expires_at("a")
+    clock.now += 30
+
+    counters.add("a", ttl_seconds=60)
+
+    assert counters.expires_at("a") == expires_at == 1_000_060.0
+
+
+def test_a_counter_begins_anew_once_it_has_expired(counters, clock):
+    counters.add("a", ttl_seconds=60, amount=9)
+    clock.now += 61
+
+    assert counters.add("a", ttl_seconds=60) == 1
+    assert counters.expires_at("a") == clock.now + 60
+
+
+def test_a_removed_counter_begins_anew(counters):
+    counters.add("a", ttl_seconds=60, amount=9)
+    counters.add("b", ttl_seconds=60)
+
+    counters.remove("a")
+    counters.remove("unknown")
+
+    assert (counters.get("a"), counters.get("b")) == (0, 1)
+    assert counters.add("a", ttl_seconds=60) == 1
+
+
+def test_clearing_forgets_every_counter(counters):
+    for number in range(100):
+        counters.add(str(number), ttl_seconds=60)
+
+    counters.clear()
+
+    assert [counters.get(str(number)) for number in range(100)] == [0] * 100
+
+
+def test_a_counter_never_passes_its_maximum(counters):
+    counts = [counters.add("a", ttl_seconds=60, maximum=3) for _ in range(5)]
+
+    assert counts == [1, 2, 3, 4, 4]
+    assert counters.get("a") == 3
+
+
+def test_what_would_pass_the_maximum_is_not_added_in_part(counters):
+    counters.add("a", ttl_seconds=60, amount=2, maximum=3)
+
+    refused = counters.add("a", ttl_seconds=60, amount=2, maximum=3)
+
+    assert refused == 4
+    assert counters.get("a") == 2
+    assert counters.add("a", ttl_seconds=60, maximum=3) == 3
+
+
+@pytest.mark.parametrize("maximum", [0, -1])
+def test_a_counter_without_room_is_not_made(counters, maximum):
+    assert counters.add("a", ttl_seconds=60, maximum=maximum) > maximum
+    assert counters.get("a") == 0
+
+
+def test_many_counters_do_not_share(counters):
+    amounts = {f"key-{number}": number % 7 + 1 for number in range(5000)}
+
+    for key, amount in amounts.items():
+        counters.add(key, ttl_seconds=60, amount=amount)
+
+    assert {key: counters.get(key) for key in amounts} == amounts
+
+
+def test_a_flood_of_keys_takes_no_memory(clock):
+    counters = SharedCounters(entries=64, clock=clock)
+    size = len(counters._memory)
+
+    for number in range(5000):
+        counters.add(str(number), ttl_seconds=60)
+
+    assert len(counters._memory) == size
+    assert sum(counters.get(str(number)) for number in range(5000)) <= 64
+
+
+def test_a_flood_never_shows_one_key_the_count_of_another(clock):
+    counters = SharedCounters(entries=16, clock=clock)
+
+    for number in range(1, 500):
+        assert counters.add(str(number), ttl_seconds=60 + number, amount=number) == number
+
+    assert all(counters.get(str(number)) in (0, number) for number in range(1, 500))
+
+
+def test_in_a_full_table_what_expires_first_gives_way(clock):
+    counters = SharedCounters(entries=8, clock=clock)
+    for number in range(7):
+        counters.add(f"long-{number}", ttl_seconds=1000)
+    counters.add("short", ttl_seconds=10)
+
+    counters.add("new", ttl_seconds=100)
+
+    assert [counters.get(f"long-{number}") for number in range(7)] == [1] * 7
+    assert (counters.get("short"), counters.get("new")) == (0, 1)
+
+
+def test_in_a_full_table_what_has_expired_gives_way_first(clock):
+    counters = SharedCounters(entries=8, clock=clock)
+    counters.add("short", ttl_seconds=10)
+    for number in range(7):
+        counters.add(f"long-{number}", ttl_seconds=1000)
+    clock.now += 11
+
+    counters.add("new", ttl_seconds=20)
+
+    assert [counters.get(key) for key in ("new", *(f"long-{number}" for number in range(7)))] == [1] * 8
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.sampled_from("abc"), st.integers(1, 5), st.none() | st.integers(0, 12)),
+            st.tuples(st.just("remove"), st.sampled_from("abc")),
+            st.tuples(st.just("wait"), st.integers(1, 40)),
+        ),
+        max_size=40,
+    )
+)
+def test_any_run_of_calls_counts_as_a_dictionary_would(steps):
+    clock = Clock()
+    counters, model = SharedCounters(entries=256, clock=clock), {}
+
+    for what, *values in steps:
+        if what == "wait":
+            clock.now += values[0]
+        elif what == "remove":
+            counters.remove(values[0])
+            model.pop(values[0], None)
+        else:
+            key, amount, maximum = values
+            counters.add(key, ttl_seconds=60, amount=amount, maximum=maximum)
+            expires, count = model.get(key, (0, 0))
+            expires, count = (expires, count) if expires > clock.now else (clock.now + 60, 0)
+            if maximum is None or count + amount <= maximum:
+                model[key] = (expires, count + amount)
+
+    assert {key: counters.get(key) for key in "abc"} == {
+        key: model[key][1] if key in model and model[key][0] > clock.now else 0 for key in "abc"
+    }
+
+
+# Counters of several threads and processes
+
+
+def test_threads_lose_no_count(counters):
+    def add_500() -> None:
+        for _ in range(500):
+            counters.add("a", ttl_seconds=60)
+
+    at_once([add_500] * 8)
+
+    assert counters.get("a") == 4000
+
+
+def test_processes_lose_no_count(counters):
+    def add_500() -> None:
+        for _ in range(500):
+            counters.add("a", ttl_seconds=60)
+
+    in_forks(add_500, processes=4)
+
+    assert counters.get("a") == 2000
+
+
+def test_processes_never_pass_a_maximum(counters):
+    def taken() -> int:
+        return sum(counters.add("a", ttl_seconds=60, maximum=100) <= 100 for _ in range(60))
+
+    taken_of_each = in_forks(taken, processes=4)
+
+    assert sum(taken_of_each) == 100
+    assert counters.get("a") == 100
+
+
+def test_what_one_process_forgets_is_forgotten_by_all(counters):
+    counters.add("removed", ttl_seconds=60)
+    counters.add("kept", ttl_seconds=60)
+
+    in_forks(lambda: counters.remove("removed"), processes=1)
+
+    assert (counters.get("removed"), counters.get("kept")) == (0, 1)
+
+
+def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(counters):
+    is_locked, locked = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child is killed
+        with counters._locked():
+            os.write(locked, b"!")
+            signal.pause()
+        os._exit(1)
+    os.close(locked)
+    os.read(is_locked, 1)
+    os.close(is_locked)
+    counts: list[int] = []
+    waiter = threading.Thread(target=lambda: counts.append(counters.add("a", ttl_seconds=60)), daemon=True)
+    waiter.start()
+    waiter.join(0.2)
+    had_to_wait = waiter.is_alive()
+
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    waiter.join(30)
+
+    assert had_to_wait
+    assert counts == [1]
+
+
+# Views
+
+
+def test_only_the_first_view_of_an_address_counts(counters):
+    window = ViewWindow(counters, window_seconds=120)
+
+    views = [window.is_first_view("post", "10.0.0.1") for _ in range(3)]
+
+    assert views == [True, False, False]
+
+
+def test_another_address_and_another_post_are_views_of_their_own(counters):
+    window = ViewWindow(counters, window_seconds=120)
+    window.is_first_view("post", "10.0.0.1")
+
+    others = [("post", "10.0.0.2"), ("other", "10.0.0.1"), ("other", "10.0.0.2"), ("post", "::1")]
+
+    assert [window.is_first_view(*other) for other in others] == [True] * 4
+
+
+def test_a_view_counts_again_when_the_window_since_the_counted_one_is_over(counters, clock):
+    window = ViewWindow(counters, window_seconds=120)
+
+    views = []
+    for wait in (0, 60, 59.9, 0.2, 60, 59.9, 0.2):
+        clock.now += wait
+        views.append(window.is_first_view("post", "10.0.0.1"))
+
+    assert views == [True, False, False, True, False, False, True]
+
+
+def test_of_50_views_at_once_exactly_one_counts(counters):
+    window = ViewWindow(counters, window_seconds=120)
+
+    views = at_once([lambda: window.is_first_view("post", "10.0.0.1")] * 50)
+
+    assert sorted(views) == [False] * 49 + [True]
+
+
+def test_of_views_in_several_processes_exactly_one_counts(counters):
+    window = ViewWindow(counters, window_seconds=120)
+
+    views = in_forks(lambda: window.is_first_view("post", "10.0.0.1"), processes=4)
+
+    assert sorted(views) == [False, False, False, True]
+
+
+# Limits
+
+
+class Limits:
+    """The limits' window as the service uses it, at a time that the test sets."""
+
+    def __init__(self, clock: Clock, counters: SharedCounters, rate: str) -> None:
+        self.storage = SharedCounterStorage("shared-memory://", counters=counters)
+        self._strategy = SlidingWindowCounterRateLimiter(self.storage)
+        self._rate = parse(rate)
+        self._clock = clock
+
+    def at(self, seconds: float, *, hits: int, client: str = "ana", cost: int = 1) -> int:
+        """How many of so many hits are let in, so many seconds after a window's beginning."""
+        self._clock.now = 1_000_020 + seconds  # a multiple of 60
+        return sum(self._strategy.hit(self._rate, client, cost=cost) for _ in range(hits))
+
+    def remaining(self, client: str = "ana") -> int:
+        return self._strategy.get_window_stats(self._rate, client).remaining
+
+    def test(self, client: str = "ana") -> bool:
+        return self._strategy.test(self._rate, client)
+
+
+@pytest.fixture
+def limits(clock: Clock, counters: SharedCounters, monkeypatch: pytest.MonkeyPatch) -> Limits:
+    """Ten a minute."""
+    monkeypatch.setattr("post.rate_limits.time", SimpleNamespace(time=clock))
+    return Limits(clock, counters, "10/minute")
+
+
+def test_a_window_starts_at_a_multiple_of_its_length():
+    assert 1_000_020 % MINUTE == 0
+
+
+def test_a_limit_lets_in_so_many_and_no_more(limits):
+    assert limits.at(5, hits=25) == 10
+    assert limits.at(50, hits=5) == 0
+
+
+def test_each_client_has_a_limit_of_its_own(limits):
+    assert [limits.at(5, hits=25, client=client) for client in ("ana", "bo")] == [10, 10]
+
+
+def test_what_remains_is_told(limits):
+    told = [(limits.at(5, hits=3), limits.remaining(), limits.test()) for _ in range(4)]
+
+    assert told == [(3, 7, True), (3, 4, True), (3, 1, True), (1, 0, False)]
+
+
+@pytest.mark.parametrize("boundary", [60, 60.001, 61], ids=["exactly", "just after", "a second after"])
+def test_a_burst_on_both_sides_of_a_boundary_is_not_let_in_twice(limits, boundary):
+    before = limits.at(59, hits=10)
+
+    after = limits.at(boundary, hits=10)
+
+    assert (before, after) == (10, 0)
+
+
+def test_room_returns_as_the_window_slides(limits):
+    limits.at(0, hits=10)
+
+    let_in = [limits.at(seconds, hits=10) for seconds in (60, 66, 72, 90, 119)]
+
+    assert let_in == [0, 1, 1, 3, 4]
+
+
+def test_after_two_idle_windows_all_of_the_limit_is_back(limits):
+    limits.at(59, hits=10)
+
+    assert limits.at(180, hits=25) == 10
+
+
+def test_a_request_that_costs_more_is_let_in_whole_or_not_at_all(limits):
+    let_in = [limits.at(0, hits=1, cost=4) for _ in range(3)]
+
+    assert let_in == [1, 1, 0]
+    assert limits.remaining() == 2
+
+
+def test_a_refused_request_uses_nothing_up(limits):
+    limits.at(0, hits=10)
+    limits.at(59, hits=1000)
+
+    assert limits.at(90, hits=10) == 5
+
+
+def test_clearing_a_window_gives_all_of_it_back(limits):
+    limits.at(59, hits=10)
+    limits.at(61, hits=10)
+
+    limits.storage.clear_sliding_window(parse("10/minute").key_for("ana"), MINUTE)
+
+    assert limits.at(61, hits=25) == 10
+
+
+def test_a_reset_forgets_every_client(limits):
+    limits.at(5, hits=10, client="ana")
+    limits.at(5, hits=10, client="bo")
+
+    limits.storage.reset()
+
+    assert [limits.at(5, hits=10, client=client) for client in ("ana", "bo")] == [10, 10]
+
+
+@pytest.mark.parametrize(("seconds", "room"), [(5, 10), (90, 5)], ids=["in one window", "across a boundary"])
+def test_processes_share_a_limit(limits, seconds, room):
+    if seconds > MINUTE:
+        limits.at(0, hits=10)
+
+    let_in = in_forks(lambda: limits.at(seconds, hits=8), processes=2)
+
+    assert sum(let_in) == room
+    assert limits.at(seconds, hits=5) == 0
+
+
+def test_threads_share_a_limit(limits):
+    limits.at(0, hits=0)
+
+    let_in = at_once([lambda: limits.at(5, hits=1)] * 30)
+
+    assert sum(let_in) == 10
+
+
+def test_a_plain_counter_of_the_library_counts_and_expires(clock, counters):
+    storage = SharedCounterStorage("shared-memory://", counters=counters)
+
+    counts = [storage.incr("a", MINUTE), storage.incr("a", MINUTE, 4)]
+
+    assert counts == [1, 5]
+    assert (storage.get("a"), storage.get_expiry("a"), storage.check()) == (5, clock.now + MINUTE, True)
+    storage.clear("a")
+    assert storage.get("a") == 0
