@@ -32,8 +32,8 @@ class DevIssuer:
             issuer: The tokens' ``iss``.
         """
         self._issuer = issuer
-        self._private_pem = _load_or_create(key_file)
-        public = jwk.construct(self._private_pem, ALGORITHM).public_key().to_dict()
+        self._private_key = jwk.construct(_load_or_create(key_file), ALGORITHM)
+        public = self._private_key.public_key().to_dict()
         self._kid = uuid.uuid5(_SUBS, public["n"]).hex
         self._public = public | {"kid": self._kid, "use": "sig", "alg": ALGORITHM}
 
@@ -69,7 +69,7 @@ class DevIssuer:
 
     def _sign(self, claims: dict[str, Any]) -> str:
         claims = claims | {"jti": str(uuid.uuid4())}
-        token: str = jwt.encode(claims, self._private_pem, algorithm=ALGORITHM, headers={"kid": self._kid})
+        token: str = jwt.encode(claims, self._private_key, algorithm=ALGORITHM, headers={"kid": self._kid})
         return token
 
 

@@ -48,11 +48,8 @@ db = SQLAlchemy(
 
 # Every text is compared bit by bit, on every database: what ignores letter case says so in the
 # code. MySQL's default collations would also find "cafe" in "café", and SQLite's would not.
-TABLE_OPTIONS = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-}
+TEXT_COLLATION = "utf8mb4_bin"
+TABLE_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": TEXT_COLLATION}
 Id = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql")
 Moment = DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql")
 
@@ -72,6 +69,24 @@ def _utc_now(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
 @compiles(utc_now, "sqlite")
 def _utc_now_sqlite(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+
+
+class lower_case(FunctionElement[str]):  # noqa: N801 - reads as the SQL function it is
+    """A text in lower case: of ASCII at least, and on MySQL the same for columns and parameters."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(lower_case)
+def _lower_case(element: lower_case, compiler: Any, **kwargs: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(lower_case, "mysql")
+def _lower_case_mysql(element: lower_case, compiler: Any, **kwargs: Any) -> str:
+    # A parameter has the connection's collation, and MySQL's default one folds other letters than the columns' does.
+    return f"LOWER({compiler.process(element.clauses, **kwargs)} COLLATE {TEXT_COLLATION})"
 
 
 class Category(db.Model):

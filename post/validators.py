@@ -26,6 +26,7 @@ TITLE_MAX_CHARS = 200
 CONTENT_MAX_BYTES = 65_535  # MySQL's TEXT ("Data Type Storage Requirements")
 CATEGORY_MAX_CHARS = 50
 SEARCH_MAX_CHARS = 100
+GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
 PER_PAGE_MAX = 50
 PAGE_MAX = 2**31 - 1  # more than any list has: `No` is a MySQL INT
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # below Python's own limit on the digits of an int
@@ -127,13 +128,21 @@ Username = Annotated[
     Field(examples=["alice"], json_schema_extra=_WRITTEN),
 ]
 UserId = Annotated[
-    Text,
+    str,
     Field(
         min_length=1,
         max_length=USER_ID_MAX_CHARS,
         description="A user's `sub`.",
         json_schema_extra=_STORABLE,
     ),
+    BeforeValidator(_only_text),
+    AfterValidator(_storable),
+]
+Group = Annotated[
+    str,
+    Field(max_length=GROUP_MAX_CHARS, json_schema_extra=_STORABLE),
+    BeforeValidator(_only_text),
+    AfterValidator(_storable),
 ]
 
 
@@ -279,6 +288,4 @@ class DevTokenRequest(RequestModel):
     """Whom the local issuer should sign a token for."""
 
     username: Username
-    groups: list[Annotated[Text, Field(max_length=128, json_schema_extra=_STORABLE)]] = Field(
-        default=[], max_length=20, examples=[["admin"]]
-    )
+    groups: list[Group] = Field(default=[], max_length=20, examples=[["admin"]])

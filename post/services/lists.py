@@ -1,11 +1,11 @@
 """Lists of posts: filters, the two orders, pages by number and by cursor."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
-from post.models import HIDDEN, VISIBLE, Category, Post, db
+from post.models import HIDDEN, VISIBLE, Category, Post, db, lower_case
 from post.paging import SORT_COLUMNS, Cursor, PageRequest, Sort
 from post.services.posts import select_posts, to_dict
 from post.utils import fold_case
@@ -76,9 +76,8 @@ def list_my_posts(user_id: str, wanted: PageRequest) -> PostPage:
 
 
 def _title_contains(q: str) -> ColumnElement[bool]:
-    # Both sides are folded by the database, so that they are folded alike.
     pattern = "%" + "".join(f"/{char}" if char in "/%_" else char for char in q) + "%"
-    return func.lower(Post.title).like(func.lower(pattern), escape="/")
+    return lower_case(Post.title).like(lower_case(pattern), escape="/")
 
 
 def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_max: int | None = None) -> PostPage:
@@ -87,8 +86,8 @@ def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_m
     is_past_the_end = offset >= total and not is_capped
     rows, has_more = ([], False) if is_past_the_end else _rows(conditions, wanted, offset)
     pages = -(-total // wanted.per_page)
-    has_next, has_prev = _neighbours(wanted, has_more=has_more)
-    next_link, prev_link = _links(wanted, rows, pages)
+    has_next, has_prev = _neighbours(wanted, has_more=has_more, is_empty=total == 0)
+    next_cursor, prev_cursor = _cursors(wanted, rows)
     meta = {
         "page": None if wanted.cursor else wanted.page,
         "per_page": wanted.per_page,
@@ -96,30 +95,38 @@ def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_m
         "pages": pages,
         "has_next": has_next,
         "has_prev": has_prev,
-        "next_cursor": _cursor_at(rows[-1], "next", wanted.sort) if has_next and rows else None,
+        "next_cursor": next_cursor if has_next else None,
     }
     if is_capped:
         meta["total_capped"] = True
+    next_link: Link = {"cursor": next_cursor}
+    prev_link: Link = {"cursor": prev_cursor}
+    if wanted.cursor is None:
+        last_page = wanted.page - 1 if rows else min(wanted.page - 1, pages)
+        next_link, prev_link = {"page": wanted.page + 1}, {"page": max(1, last_page)}
     posts = [to_dict(row) for row in rows]
     return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
 
 
-def _neighbours(wanted: PageRequest, *, has_more: bool) -> tuple[bool, bool]:
+def _neighbours(wanted: PageRequest, *, has_more: bool, is_empty: bool) -> tuple[bool, bool]:
     """Return whether there is a next and a previous page."""
     if wanted.cursor is None:
         return has_more, wanted.page > 1
     # What a cursor stands next to lies on its other side.
-    return (has_more, True) if wanted.cursor.direction == "next" else (True, has_more)
+    return (has_more, not is_empty) if wanted.cursor.direction == "next" else (not is_empty, has_more)
 
 
-def _links(wanted: PageRequest, rows: list[Row[Any]], pages: int) -> tuple[Link | None, Link | None]:
-    """Return the query parameters that lead on and back."""
-    if wanted.cursor is None:
-        return {"page": wanted.page + 1}, {"page": max(1, min(wanted.page - 1, pages))}
-    if not rows:
-        return None, None
-    next_cursor, prev_cursor = _cursor_at(rows[-1], "next", wanted.sort), _cursor_at(rows[0], "prev", wanted.sort)
-    return {"cursor": next_cursor}, {"cursor": prev_cursor}
+def _cursors(wanted: PageRequest, rows: list[Row[Any]]) -> tuple[str, str]:
+    """Return the cursors that lead on from a page and back, empty where a numbered page has no posts."""
+    if rows:
+        first, last = _key(rows[0], wanted.sort), _key(rows[-1], wanted.sort)
+    elif wanted.cursor is not None:
+        # On this side nothing is left; the other begins with the very post that the cursor stands next to.
+        *counts, number = wanted.cursor.values
+        first, last = (*counts, max(0, number - 1)), (*counts, number + 1)
+    else:
+        return "", ""
+    return Cursor("next", wanted.sort, last).encode(), Cursor("prev", wanted.sort, first).encode()
 
 
 def _count(conditions: list[ColumnElement[bool]], maximum: int | None) -> tuple[int, bool]:
@@ -157,6 +164,5 @@ def _order(sort: Sort) -> list[Any]:
     return [getattr(Post, name) for name in SORT_COLUMNS[sort]]
 
 
-def _cursor_at(row: Row[Any], direction: Literal["next", "prev"], sort: Sort) -> str:
-    values = tuple(getattr(row, name) for name in SORT_COLUMNS[sort])
-    return Cursor(direction, sort, values).encode()
+def _key(row: Row[Any], sort: Sort) -> tuple[int, ...]:
+    return tuple(getattr(row, name) for name in SORT_COLUMNS[sort])

@@ -1,0 +1,378 @@
+"""Categories: listed, created, named by posts, one request after another."""
+
+import json
+import re
+import time
+import unicodedata
+from datetime import datetime
+
+import pytest
+
+POSTS = "/api/v1/posts"
+CATEGORIES = "/api/v1/categories"
+# Each pair is one name, as it is created first and as it comes again.
+SAME_NAMES = {
+    "the-same": ("Travel", "Travel"),
+    "upper-case": ("Travel", "TRAVEL"),
+    "lower-case": ("TRAVEL", "travel"),
+    "accented-letter": ("École", "éCOLE"),
+    "sharp-s": ("Straße", "STRASSE"),
+    "sigma": ("ΟΔΟΣ", "οδος"),
+    "cyrillic": ("Кино", "КИНО"),
+    "white-space": ("맛집 여행", " \t맛집\u3000\n 여행 "),
+    "decomposed": ("Café", unicodedata.normalize("NFD", "CAFÉ")),
+    "korean-decomposed": ("한글", unicodedata.normalize("NFD", "한글")),
+}
+OTHER_NAMES = {
+    "accent": ("cafe", "café"),
+    "inner-space": ("맛집여행", "맛집 여행"),
+    "wildcard": ("a_c", "abc"),
+    "percent": ("a%", "abc"),
+    "full-width": ("Ａ", "A"),
+    "kana": ("カ", "か"),
+    "emoji": ("😀", "😁"),
+    "trailing-dot": ("a", "a."),
+}
+STORED_NAMES = {
+    "one-character": ("a", "a"),
+    "50-characters": ("가" * 50, "가" * 50),
+    "50-emoji": ("😀" * 50, "😀" * 50),
+    "50-after-trimming": (f"  {'a' * 50} ", "a" * 50),
+    "50-after-folding": (f"{'a' * 24}  \t {'b' * 25}", f"{'a' * 24} {'b' * 25}"),
+    "50-after-nfc": (unicodedata.normalize("NFD", "각" * 50), "각" * 50),
+    "50-that-fold-to-150": ("\u0390" * 50, "\u0390" * 50),
+    "folded": (" 맛집 \t\r\n\u3000\u00a0 여행  ", "맛집 여행"),
+    "case-kept": ("TraVel", "TraVel"),
+    "html-and-wildcards": ("<b>%_\\'\"</b>", "<b>%_\\'\"</b>"),
+}
+BAD_NAMES = {
+    "missing": {},
+    "empty": {"name": ""},
+    "blank": {"name": " \t\n\u3000"},
+    "51-characters": {"name": "a" * 51},
+    "51-after-folding": {"name": f"{'a' * 25}   {'b' * 25}"},
+    "null": {"name": None},
+    "number": {"name": 1},
+    "boolean": {"name": False},
+    "list": {"name": ["a"]},
+    "object": {"name": {}},
+    "NUL": {"name": "a\x00"},
+    "C1": {"name": "a\x85b"},
+}
+with_same_names = pytest.mark.parametrize(("first", "again"), SAME_NAMES.values(), ids=SAME_NAMES)
+with_other_names = pytest.mark.parametrize(("first", "other"), OTHER_NAMES.values(), ids=OTHER_NAMES)
+
+
+def fault(response) -> tuple[int, str]:
+    return response.status_code, response.json["error"]["code"]
+
+
+def wrong_fields(response) -> set[str]:
+    assert fault(response) == (400, "validation_error")
+    return {detail["field"] for detail in response.json["error"]["details"]}
+
+
+def post_counts(client) -> dict[str, int]:
+    return {category["name"]: category["post_count"] for category in client.get(CATEGORIES).json["data"]}
+
+
+# Listing
+
+
+def test_there_are_no_categories_at_first(client):
+    response = client.get(CATEGORIES)
+
+    assert response.status_code == 200
+    assert response.json["success"] is True
+    assert response.json["data"] == []
+
+
+def test_a_category_has_the_documented_fields_and_no_others(client, make_post):
+    make_post(category="여행")
+
+    (category,) = client.get(CATEGORIES).json["data"]
+
+    assert set(category) == {"id", "name", "post_count", "created_at"}
+    assert re.fullmatch("[0-9a-f]{32}", category["id"])
+    assert (category["name"], category["post_count"]) == ("여행", 1)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", category["created_at"])
+    assert abs(datetime.fromisoformat(category["created_at"]).timestamp() - time.time()) < 5
+
+
+def test_categories_are_listed_by_name_in_one_order_on_every_database(client, make_post):
+    for name in ("나들이", "zoo", "École", "Zebra", "가족", "😀", "Apple", "7"):
+        make_post(category=name)
+
+    names = [category["name"] for category in client.get(CATEGORIES).json["data"]]
+
+    assert names == ["7", "Apple", "Zebra", "zoo", "École", "가족", "나들이", "😀"]
+
+
+def test_korean_names_are_written_as_themselves(client, make_post):
+    make_post(category="여행")
+
+    response = client.get(CATEGORIES)
+
+    assert "여행".encode() in response.data
+    assert b"\\u" not in response.data
+
+
+def test_listing_takes_the_same_number_of_queries_however_many_there_are(client, make_post, count_queries):
+    make_post(category="0")
+    with count_queries() as with_one:
+        client.get(CATEGORIES)
+    for number in range(1, 8):
+        make_post(category=str(number))
+
+    with count_queries() as with_eight:
+        client.get(CATEGORIES)
+
+    assert len(with_eight) == len(with_one)
+
+
+@pytest.mark.parametrize("who", ["ana", "bo", "root", "nobody"])
+def test_everybody_reads_the_categories(client, make_post, as_user, who):
+    make_post(category="여행", status="hidden")
+
+    response = client.get(CATEGORIES, headers=as_user(who))
+
+    assert [(category["name"], category["post_count"]) for category in response.json["data"]] == [("여행", 0)]
+
+
+# Counting
+
+
+def test_visible_posts_alone_are_counted(client, make_post):
+    make_post(category="여행")
+    make_post(category="여행")
+    make_post(category="여행", status="hidden")
+    make_post(category="여행", status="deleted")
+    make_post(category="맛집", status="deleted")
+
+    assert post_counts(client) == {"여행": 2, "맛집": 0}
+
+
+def test_the_count_follows_a_post_through_its_life(client, as_user):
+    ana, root = as_user("ana"), as_user("root")
+    created = client.post(POSTS, json={"title": "a", "content": "b", "category": "여행"}, headers=ana)
+    url = created.headers["Location"]
+    counts = [post_counts(client)]
+
+    for method, body, headers in [
+        ("PATCH", {"category": "맛집"}, ana),
+        ("PATCH", {"status": "hidden"}, ana),
+        ("PATCH", {"status": "visible"}, ana),
+        ("DELETE", None, ana),
+        ("PATCH", {"status": "visible"}, root),
+        ("PUT", {"title": "a", "content": "b", "category": "여행"}, ana),
+    ]:
+        assert client.open(url, method=method, json=body, headers=headers).status_code == 200
+        counts.append(post_counts(client))
+
+    assert counts == [
+        {"여행": 1},
+        {"여행": 0, "맛집": 1},
+        {"여행": 0, "맛집": 0},
+        {"여행": 0, "맛집": 1},
+        {"여행": 0, "맛집": 0},
+        {"여행": 0, "맛집": 1},
+        {"여행": 1, "맛집": 0},
+    ]
+
+
+# Creating
+
+
+def test_a_new_category_is_201_and_listed(client, as_user):
+    response = client.post(CATEGORIES, json={"name": "여행"}, headers=as_user("ana"))
+
+    assert response.status_code == 201
+    category = response.json["data"]
+    assert set(category) == {"id", "name", "post_count", "created_at"}
+    assert (category["name"], category["post_count"]) == ("여행", 0)
+    assert client.get(CATEGORIES).json["data"] == [category]
+
+
+@pytest.mark.parametrize(("who", "status"), [("ana", 201), ("bo", 201), ("root", 201), ("nobody", 401)])
+def test_whoever_has_a_token_creates_categories(client, as_user, who, status):
+    response = client.post(CATEGORIES, json={"name": "여행"}, headers=as_user(who))
+
+    assert response.status_code == status
+    assert len(post_counts(client)) == (status == 201)
+
+
+@pytest.mark.parametrize(("written", "stored"), STORED_NAMES.values(), ids=STORED_NAMES)
+def test_a_name_is_stored_trimmed_folded_and_in_nfc(client, as_user, written, stored):
+    response = client.post(CATEGORIES, json={"name": written}, headers=as_user("ana"))
+
+    assert response.status_code == 201
+    assert response.json["data"]["name"] == stored
+    assert post_counts(client) == {stored: 0}
+
+
+@pytest.mark.parametrize("body", BAD_NAMES.values(), ids=BAD_NAMES)
+def test_a_wrong_name_is_refused_by_its_field(client, as_user, body):
+    response = client.post(CATEGORIES, json=body, headers=as_user("ana"))
+
+    assert wrong_fields(response) == {"name"}
+    assert post_counts(client) == {}
+
+
+def test_half_of_a_surrogate_pair_is_refused(client, as_user):
+    response = client.post(
+        CATEGORIES, data=b'{"name": "a\\ud800"}', content_type="application/json", headers=as_user("ana")
+    )
+
+    assert wrong_fields(response) == {"name"}
+
+
+def test_unknown_fields_are_ignored(client, as_user):
+    body = {"name": "여행", "id": "0" * 32, "post_count": 9, "user_id": None}
+
+    category = client.post(CATEGORIES, json=body, headers=as_user("ana")).json["data"]
+
+    assert category["id"] != "0" * 32
+    assert category["post_count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "expected"),
+    [
+        pytest.param(b'{"name": "a"}', "text/plain", (415, "unsupported_media_type"), id="plain-text"),
+        pytest.param(b"{", "application/json", (400, "invalid_json"), id="broken"),
+        pytest.param(b'["a"]', "application/json", (400, "validation_error"), id="list"),
+        pytest.param(b" " * (1024 * 1024 + 1), "application/json", (413, "payload_too_large"), id="over-1-MiB"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(client, as_user, data, content_type, expected):
+    response = client.post(CATEGORIES, data=data, content_type=content_type, headers=as_user("ana"))
+
+    assert fault(response) == expected
+
+
+@with_same_names
+def test_a_name_that_exists_is_409_letter_case_ignored(client, as_user, first, again):
+    client.post(CATEGORIES, json={"name": first}, headers=as_user("ana"))
+
+    response = client.post(CATEGORIES, json={"name": again}, headers=as_user("bo"))
+
+    assert fault(response) == (409, "category_exists")
+    assert post_counts(client) == {first: 0}
+
+
+@with_same_names
+def test_a_name_that_a_post_brought_is_409(client, make_post, as_user, first, again):
+    make_post(category=first)
+
+    response = client.post(CATEGORIES, json={"name": again}, headers=as_user("bo"))
+
+    assert fault(response) == (409, "category_exists")
+
+
+@with_other_names
+def test_other_names_are_other_categories(client, as_user, first, other):
+    client.post(CATEGORIES, json={"name": first}, headers=as_user("ana"))
+
+    response = client.post(CATEGORIES, json={"name": other}, headers=as_user("ana"))
+
+    assert response.status_code == 201
+    assert post_counts(client) == {first: 0, other: 0}
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "expected"),
+    [
+        pytest.param("nobody", {"name": "여행"}, (401, "token_missing"), id="token-before-state"),
+        pytest.param("nobody", {"name": 1}, (401, "token_missing"), id="token-before-shape"),
+        pytest.param("ana", {"name": 1}, (400, "validation_error"), id="shape"),
+        pytest.param("ana", {"name": "여행"}, (409, "category_exists"), id="state"),
+    ],
+)
+def test_the_token_is_checked_before_the_shape_and_that_before_the_state(
+    client, make_post, as_user, *, who, body, expected
+):
+    make_post(category="여행")
+
+    response = client.post(CATEGORIES, json=body, headers=as_user(who))
+
+    assert fault(response) == expected
+
+
+# Named by posts
+
+
+@with_same_names
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_post_finds_the_category_and_shows_its_name(client, make_post, as_user, *, method, first, again):
+    category = client.post(CATEGORIES, json={"name": first}, headers=as_user("ana")).json["data"]
+    url = POSTS if method == "POST" else f"{POSTS}/{make_post(category='old')}"
+    body = {"title": "제목", "content": "내용", "category": again}
+
+    post = client.open(url, method=method, json=body, headers=as_user("ana")).json["data"]
+
+    assert (post["category"], post["category_id"]) == (first, category["id"])
+    assert post_counts(client)[first] == 1
+
+
+@with_other_names
+def test_a_post_with_another_name_is_in_another_category(client, make_post, as_user, first, other):
+    make_post(category=first)
+
+    client.post(POSTS, json={"title": "a", "content": "b", "category": other}, headers=as_user("ana"))
+
+    assert post_counts(client) == {first: 1, other: 1}
+
+
+@pytest.mark.parametrize(("written", "stored"), STORED_NAMES.values(), ids=STORED_NAMES)
+def test_a_post_s_category_is_read_as_a_new_category_s_name_is(client, as_user, written, stored):
+    body = {"title": "a", "content": "b", "category": written}
+
+    response = client.post(POSTS, json=body, headers=as_user("ana"))
+
+    assert response.status_code == 201
+    assert response.json["data"]["category"] == stored
+    assert post_counts(client) == {stored: 1}
+
+
+@with_same_names
+def test_the_filter_finds_the_category(client, make_post, first, again):
+    wanted = make_post(category=first)
+    make_post(category="다른 것")
+
+    response = client.get(POSTS, query_string={"category": again})
+
+    assert [(post["id"], post["category"]) for post in response.json["data"]] == [(wanted, first)]
+
+
+@with_other_names
+def test_the_filter_finds_no_other_category(client, make_post, first, other):
+    make_post(category=first)
+
+    response = client.get(POSTS, query_string={"category": other})
+
+    assert response.json["data"] == []
+
+
+@pytest.mark.parametrize("name", ["a" * 51, "a\x00", "a\x85b"], ids=["51-characters", "NUL", "C1"])
+def test_the_filter_refuses_what_no_category_is_called(client, name):
+    response = client.get(POSTS, query_string={"category": name})
+
+    assert wrong_fields(response) == {"category"}
+
+
+def test_a_category_outlives_its_posts(client, make_post, as_user):
+    post_id = make_post(category="여행")
+
+    client.delete(f"{POSTS}/{post_id}", headers=as_user("ana"))
+
+    assert post_counts(client) == {"여행": 0}
+
+
+def test_a_category_s_name_survives_the_way_through_json(client, as_user):
+    name = '여행 "\\/😀'
+
+    response = client.post(
+        CATEGORIES, data=json.dumps({"name": name}), content_type="application/json", headers=as_user("ana")
+    )
+
+    assert response.json["data"]["name"] == name
