@@ -28,6 +28,7 @@ R = TypeVar("R")
 MIGRATIONS_DIR = Path(__file__).resolve().parent.parent / "migrations"
 UPGRADE_LOCK_SECONDS = 120
 WRITE_ATTEMPTS = 6
+WRITE_RETRY_SECONDS = 6
 # MySQL error numbers ("Server Error Message Reference", "Client Error Message Reference").
 UNKNOWN_DATABASE = 1049
 DEADLOCK, LOCK_WAIT_TIMEOUT = 1213, 1205
@@ -38,7 +39,7 @@ SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error"
 MYSQL_SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', "
     # Below the driver's read timeout, so that a wait for a row ends as error 1205, which is retried.
-    "innodb_lock_wait_timeout = 8"
+    "innodb_lock_wait_timeout = 3"
 )
 
 
@@ -116,16 +117,17 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
     order (post, then category or like), so this is rare; foreign keys and index gaps still can.
 
     Raises:
-        OperationalError: It failed so ``WRITE_ATTEMPTS`` times.
+        OperationalError: It failed so ``WRITE_ATTEMPTS`` times, or for ``WRITE_RETRY_SECONDS``.
     """
 
     @functools.wraps(write)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        deadline = time.monotonic() + WRITE_RETRY_SECONDS
         for attempt in range(1, WRITE_ATTEMPTS):
             try:
                 return write(*args, **kwargs)
             except OperationalError as exc:
-                if not is_transient(exc):
+                if not is_transient(exc) or time.monotonic() > deadline:
                     raise
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing

@@ -126,19 +126,35 @@ def rate_limit_headers(app: Flask) -> dict[str, str]:
     if limit is None:
         return {}
     storage = cast(SlidingWindowCounterSupport, limiter.storage)
-    expiry, amount = limit.limit.get_expiry(), limit.limit.amount
-    previous, previous_ttl, current, current_ttl = storage.get_sliding_window(limit.key, expiry)
-    carried = previous * previous_ttl / expiry
+    period, amount = limit.limit.get_expiry(), limit.limit.amount
+    previous, previous_ttl, current, current_ttl = storage.get_sliding_window(limit.key, period)
+    carried = previous * previous_ttl / period
     headers = {
         "RateLimit-Limit": str(amount),
         "RateLimit-Remaining": str(max(0, math.floor(amount - current - carried))),
     }
     if not limit.breached:
         return headers | {"RateLimit-Reset": str(math.ceil(current_ttl))}
-    if current < amount:  # what is carried over shrinks with this window
-        seconds = previous_ttl - expiry * (amount - 1 - current) / previous
-    else:  # this window will be carried over whole, and then shrink
-        seconds = current_ttl + expiry * (1 - (amount - 1) / current)
+    wait = seconds_until_room(amount, period, previous=previous, current=current, remaining_seconds=current_ttl)
     # Never longer than the limit's own period, which is all that a client can know of it.
-    wait = str(min(expiry, math.ceil(seconds)))
-    return headers | {"RateLimit-Reset": wait, "Retry-After": wait}
+    seconds = str(max(1, min(period, math.ceil(wait))))
+    return headers | {"RateLimit-Reset": seconds, "Retry-After": seconds}
+
+
+def seconds_until_room(amount: int, period: int, *, previous: int, current: int, remaining_seconds: float) -> float:
+    """
+    Return how long until one more request is within a limit, if no other comes.
+
+    Args:
+        amount: Requests allowed in a period.
+        period: Seconds of a window.
+        previous: Requests of the window before this one, which counts less and less.
+        current: Requests of this window.
+        remaining_seconds: Until this window ends.
+    """
+    room = amount - 1 - current
+    if room < 0:  # this window will be carried over whole, and then shrink
+        return remaining_seconds + period * (1 - (amount - 1) / current)
+    if previous * remaining_seconds / period <= room:
+        return 0
+    return remaining_seconds - period * room / previous

@@ -1,0 +1,132 @@
+"""The database's faults: what is retried, what is told, what stops the start."""
+
+import pymysql
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+import post.database
+from config import ConfigError
+from post.database import retried
+from tests.conftest import empty
+from tests.servers import find_mysqld, private_mysql
+
+
+def error(number: int) -> OperationalError:
+    return OperationalError("UPDATE posts", {}, pymysql.err.OperationalError(number, "as the driver says it"))
+
+
+@pytest.mark.parametrize("number", [1213, 1205], ids=["deadlock", "lock wait timeout"])
+def test_a_write_that_keeps_losing_is_given_up(number, monkeypatch):
+    monkeypatch.setattr(post.database.time, "sleep", lambda _seconds: None)
+    runs = []
+
+    @retried
+    def write():
+        runs.append(number)
+        raise error(number)
+
+    with pytest.raises(OperationalError):
+        write()
+
+    assert len(runs) == post.database.WRITE_ATTEMPTS
+
+
+def test_a_write_is_not_tried_again_once_it_has_taken_too_long(monkeypatch):
+    monkeypatch.setattr(post.database, "WRITE_RETRY_SECONDS", -1)
+    runs = []
+
+    @retried
+    def write():
+        runs.append(1)
+        raise error(1205)
+
+    with pytest.raises(OperationalError):
+        write()
+
+    assert len(runs) == 1
+
+
+def test_another_error_is_not_tried_again():
+    runs = []
+
+    @retried
+    def write():
+        runs.append(1)
+        raise error(2013)
+
+    with pytest.raises(OperationalError):
+        write()
+
+    assert len(runs) == 1
+
+
+@pytest.fixture
+def mysql_app(make_app, mysql_server):
+    app = make_app(DATABASE_URL=mysql_server)
+    yield app
+    empty(app)
+
+
+def as_ana(app):
+    return {"Authorization": f"Bearer {app.extensions['post_dev_issuer'].issue('ana', [])['access_token']}"}
+
+
+def create_post(app):
+    return app.test_client().post("/api/v1/posts", json={"title": "제목", "content": "내용"}, headers=as_ana(app))
+
+
+def test_a_row_that_stays_locked_is_told_as_a_busy_database(mysql_app, mysql_server, monkeypatch):
+    monkeypatch.setattr(post.database, "WRITE_RETRY_SECONDS", 0)
+    url = create_post(mysql_app).headers["Location"]
+    with create_engine(mysql_server, poolclass=NullPool).connect() as other:
+        other.execute(text("SELECT id FROM posts FOR UPDATE"))
+
+        refused = mysql_app.test_client().put(f"{url}/like", headers=as_ana(mysql_app))
+    liked = mysql_app.test_client().put(f"{url}/like", headers=as_ana(mysql_app))
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "database_unavailable")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert liked.json["data"] == {"action": "added", "is_liked": True, "like_count": 1}
+
+
+def test_a_schema_that_another_process_holds_for_too_long_stops_the_start(make_app, mysql_server, monkeypatch):
+    monkeypatch.setattr(post.database, "UPGRADE_LOCK_SECONDS", 1)
+    lock = f"post-service:{make_url(mysql_server).database}"
+    with create_engine(make_url(mysql_server).set(database=""), poolclass=NullPool).connect() as other:
+        other.execute(text("SELECT GET_LOCK(:lock, 0)"), {"lock": lock})
+
+        with pytest.raises(ConfigError) as stopped:
+            make_app(DATABASE_URL=mysql_server)
+
+    assert str(stopped.value).startswith("DATABASE_URL: must lead to a database that can be used: another process")
+
+
+def test_a_server_that_refuses_the_user_stops_the_start(make_app, mysql_server):
+    stranger = make_url(mysql_server).set(username="nobody", password="wrong").render_as_string(hide_password=False)
+
+    with pytest.raises(ConfigError) as stopped:
+        make_app(DATABASE_URL=stranger)
+
+    assert "Access denied" in str(stopped.value)
+    assert "wrong" not in str(stopped.value)
+
+
+@pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to stop")
+def test_while_the_database_is_away_the_service_says_so_and_lives(make_app):
+    with private_mysql() as url:
+        app = make_app(DATABASE_URL=url)
+        path = create_post(app).headers["Location"]
+    client = app.test_client()
+
+    answers = [client.get(path), client.get("/api/v1/posts"), create_post(app)]
+    ready = client.get("/health/ready")
+
+    assert [(answer.status_code, answer.json["error"]["code"]) for answer in answers] == [
+        (503, "database_unavailable")
+    ] * 3
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+    assert client.get("/health").json["status"] == "healthy"
+    assert (ready.status_code, ready.json["checks"]) == (503, {"database": "down"})
