@@ -93,8 +93,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     app.register_api(system.bp)
     _init_tokens(app, settings)
     _init_counters(app, settings)
-    if not _is_migrating_by_hand():
-        _prepare_database(app)
+    _prepare_database(app)
     return app
 
 
@@ -121,7 +120,7 @@ def _init_counters(app: Flask, settings: Settings) -> None:
 
 def _prepare_database(app: Flask) -> None:
     try:
-        prepare_database(app)
+        prepare_database(app, upgrade=not _is_migrating_by_hand())
     except (SQLAlchemyError, OSError, ValueError) as exc:
         reason = getattr(exc, "orig", None) or exc
         raise ConfigError(f"DATABASE_URL: must lead to a database that can be used: {reason}") from exc

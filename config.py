@@ -126,9 +126,7 @@ class Settings(BaseModel):
 
     flask_app: str = "app.py"
     flask_env: Literal["development", "production"] = "development"
-    secret_key: Annotated[str, Field(min_length=16)] = Field(
-        default_factory=lambda: secrets.token_urlsafe(32), repr=False
-    )
+    secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False

@@ -18,7 +18,7 @@ with exit_if_unfit():
     settings = load_config()
 
 chdir = str(Path(__file__).resolve().parent)
-bind = f"{settings.host}:{settings.port}"
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 worker_class = "gthread"
 workers = settings.web_concurrency
 threads = settings.web_threads

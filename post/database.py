@@ -146,17 +146,23 @@ def is_up() -> bool:
     return True
 
 
-def prepare_database(app: Flask) -> None:
+def prepare_database(app: Flask, *, upgrade: bool = True) -> None:
     """
     Create the database when it is missing and bring its schema up to date.
 
     Any number of processes may do this at once: one works while the others wait.
+
+    Args:
+        app: The application.
+        upgrade: Whether to see to the schema too.
 
     Raises:
         DBAPIError: The server cannot be reached, or refuses.
     """
     url = make_url(app.config["SQLALCHEMY_DATABASE_URI"])
     create_missing_database(url)
+    if not upgrade:
+        return
     with app.app_context():
         with _upgrade_lock(url):
             flask_migrate.upgrade(directory=str(MIGRATIONS_DIR))

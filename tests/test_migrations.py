@@ -1,5 +1,9 @@
 """The schema that the migrations make is the specification's, and the models'."""
 
+import os
+import subprocess
+import sys
+
 import alembic.autogenerate
 import alembic.migration
 import pytest
@@ -7,6 +11,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from post.models import db
+from tests.servers import PROJECT
 
 # (type, nullable, default, extra) of SPEC.md's tables as information_schema tells them, collations aside.
 NOW = "current_timestamp(3)"
@@ -137,3 +142,14 @@ def test_down_and_up_again_leaves_the_same_schema(make_app, tmp_path):
     assert (down.exit_code, up.exit_code) == (0, 0)
     assert set(emptied) == {"alembic_version", "sqlite_autoindex_alembic_version_1"} & set(before)
     assert schema() == before
+
+
+def test_flask_db_upgrade_creates_the_database_and_the_schema(new_mysql_database, tmp_path):
+    env = {**os.environ, "DATABASE_URL": new_mysql_database, "INSTANCE_PATH": str(tmp_path)}
+    flask = [sys.executable, "-m", "flask", "--app", str(PROJECT / "app.py"), "db"]
+
+    upgraded = subprocess.run([*flask, "upgrade"], env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+    current = subprocess.run([*flask, "current"], env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert upgraded.returncode == 0, upgraded.stderr
+    assert "0001 (head)" in current.stdout
