@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_cors import CORS
 from flask_migrate import Migrate
 from flask_openapi import OpenAPI
+from jose.exceptions import JOSEError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -18,10 +19,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
 from post import commands, messages, routes, system
 from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks, init_auth
-from post.database import MIGRATIONS_DIR, engine_options, is_away, prepare_database
+from post.database import engine_options, is_away
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.errors import (
     Conflict,
+    DatabaseUnavailable,
     Forbidden,
     Invalid,
     NotFound,
@@ -34,6 +36,7 @@ from post.models import db
 from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
+from post.schema import MIGRATIONS_DIR, DatabaseUnusableError, prepare_schema
 from post.shared_memory import SharedCounters
 from post.utils import choose_request_id, request_language, respond_error
 from post.validators import JSON_MAX_BYTES
@@ -81,6 +84,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     settings = config if isinstance(config, Settings) else load_config({**environment(), **(config or {})})
     init_logging(settings.log_level)
     app = new_openapi_app(__name__)
+    app.url_map.merge_slashes = False  # Werkzeug would redirect to whatever host the client names
     _init_config(app, settings, config if isinstance(config, Mapping) else {})
     _trust_proxies(app, settings.trusted_proxy_hops)
     _init_requests(app)
@@ -93,7 +97,9 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     app.register_api(system.bp)
     _init_tokens(app, settings)
     _init_counters(app, settings)
-    _prepare_database(app)
+    # Commands of ``flask`` find the schema as it is; the one that needs it sees to it.
+    if click.get_current_context(silent=True) is None:
+        _prepare_schema(app)
     return app
 
 
@@ -111,25 +117,18 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
 
 
 def _init_counters(app: Flask, settings: Settings) -> None:
-    counters = SharedCounters()
-    app.extensions["post_view_window"] = ViewWindow(counters, window_seconds=settings.view_window_seconds)
-    limiter = init_rate_limits(app, settings, counters)
+    # A table each: a flood of views must not push the limits out, nor the other way round.
+    app.extensions["post_view_window"] = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
+    limiter = init_rate_limits(app, settings, SharedCounters())
     for exempt in (system.health, system.ready, system.issue_token):
         limiter.exempt(exempt)
 
 
-def _prepare_database(app: Flask) -> None:
+def _prepare_schema(app: Flask) -> None:
     try:
-        prepare_database(app, upgrade=not _is_migrating_by_hand())
-    except (SQLAlchemyError, OSError, ValueError) as exc:
-        reason = getattr(exc, "orig", None) or exc
-        raise ConfigError(f"DATABASE_URL: must lead to a database that can be used: {reason}") from exc
-
-
-def _is_migrating_by_hand() -> bool:
-    """Tell whether this is a ``flask db`` command, which sees to the schema itself."""
-    context = click.get_current_context(silent=True)
-    return context is not None and context.find_root().invoked_subcommand == "db"
+        prepare_schema(app)
+    except DatabaseUnusableError as exc:
+        raise ConfigError(f"DATABASE_URL: must lead to a database that can be used: {exc}") from exc
 
 
 def _trust_proxies(app: Flask, hops: int) -> None:
@@ -148,6 +147,8 @@ def _init_requests(app: Flask) -> None:
         response.headers["X-Request-ID"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.vary.add("Origin")  # for caches: CORS headers depend on it, also where it is absent
+        # Unless a route says otherwise: what one caller may see is not another's to find in a cache.
+        response.headers.setdefault("Cache-Control", "no-store")
         response.headers.update(rate_limit_headers(app))
         return response
 
@@ -170,8 +171,9 @@ def _init_tokens(app: OpenAPI, settings: Settings) -> None:
     if settings.uses_local_issuer:
         try:
             issuer = DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
-        except OSError as exc:
-            raise ConfigError(f"INSTANCE_PATH: must be a folder that can be written to: {exc.strerror}") from exc
+        except (OSError, JOSEError) as exc:
+            reason = "where a good dev-issuer.pem is, or can be written"
+            raise ConfigError(f"INSTANCE_PATH: must be a folder {reason}: {exc}") from exc
         app.extensions["post_dev_issuer"] = issuer
         app.register_api(system.dev_bp)
     fetch = issuer.jwks if issuer else lambda: fetch_jwks(settings.jwks_url)
@@ -205,12 +207,12 @@ def _init_errors(app: Flask) -> None:
     def database_failed(error: SQLAlchemyError) -> Response:
         if not is_away(error):
             return crashed(error)
-        logger.warning("database_unavailable", extra={"request_id": g.request_id, "reason": type(error).__name__})
-        return respond_error("database_unavailable", 503)
+        logger.warning("database_unavailable", extra={"reason": type(error).__name__})
+        return refused(DatabaseUnavailable())
 
     @app.errorhandler(Exception)
     def crashed(error: Exception) -> Response:
-        logger.error("request_failed", exc_info=error, extra={"request_id": g.request_id})
+        logger.error("request_failed", exc_info=error)
         return respond_error("internal_error", 500)
 
 

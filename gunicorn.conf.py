@@ -1,4 +1,4 @@
-"""How gunicorn serves the application; every number that matters is a setting."""
+"""How gunicorn serves the application."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from gunicorn import util
+from sqlalchemy.engine import make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -16,6 +17,9 @@ from post import messages
 
 with exit_if_unfit():
     settings = load_config()
+
+if make_url(settings.database_url).database in (None, "", ":memory:"):
+    sys.exit("DATABASE_URL: must name a file: workers do not share SQLite in memory")
 
 chdir = str(Path(__file__).resolve().parent)
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
@@ -29,7 +33,11 @@ graceful_timeout = 25
 keepalive = 5
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - heartbeats, on memory
 control_socket_disable = True  # it would live under $HOME, which may be read-only
-accesslog = "-" if not settings.is_production else None
+limit_request_field_size = 16_380  # room for a token of 8 KiB, and for refusing a longer one ourselves
+forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO
+accesslog = "-"
+# The path without its query, whose values may be a person's.
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s bytes %(M)s ms request_id=%({x-request-id}o)s'
 loglevel = settings.log_level.lower()
 
 FIRST_POST = r"""  Create a post:

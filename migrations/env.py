@@ -5,6 +5,8 @@ from typing import Any
 from alembic import context
 from flask import current_app
 
+from post.schema import schema_connection
+
 target = current_app.extensions["migrate"].db
 
 
@@ -27,7 +29,7 @@ def run() -> None:
         with context.begin_transaction():
             context.run_migrations()
         return
-    with target.engine.connect() as connection:
+    with schema_connection(target.engine) as connection:
         context.configure(
             connection=connection,
             target_metadata=target.metadata,

@@ -9,6 +9,9 @@ branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
 
 
+# One statement to a revision, since MySQL commits at each: a start that is cut off goes on from there.
+
+
 def upgrade() -> None:
     """Bring the schema one step forward."""
     ${upgrades if upgrades else "pass"}

@@ -11,6 +11,7 @@ import functools
 import logging
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -29,6 +30,7 @@ TOKEN_MAX_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
 REFETCH_SECONDS = 60
 FIRST_FETCH_RETRY_SECONDS = 1
+WAIT_FOR_FETCH_SECONDS = 1
 FETCH_TIMEOUT_SECONDS = (2, 3)  # to connect, to read
 ADMIN_GROUP = "admin"
 NAME_CLAIMS = ("nickname", "name", "preferred_username", "cognito:username", "username")
@@ -82,10 +84,13 @@ class JwksClient:
         Raises:
             AuthUnavailable: No key was ever fetched.
         """
-        if kid not in self._keys:
-            with self._lock:
+        # Only for a moment: a JWKS endpoint that hangs must not hang every thread with it.
+        if kid not in self._keys and self._lock.acquire(timeout=WAIT_FOR_FETCH_SECONDS):
+            try:
                 if kid not in self._keys and self._clock() >= self._next_fetch:
                     self._refresh()
+            finally:
+                self._lock.release()
         if not self._keys:
             raise AuthUnavailable
         return self._keys.get(kid)
@@ -150,7 +155,9 @@ class TokenVerifier:
         except JOSEError as exc:
             raise TokenInvalid from exc
         kid = header.get("kid")
-        key = self._jwks.key(kid) if header.get("alg") == ALGORITHM and isinstance(kid, str) else None
+        # Nor is there an extension that we understand (RFC 7515, section 4.1.11).
+        is_usable = header.get("alg") == ALGORITHM and isinstance(kid, str) and "crit" not in header
+        key = self._jwks.key(kid) if is_usable else None
         if key is None:
             raise TokenInvalid
         # Neither aud nor at_hash can be left to the library: it accepts a token without the one,
@@ -197,7 +204,7 @@ def _is_user_id(sub: Any) -> bool:
 def _username(claims: dict[str, Any]) -> str:
     for name in (claims.get(claim) for claim in NAME_CLAIMS):
         if isinstance(name, str) and name.strip() and not text_problem(name):
-            return name.strip()[:USERNAME_MAX_CHARS]
+            return unicodedata.normalize("NFC", name).strip()[:USERNAME_MAX_CHARS]
     return cast(str, claims["sub"])
 
 

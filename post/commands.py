@@ -6,13 +6,14 @@ from itertools import islice
 from operator import itemgetter
 
 import click
-from flask import Flask
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
 from post.models import Category, Like, Post, transaction
+from post.schema import DatabaseUnusableError, prepare_schema
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
@@ -36,6 +37,10 @@ def register(app: Flask) -> None:
 @with_appcontext
 def seed_demo(count: int, seed: int) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
+    try:
+        prepare_schema(current_app)
+    except DatabaseUnusableError as exc:
+        raise click.ClickException(f"DATABASE_URL must lead to a database that can be used: {exc}") from exc
     started = time.perf_counter()
     likes = 0
     categories, new_categories = _prepare(seed)

@@ -1,22 +1,17 @@
-"""The database as a server: its connections, its faults, its schema."""
+"""The database as a server: its connections and its faults."""
 
-import fcntl
 import functools
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-import flask_migrate
-from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from post.models import db
 
@@ -25,16 +20,13 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MIGRATIONS_DIR = Path(__file__).resolve().parent.parent / "migrations"
-UPGRADE_LOCK_SECONDS = 120
 WRITE_ATTEMPTS = 6
 WRITE_RETRY_SECONDS = 6
 # MySQL error numbers ("Server Error Message Reference", "Client Error Message Reference").
-UNKNOWN_DATABASE = 1049
 DEADLOCK, LOCK_WAIT_TIMEOUT = 1213, 1205
 TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
-SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error", "database is busy")
+SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
 
 MYSQL_SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', "
@@ -53,7 +45,7 @@ def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if _is_in_memory(url) else {})
+        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if is_in_memory(url) else {})
     return {
         # Each statement sees what is committed: what was just inserted by another can be read,
         # and no gap locks stand between concurrent inserts.
@@ -72,9 +64,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     if not type(connection).__module__.startswith("sqlite3"):
         return
     connection.isolation_level = None  # else the driver begins transactions by itself, too late
-    connection.executescript(
-        "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 10000"
-    )
+    connection.executescript("PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
 
 
 @event.listens_for(Engine, "begin")
@@ -111,10 +101,11 @@ def is_away(error: Exception) -> bool:
 
 def retried(write: Callable[P, R]) -> Callable[P, R]:
     """
-    Run a write service again when MySQL ends its transaction for a deadlock or a lock's timeout.
+    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout.
 
-    Such a transaction is rolled back whole, so running it again is safe. Locks are taken in one
-    order (post, then category or like), so this is rare; foreign keys and index gaps still can.
+    The service must be one ``transaction()`` and nothing else: that is rolled back whole, so running
+    it again is safe. Locks are taken in one order (post, then category or like), so this is rare;
+    foreign keys and index gaps still can.
 
     Raises:
         OperationalError: It failed so ``WRITE_ATTEMPTS`` times, or for ``WRITE_RETRY_SECONDS``.
@@ -146,83 +137,6 @@ def is_up() -> bool:
     return True
 
 
-def prepare_database(app: Flask, *, upgrade: bool = True) -> None:
-    """
-    Create the database when it is missing and bring its schema up to date.
-
-    Any number of processes may do this at once: one works while the others wait.
-
-    Args:
-        app: The application.
-        upgrade: Whether to see to the schema too.
-
-    Raises:
-        DBAPIError: The server cannot be reached, or refuses.
-    """
-    url = make_url(app.config["SQLALCHEMY_DATABASE_URI"])
-    create_missing_database(url)
-    if not upgrade:
-        return
-    with app.app_context():
-        with _upgrade_lock(url):
-            flask_migrate.upgrade(directory=str(MIGRATIONS_DIR))
-        if not _is_in_memory(url):
-            db.engine.dispose()  # connections must not cross a fork: workers open their own
-
-
-def create_missing_database(url: URL) -> None:
-    """Create the database that a URL names, where it does not exist."""
-    if url.get_backend_name() == "sqlite":
-        if not _is_in_memory(url):
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        return
-    try:
-        _run(url, "SELECT 1")
-    except OperationalError as exc:
-        if error_number(exc) != UNKNOWN_DATABASE:
-            raise
-        name = str(url.database).replace("`", "``")
-        _run(
-            url.set(database=""),
-            f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        )
-
-
-def _run(url: URL, statement: str) -> None:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-
-
-def _is_in_memory(url: URL) -> bool:
+def is_in_memory(url: URL) -> bool:
+    """Tell whether a URL names an SQLite database without a file: one connection is then all there is."""
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
-
-
-@contextmanager
-def _upgrade_lock(url: URL) -> Iterator[None]:
-    if url.get_backend_name() != "sqlite":
-        with _mysql_lock(url):
-            yield
-    elif _is_in_memory(url):
-        yield
-    else:
-        with Path(f"{url.database}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-
-@contextmanager
-def _mysql_lock(url: URL) -> Iterator[None]:
-    # Of a connection of its own: DDL commits, and the lock must outlive that.
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
-    with engine.connect() as connection:
-        name = f"post-service:{url.database}"[:64]  # GET_LOCK's limit
-        taken = connection.scalar(
-            text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": UPGRADE_LOCK_SECONDS}
-        )
-        if taken != 1:
-            raise TimeoutError(f"another process has held the schema's lock for {UPGRADE_LOCK_SECONDS} s")
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})

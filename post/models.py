@@ -23,14 +23,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.sql.expression import FunctionElement
 
-from post.utils import USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, new_id
+from post.utils import CATEGORY_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, new_id
 
 VISIBLE = "visible"
 HIDDEN = "hidden"
 DELETED = "deleted"
 
-DEFAULT_CATEGORY = "일반"
-CATEGORY_MAX_CHARS = 50
 # Folding case can lengthen a text: by three at most (Unicode, SpecialCasing.txt).
 CATEGORY_KEY_MAX_CHARS = 3 * CATEGORY_MAX_CHARS
 
@@ -46,8 +44,9 @@ db = SQLAlchemy(
     )
 )
 
-# Every text is compared bit by bit, on every database: what ignores letter case says so in the
-# code. MySQL's default collations would also find "cafe" in "café", and SQLite's would not.
+# Every text is compared bit by bit, on every database (but for spaces at its end, which MySQL does
+# not see): what ignores letter case says so in the code. MySQL's default collations would also find
+# "cafe" in "café", and SQLite's would not.
 TEXT_COLLATION = "utf8mb4_bin"
 TABLE_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": TEXT_COLLATION}
 Id = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql")
@@ -162,10 +161,16 @@ def transaction() -> Iterator[Session]:
 
     Yields:
         The session. On SQLite it holds the write lock from its first statement on.
+
+    Raises:
+        RuntimeError: The caller is inside another such block, whose writes this one would commit or lose.
     """
     session: Session = db.session()
+    if session.info.get("in_transaction"):
+        raise RuntimeError("transactions do not nest")
     # A read before this would leave an older snapshot, from which SQLite refuses to go on to write.
     session.rollback()
+    session.info["in_transaction"] = True
     try:
         session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
         yield session
@@ -173,3 +178,5 @@ def transaction() -> Iterator[Session]:
     except BaseException:
         session.rollback()
         raise
+    finally:
+        session.info["in_transaction"] = False

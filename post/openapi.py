@@ -197,10 +197,10 @@ class Health(Answer):
 
 
 class Readiness(Answer):
-    """What the service stands on."""
+    """What the service stands on, when all of it is there."""
 
-    status: Literal["ready", "not_ready"]
-    checks: dict[str, Literal["up", "down"]]
+    status: Literal["ready"]
+    checks: dict[str, Literal["up"]]
 
 
 class FieldError(Answer):
@@ -225,6 +225,13 @@ class ErrorAnswer(Answer):
     success: Literal[False]
     message: Annotated[str, Field(description="For people: Korean, or English by `Accept-Language`.")]
     error: ErrorBody
+
+
+class NotReady(ErrorAnswer):
+    """What the service stands on, when some of it is away."""
+
+    status: Literal["not_ready"]
+    checks: dict[str, Literal["up", "down"]]
 
 
 # What flask-openapi takes for an operation's answers.
@@ -263,7 +270,7 @@ def new_openapi_app(import_name: str) -> OpenAPI:
             description="게시판 서비스: 게시글, 카테고리, 좋아요. Board service: posts, categories, likes.",
         ),
         security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-        # Every operation documents a 500 of ours, so the library adds no error of its own shape.
+        # The library adds an error of its own wherever this status is not documented; ours always is.
         validation_error_status=500,
         validation_error_model=ErrorAnswer,
         doc_ui=False,

@@ -14,6 +14,7 @@ SORT_COLUMNS: dict[Sort, tuple[str, ...]] = {
     "latest": ("No",),
     "popular": ("like_count", "view_count", "No"),
 }
+VALUE_MAX = 9_999_999_999  # as many digits as a MySQL INT can have, and the pattern takes
 _SHAPE = re.compile(r"(next|prev)\.(latest|popular)((?:\.(?:0|[1-9][0-9]{0,9})){1,3})")
 
 

@@ -1,5 +1,6 @@
 """Rate limits: of each user with a token, else of each address."""
 
+import ipaddress
 import math
 import time
 from typing import Any, cast
@@ -53,7 +54,7 @@ class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport
         return True
 
     def reset(self) -> None:
-        """Forget every limit."""
+        """Forget every counter of the table."""
         self._counters.clear()
 
     def clear(self, key: str) -> None:
@@ -111,7 +112,16 @@ def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -
 
 def _client() -> str:
     caller = optional_caller()
-    return f"user:{caller.user_id}" if caller else f"address:{request.remote_addr}"
+    return f"user:{caller.user_id}" if caller else f"address:{_network(request.remote_addr or '')}"
+
+
+def _network(address: str) -> str:
+    """Return an address, or of IPv6 the /64 that one customer commands whole (RFC 6177, section 2)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
 def rate_limit_headers(app: Flask) -> dict[str, str]:

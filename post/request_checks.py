@@ -2,10 +2,12 @@
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast, get_type_hints
 
 from flask import request
+from gunicorn.http.errors import ParseException
 from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -62,18 +64,28 @@ def read_json(*, may_be_empty: bool = False) -> Any:
     """
     # Werkzeug cuts a chunked body off at its limit, without a word; one byte more tells that there was more.
     request.max_content_length = JSON_MAX_BYTES + 1
-    data = request.get_data()
+    try:
+        data = request.get_data()
+    except ParseException as exc:  # gunicorn's, of a chunked body that is malformed
+        raise InvalidJson from exc
     if len(data) > JSON_MAX_BYTES:
         raise RequestEntityTooLarge
+    if request.content_length not in (None, len(data)):
+        raise InvalidJson  # the connection ended before the body did
     if may_be_empty and not data:
         return {}
     if not request.is_json:
         raise UnsupportedMediaType
     try:
         # Not orjson: it refuses lone surrogates without a word on the field that has them.
-        return json.loads(data.decode(), parse_constant=_refuse_constant)
+        return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_read_int)
     except (ValueError, RecursionError) as exc:
         raise InvalidJson from exc
+
+
+def _read_int(digits: str) -> int | float:
+    # Python refuses to read more digits (sys.int_info), also in a field that nobody looks at.
+    return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else float(digits)
 
 
 def _refuse_constant(name: str) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import mmap
+import os
 import secrets
 import struct
 import tempfile
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _ENTRY = struct.Struct("=16sdq")  # the key's digest, when it expires (seconds since the epoch), the count
+# In memory, which can be written to where the root file system cannot; None is the system's choice.
+_LOCK_DIR = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)  # noqa: S108 - no name there
 _WAYS = 8  # entries of a bucket; a key lives in one bucket alone
 
 
@@ -40,7 +43,7 @@ class SharedCounters:
         self._seed = secrets.token_bytes(16)
         self._thread_lock = threading.Lock()
         # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the table
+        self._file = tempfile.TemporaryFile(dir=_LOCK_DIR)  # noqa: SIM115 - lives as long as the table
         weakref.finalize(self, self._file.close)
 
     def add(self, key: str, *, ttl_seconds: float, amount: int = 1, maximum: int | None = None) -> int:

@@ -13,7 +13,18 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from post import __version__
 from post.database import is_up
 from post.dev_issuer import DevIssuer
-from post.openapi import SYSTEM, ErrorAnswer, Health, Readiness, Responses, TokensAnswer, answers, new_blueprint
+from post.errors import DatabaseUnavailable
+from post.openapi import (
+    SYSTEM,
+    ErrorAnswer,
+    Health,
+    NotReady,
+    Readiness,
+    Responses,
+    TokensAnswer,
+    answers,
+    new_blueprint,
+)
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
@@ -56,12 +67,13 @@ def health() -> Response:
     return json_response({"status": "healthy", "service": "post-service", "version": __version__})
 
 
-@bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: ErrorAnswer})
+@bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady})
 def ready() -> Response:
     """Tell whether requests can be served."""
     if is_up():
         return json_response({"status": "ready", "checks": {"database": "up"}})
-    return respond_error("database_unavailable", 503, beside={"status": "not_ready", "checks": {"database": "down"}})
+    beside = {"status": "not_ready", "checks": {"database": "down"}}
+    return respond_error(DatabaseUnavailable.code, 503, beside=beside)
 
 
 @bp.get("/api/openapi.json", tags=[SYSTEM], responses=_file("application/json"))

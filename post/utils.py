@@ -1,4 +1,4 @@
-"""Pure helpers that every layer may use: the envelope, dates, text, the caller."""
+"""Small helpers that every layer may use: the envelope, dates, text, the caller."""
 
 import re
 import unicodedata
@@ -18,6 +18,8 @@ ID_PATTERN = r"^[0-9a-f]{32}$"
 USER_ID_MAX_CHARS = 36
 RETRY_AFTER_SECONDS = 5
 USERNAME_MAX_CHARS = 100
+CATEGORY_MAX_CHARS = 50
+DEFAULT_CATEGORY = "일반"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

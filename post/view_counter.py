@@ -25,4 +25,12 @@ class ViewWindow:
             post_id: Id of the post.
             address: The client's IP address.
         """
-        return self._counters.add(f"view:{post_id}:{address}", ttl_seconds=self._window_seconds) == 1
+        return self._counters.add(_key(post_id, address), ttl_seconds=self._window_seconds) == 1
+
+    def forget(self, post_id: str, address: str) -> None:
+        """Take a note back: the view could not be counted after all. Arguments as for ``is_first_view``."""
+        self._counters.remove(_key(post_id, address))
+
+
+def _key(post_id: str, address: str) -> str:
+    return f"{post_id}:{address}"

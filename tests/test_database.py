@@ -8,8 +8,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import post.database
+import post.schema
 from config import ConfigError
+from post import services
 from post.database import retried
+from post.models import Category, transaction
 from tests.conftest import empty
 from tests.servers import find_mysqld, private_mysql
 
@@ -92,14 +95,15 @@ def test_a_row_that_stays_locked_is_told_as_a_busy_database(mysql_app, mysql_ser
     assert liked.json["data"] == {"action": "added", "is_liked": True, "like_count": 1}
 
 
-def test_a_schema_that_another_process_holds_for_too_long_stops_the_start(make_app, mysql_server, monkeypatch):
-    monkeypatch.setattr(post.database, "UPGRADE_LOCK_SECONDS", 1)
-    lock = f"post-service:{make_url(mysql_server).database}"
-    with create_engine(make_url(mysql_server).set(database=""), poolclass=NullPool).connect() as other:
+def test_a_schema_that_another_process_holds_for_too_long_stops_the_start(make_app, new_mysql_database, monkeypatch):
+    monkeypatch.setattr(post.schema, "LOCK_SECONDS", 1)
+    url = make_url(new_mysql_database)
+    lock = f"post-service:{url.database}"
+    with create_engine(url.set(database=""), poolclass=NullPool).connect() as other:
         other.execute(text("SELECT GET_LOCK(:lock, 0)"), {"lock": lock})
 
         with pytest.raises(ConfigError) as stopped:
-            make_app(DATABASE_URL=mysql_server)
+            make_app(DATABASE_URL=new_mysql_database)
 
     assert str(stopped.value).startswith("DATABASE_URL: must lead to a database that can be used: another process")
 
@@ -112,6 +116,32 @@ def test_a_server_that_refuses_the_user_stops_the_start(make_app, mysql_server):
 
     assert "Access denied" in str(stopped.value)
     assert "wrong" not in str(stopped.value)
+
+
+def test_a_view_that_cannot_be_counted_does_not_cost_the_reader_the_post(mysql_app, mysql_server):
+    url = create_post(mysql_app).headers["Location"]
+    client = mysql_app.test_client()
+    with create_engine(mysql_server, poolclass=NullPool).connect() as other:
+        other.execute(text("SELECT id FROM posts FOR UPDATE"))
+
+        while_locked = client.get(url)
+    afterwards = client.get(url)
+
+    assert (while_locked.status_code, while_locked.json["data"]["view_count"]) == (200, 0)
+    assert afterwards.json["data"]["view_count"] == 1
+
+
+def test_a_transaction_within_another_is_refused_and_the_outer_one_rolled_back(app):
+    def write_within_a_write():
+        with transaction() as session:
+            session.add(Category(name="바깥", name_key="바깥"))
+            services.create_category("안")
+
+    with app.app_context(), pytest.raises(RuntimeError, match="nest"):
+        write_within_a_write()
+
+    with app.app_context():
+        assert services.list_categories() == []
 
 
 @pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to stop")

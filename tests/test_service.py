@@ -123,3 +123,63 @@ def test_requests_in_flight_are_answered_when_the_service_is_told_to_stop(tmp_pa
 
     assert statuses == [201] * 8
     assert exit_code == 0
+
+
+def exchange(port: int, request: bytes) -> tuple[int, str]:
+    """Send bytes as they are; returns the answer's status and body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        peer.sendall(request)
+        peer.shutdown(socket.SHUT_WR)
+        head, _, body = peer.makefile("rb").read().decode().partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    port = free_port()
+    with running_service(tmp_path_factory.mktemp("service"), PORT=str(port)):
+        yield port
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n",
+        b'Content-Length: 500\r\n\r\n{"username": "ana"}',
+    ],
+    ids=["no size", "negative size", "no end of a chunk", "cut off"],
+)
+def test_a_body_that_breaks_http_is_refused_and_is_no_crash(rest, port):
+    status, body = exchange(port, b"POST /dev/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + rest)
+
+    assert status == 400
+    assert '"code":"invalid_json"' in body
+
+
+@pytest.mark.parametrize("length", [8192, 8193, 16000], ids=["8 KiB", "a byte more", "16 KB"])
+def test_a_long_bad_token_leaves_a_public_page_readable(length, port):
+    headers = {"Authorization": f"Bearer {'x' * length}"}
+
+    read = requests.get(f"http://127.0.0.1:{port}/api/v1/posts", headers=headers, timeout=5)
+    written = requests.post(f"http://127.0.0.1:{port}/api/v1/posts", headers=headers, timeout=5)
+
+    assert read.status_code == 200
+    assert (written.status_code, written.json()["error"]["code"]) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize("header", ["SCRIPT_NAME: /x", "SCRIPT-NAME: /x", "PATH_INFO: /x"])
+def test_no_header_rewrites_the_path(header, port):
+    status, _ = exchange(port, f"GET /health HTTP/1.1\r\nHost: x\r\n{header}\r\nConnection: close\r\n\r\n".encode())
+
+    assert status == 200
+
+
+def test_no_redirect_leads_to_a_host_that_the_client_names(port):
+    request = b"GET /api//v1/posts HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+
+    status, body = exchange(port, request)
+
+    assert status == 404
+    assert "evil.example" not in body

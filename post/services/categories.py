@@ -20,17 +20,9 @@ def list_categories() -> list[dict[str, Any]]:
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
-    counts = (
-        select(Post.category_id, func.count().label("post_count"))
-        .where(Post.status == VISIBLE)
-        .group_by(Post.category_id)
-        .subquery()
-    )
-    query = (
-        select(Category.id, Category.name, func.coalesce(counts.c.post_count, 0), Category.created_at)
-        .outerjoin(counts, counts.c.category_id == Category.id)
-        .order_by(Category.name)
-    )
+    # Of each category by itself, which an index answers alone; grouped, MySQL reads the rows.
+    visible = select(func.count()).where(Post.category_id == Category.id, Post.status == VISIBLE).scalar_subquery()
+    query = select(Category.id, Category.name, visible, Category.created_at).order_by(Category.name)
     return [_to_dict(*row) for row in db.session.execute(query)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
 from post.models import HIDDEN, VISIBLE, Category, Post, db, lower_case
-from post.paging import SORT_COLUMNS, Cursor, PageRequest, Sort
+from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
 from post.services.posts import select_posts, to_dict
 from post.utils import fold_case
 
@@ -123,7 +123,7 @@ def _cursors(wanted: PageRequest, rows: list[Row[Any]]) -> tuple[str, str]:
     elif wanted.cursor is not None:
         # On this side nothing is left; the other begins with the very post that the cursor stands next to.
         *counts, number = wanted.cursor.values
-        first, last = (*counts, max(0, number - 1)), (*counts, number + 1)
+        first, last = (*counts, max(0, number - 1)), (*counts, min(number + 1, VALUE_MAX))
     else:
         return "", ""
     return Cursor("next", wanted.sort, last).encode(), Cursor("prev", wanted.sort, first).encode()

@@ -1,16 +1,20 @@
 """One post: reading it, and its life from creation to soft deletion."""
 
+import logging
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from post.database import retried
+from post.database import is_away, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, HIDDEN, VISIBLE, Post, db, transaction, utc_now
 from post.services.categories import ensure_category
 from post.utils import Caller, isoformat_utc, new_id
 from post.view_counter import ViewWindow
+
+logger = logging.getLogger(__name__)
 
 EXCERPT_CHARS = 200
 
@@ -38,15 +42,22 @@ def get_post(
         raise PostNotFound
     post = to_dict(row)
     if row.status == VISIBLE and window is not None and address and window.is_first_view(post_id, address):
-        _count_view(post_id)
-        post["view_count"] += 1
+        post["view_count"] += _count_view(post_id, address, window)
     return post
 
 
-@retried
-def _count_view(post_id: str) -> None:
-    with transaction() as session:
-        add_to_counter(session, post_id, Post.view_count, 1)
+def _count_view(post_id: str, address: str, window: ViewWindow) -> int:
+    """Return 1, or 0 where the post can be read and its count cannot be written."""
+    try:
+        with transaction() as session:
+            add_to_counter(session, post_id, Post.view_count, 1)
+    except DBAPIError as exc:
+        if not is_away(exc):
+            raise
+        logger.warning("view_not_counted", extra={"post_id": post_id})
+        window.forget(post_id, address)
+        return 0
+    return 1
 
 
 @retried
@@ -141,9 +152,8 @@ def lock_seen_post(session: Session, post_id: str, viewer: Caller | None) -> Row
     """
     Lock a post's row until the transaction ends, and return what decides over it.
 
-    Every write to a post, its likes or its counts starts here, before any other lock: two
-    transactions that first took the shared lock of a foreign key and then wanted the row
-    would deadlock (MySQL error 1213).
+    Whoever writes to more than the post's row locks it first: two transactions that first took the
+    shared lock of a foreign key and then wanted the row would deadlock (MySQL error 1213).
 
     Returns:
         ``user_id``, ``status`` and ``like_count``.

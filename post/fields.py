@@ -1,0 +1,147 @@
+"""What a request's texts and numbers may be, field by field."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from post.utils import CATEGORY_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, fold_space, text_problem
+
+TITLE_MAX_CHARS = 200
+CONTENT_MAX_BYTES = 65_535  # MySQL's TEXT ("Data Type Storage Requirements")
+SEARCH_MAX_CHARS = 100
+GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # below Python's own limit on the digits of an int
+
+
+def problem(key: str, **params: Any) -> PydanticCustomError:
+    """Return an error whose words are the catalogue's."""
+    return PydanticCustomError(cast(Any, key), cast(Any, key), params)
+
+
+def _storable(text: str) -> str:
+    wrong = text_problem(text)
+    if wrong:
+        raise problem(wrong)
+    return unicodedata.normalize("NFC", text)
+
+
+def _at_most(maximum: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if len(text) > maximum:
+            raise problem("text_too_long", maximum=maximum)
+        return text
+
+    return check
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise problem("blank")
+    return text
+
+
+def _trimmed(text: str) -> str:
+    # No token has such a sub, and MySQL would take it for another user's.
+    if text != text.strip():
+        raise problem("bad_id")
+    return text
+
+
+def _fits_text_column(text: str) -> str:
+    if len(text.encode()) > CONTENT_MAX_BYTES:
+        raise problem("too_many_bytes", maximum=CONTENT_MAX_BYTES)
+    return text
+
+
+def _only_text(value: Any) -> Any:
+    # Before pydantic's own check, which has other words for lone surrogates.
+    if isinstance(value, str) and text_problem(value) == "surrogates":
+        raise problem("surrogates")
+    return value
+
+
+def read_integer(value: Any) -> Any:
+    """Read a query's number: digits with a sign at most, where pydantic would also read "1.0" and "1_000"."""
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise problem("not_integer")
+    return int(value) if isinstance(value, str) else value
+
+
+_NO_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+# What _storable demands, for the OpenAPI document; and what _not_blank does.
+_STORABLE = {"pattern": rf"^[^{_NO_CONTROL}]*$"}
+_WRITTEN = {"minLength": 1, "pattern": rf"^[^{_NO_CONTROL}]*[^\s{_NO_CONTROL}][^{_NO_CONTROL}]*$"}
+
+Text = Annotated[str, BeforeValidator(_only_text), AfterValidator(_storable)]
+Title = Annotated[
+    Text,
+    AfterValidator(str.strip),
+    AfterValidator(_not_blank),
+    AfterValidator(_at_most(TITLE_MAX_CHARS)),
+    Field(
+        description="Trimmed, then 1 to 200 characters; stored as NFC.",
+        examples=["안녕하세요"],
+        json_schema_extra=_WRITTEN,
+    ),
+]
+Content = Annotated[
+    Text,
+    AfterValidator(_not_blank),
+    AfterValidator(_fits_text_column),
+    Field(
+        description="Not blank, at most 65,535 bytes of UTF-8; stored as NFC, as it was written.",
+        examples=["첫 글입니다."],
+        json_schema_extra=_WRITTEN,
+    ),
+]
+CategoryName = Annotated[
+    Text,
+    AfterValidator(fold_space),
+    AfterValidator(_not_blank),
+    AfterValidator(_at_most(CATEGORY_MAX_CHARS)),
+    Field(
+        description="Trimmed, inner white space folded, then 1 to 50 characters; stored as NFC.",
+        examples=["일반"],
+        json_schema_extra=_WRITTEN,
+    ),
+]
+Username = Annotated[
+    Text,
+    AfterValidator(str.strip),
+    AfterValidator(_not_blank),
+    AfterValidator(_at_most(USERNAME_MAX_CHARS)),
+    Field(examples=["alice"], json_schema_extra=_WRITTEN),
+]
+UserId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=USER_ID_MAX_CHARS,
+        description="A user's `sub`.",
+        json_schema_extra=_STORABLE,
+    ),
+    BeforeValidator(_only_text),
+    AfterValidator(_storable),
+    AfterValidator(_trimmed),
+]
+Group = Annotated[
+    str,
+    Field(max_length=GROUP_MAX_CHARS, json_schema_extra=_STORABLE),
+    BeforeValidator(_only_text),
+    AfterValidator(_storable),
+]
+# What a list is filtered by may be empty, as a form leaves it; the document says so.
+OR_EMPTY = {"minLength": 0, **_STORABLE}
+SearchText = Annotated[
+    Text,
+    AfterValidator(str.strip),
+    AfterValidator(_at_most(SEARCH_MAX_CHARS)),
+    Field(
+        description="Titles that contain this, letter case ignored; 1 to 100 characters after trimming.",
+        json_schema_extra=OR_EMPTY,
+    ),
+]
