@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.answers import fault, wrong_fields
+
 POSTS = "/api/v1/posts"
 CATEGORIES = "/api/v1/categories"
 # Each pair is one name, as it is created first and as it comes again.
@@ -61,15 +63,6 @@ BAD_NAMES = {
 }
 with_same_names = pytest.mark.parametrize(("first", "again"), SAME_NAMES.values(), ids=SAME_NAMES)
 with_other_names = pytest.mark.parametrize(("first", "other"), OTHER_NAMES.values(), ids=OTHER_NAMES)
-
-
-def fault(response) -> tuple[int, str]:
-    return response.status_code, response.json["error"]["code"]
-
-
-def wrong_fields(response) -> set[str]:
-    assert fault(response) == (400, "validation_error")
-    return {detail["field"] for detail in response.json["error"]["details"]}
 
 
 def post_counts(client) -> dict[str, int]:

@@ -3,9 +3,9 @@
 import pytest
 
 from post.models import Like, Post, db
+from tests.answers import UNKNOWN_ID, fault, wrong_fields
 
 POSTS = "/api/v1/posts"
-UNKNOWN_ID = "0" * 32
 BAD_IDS = ["null", "undefined", "A" * 32, "a" * 31, "a" * 33]
 METHODS = ["POST", "PUT", "DELETE"]
 for_writes = pytest.mark.parametrize("method", METHODS)
@@ -13,15 +13,6 @@ for_writes = pytest.mark.parametrize("method", METHODS)
 
 def like_url(post_id: str) -> str:
     return f"{POSTS}/{post_id}/like"
-
-
-def fault(response) -> tuple[int, str]:
-    return response.status_code, response.json["error"]["code"]
-
-
-def wrong_fields(response) -> set[str]:
-    assert fault(response) == (400, "validation_error")
-    return {detail["field"] for detail in response.json["error"]["details"]}
 
 
 @pytest.fixture

@@ -14,29 +14,11 @@ from sqlalchemy import update
 from post.models import Post, db
 from post.paging import SORT_COLUMNS, Cursor
 from post.services import lists
+from tests.answers import POST_FIELDS, UNKNOWN_ID, wrong_fields
 
 POSTS = "/api/v1/posts"
 MINE = "/api/v1/posts/my"
-UNKNOWN_ID = "0" * 32
 META_FIELDS = {"page", "per_page", "total", "pages", "has_next", "has_prev", "next_cursor"}
-POST_FIELDS = {
-    "id",
-    "No",
-    "title",
-    "content",
-    "username",
-    "user_id",
-    "category",
-    "category_id",
-    "view_count",
-    "like_count",
-    "comment_count",
-    "status",
-    "media_files",
-    "media_count",
-    "created_at",
-    "updated_at",
-}
 SORTS = ["latest", "popular"]
 AUTHORS = itertools.count()  # numbers for names, so that examples of one test do not meet
 NOT_PAGES = ["0", "-1", "1.0", "1.5", "1e3", "abc", "", " ", "1 2", "1_000", "0x10", "null", "NaN", "٣", "-" + "9" * 30]
@@ -47,11 +29,6 @@ both_sorts = pytest.mark.parametrize("sort", SORTS)
 def titles(response) -> list[str]:
     assert response.status_code == 200, response.data
     return [post["title"] for post in response.json["data"]]
-
-
-def wrong_fields(response) -> set[str]:
-    assert (response.status_code, response.json["error"]["code"]) == (400, "validation_error")
-    return {detail["field"] for detail in response.json["error"]["details"]}
 
 
 def links(response) -> dict[str, str]:

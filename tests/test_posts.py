@@ -9,30 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from post.models import Post, db
+from tests.answers import POST_FIELDS, UNKNOWN_ID, fault, wrong_fields
 
 POSTS = "/api/v1/posts"
-UNKNOWN_ID = "0" * 32
 LONG_AGO = datetime(2020, 1, 2, 3, 4, 5, 678000, UTC).replace(tzinfo=None)  # as the database has it
 NEW = {"title": "제목", "content": "내용"}
 WHOLE = {"title": "새 제목", "content": "새 내용", "category": "여행"}
-POST_FIELDS = {
-    "id",
-    "No",
-    "title",
-    "content",
-    "username",
-    "user_id",
-    "category",
-    "category_id",
-    "view_count",
-    "like_count",
-    "comment_count",
-    "status",
-    "media_files",
-    "media_count",
-    "created_at",
-    "updated_at",
-}
 BAD_IDS = {
     "null": "null",
     "undefined": "undefined",
@@ -122,15 +104,6 @@ BAD_FIELDS = [
     *(pytest.param("content", value, id=f"content-{name}") for name, value in BAD_CONTENTS.items()),
     *(pytest.param("category", value, id=f"category-{name}") for name, value in BAD_CATEGORIES.items()),
 ]
-
-
-def fault(response) -> tuple[int, str]:
-    return response.status_code, response.json["error"]["code"]
-
-
-def wrong_fields(response) -> set[str]:
-    assert fault(response) == (400, "validation_error")
-    return {detail["field"] for detail in response.json["error"]["details"]}
 
 
 def viewed(client, post_id, address="192.0.2.1", *, method="GET", **options):
