@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,3 +34,18 @@ def test_there_is_room_after_the_wait_and_none_before(amount, previous, current,
     assert counted_after(wait + 1e-6) <= amount - 1 + 1e-3
     if wait > 1e-3:
         assert counted_after(wait - 1e-3) > amount - 1 - 1e-3
+
+
+@pytest.mark.parametrize(
+    ("other", "is_the_same_client"),
+    [("2001:db8::2", True), ("2001:DB8:0:0:ffff::1", True), ("2001:db8:0:1::1", False), ("192.0.2.1", False)],
+)
+def test_the_addresses_of_one_ipv6_network_share_a_budget(other, is_the_same_client, make_app, tmp_path):
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/postdb.sqlite3", RATELIMIT_READ="1/minute")
+
+    def read(address: str) -> int:
+        return app.test_client().get("/api/v1/posts", environ_base={"REMOTE_ADDR": address}).status_code
+
+    statuses = [read("2001:db8::1"), read(other)]
+
+    assert statuses == [200, 429 if is_the_same_client else 200]
