@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from post.database import is_away, retried
@@ -51,7 +51,7 @@ def _count_view(post_id: str, address: str, window: ViewWindow) -> int:
     try:
         with transaction() as session:
             add_to_counter(session, post_id, Post.view_count, 1)
-    except DBAPIError as exc:
+    except SQLAlchemyError as exc:
         if not is_away(exc):
             raise
         logger.warning("view_not_counted", extra={"post_id": post_id})
