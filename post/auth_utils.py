@@ -59,8 +59,8 @@ class JwksClient:
     """
     The pool's public keys by ``kid``, cached for as long as the process lives.
 
-    An unknown ``kid`` fetches the set again, at most once a minute, so that made-up ones cost
-    nothing; keys that are known go on working when it cannot be fetched.
+    An unknown ``kid`` fetches the set again; after a fetch in vain for a minute no other does, so that
+    made-up ones cost nothing. Keys that are known go on working when it cannot be fetched.
     """
 
     def __init__(self, fetch: Callable[[], Jwks], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,20 +88,20 @@ class JwksClient:
         if kid not in self._keys and self._lock.acquire(timeout=WAIT_FOR_FETCH_SECONDS):
             try:
                 if kid not in self._keys and self._clock() >= self._next_fetch:
-                    self._refresh()
+                    self._refresh(kid)
             finally:
                 self._lock.release()
         if not self._keys:
             raise AuthUnavailable
         return self._keys.get(kid)
 
-    def _refresh(self) -> None:
+    def _refresh(self, kid: str) -> None:
         try:
             self._keys = _signing_keys(self._fetch())
-        except (requests.RequestException, JOSEError, ValueError) as exc:
+        except (requests.RequestException, ValueError) as exc:
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
-        pause = REFETCH_SECONDS if self._keys else FIRST_FETCH_RETRY_SECONDS
-        self._next_fetch = self._clock() + pause
+        if kid not in self._keys:  # a fetch that was in vain; one for a real key holds back no other
+            self._next_fetch = self._clock() + (REFETCH_SECONDS if self._keys else FIRST_FETCH_RETRY_SECONDS)
 
 
 def _signing_keys(jwks: Jwks) -> dict[str, Any]:

@@ -577,6 +577,16 @@ def test_an_unknown_key_id_refetches_at_most_once_a_minute(key):
     assert fetches == [2, 3, 4, 5]
 
 
+def test_the_first_fetch_counts_when_it_was_for_an_unknown_key_id(key):
+    pool = FakePool(key)
+    client = JwksClient(pool, clock=Clock())
+
+    found = [client.key(f"made-up-{number}") for number in range(50)]
+
+    assert found == [None] * 50
+    assert pool.fetches == 1
+
+
 def test_a_flood_of_unknown_key_ids_from_many_threads_fetches_once(key):
     pool, clock = FakePool(key), Clock()
     client = JwksClient(pool, clock=clock)
@@ -599,12 +609,13 @@ def test_the_first_tokens_of_many_threads_fetch_once(key):
     assert pool.fetches == 1
 
 
-def test_a_new_key_of_the_pool_is_found(key, next_key):
+@pytest.mark.parametrize("seconds", [0, 1, 60], ids=["at once", "a second later", "a minute later"])
+def test_a_new_key_of_the_pool_is_found(seconds, key, next_key):
     pool, clock = FakePool(key), Clock()
     verifier = TokenVerifier(JwksClient(pool, clock=clock), issuer=ISSUER, client_ids=(CLIENT,))
     verifier.verify(key.sign(claims_of()))
     pool.answer = {"keys": [key.jwk, next_key.jwk]}
-    clock.now += 60
+    clock.now += seconds
 
     callers = [verifier.verify(pair.sign(claims_of())).user_id for pair in (next_key, key)]
 
