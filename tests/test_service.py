@@ -2,8 +2,10 @@
 
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -111,16 +113,25 @@ def rows(url: str, query: str) -> list[tuple]:
 
 
 def test_requests_in_flight_are_answered_when_the_service_is_told_to_stop(tmp_path):
+    body = {"title": "제목", "content": "내용"}
     with running_service(tmp_path) as service, ThreadPoolExecutor(8) as pool:
         headers = token(service.url)
-        body = {"title": "제목", "content": "내용"}
-        url = f"{service.url}/api/v1/posts"
+        lock = sqlite3.connect(tmp_path / "instance" / "postdb.sqlite3", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
 
-        sent = [pool.submit(requests.post, url, json=body, headers=headers, timeout=10) for _ in range(8)]
-        statuses = [future.result().status_code for future in sent[:1]]
-        exit_code = stop(service.process)
-        statuses += [future.result().status_code for future in sent[1:]]
+        sent = [
+            pool.submit(requests.post, f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=20)
+            for _ in range(8)
+        ]
+        time.sleep(2)  # until all of them wait for the lock
+        service.process.terminate()
+        time.sleep(0.5)
+        waiting = [future.done() for future in sent]
+        lock.close()
+        statuses = [future.result().status_code for future in sent]
+        exit_code = service.process.wait(timeout=30)
 
+    assert waiting == [False] * 8
     assert statuses == [201] * 8
     assert exit_code == 0
 
