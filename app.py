@@ -128,7 +128,7 @@ def _prepare_schema(app: Flask) -> None:
     try:
         prepare_schema(app)
     except DatabaseUnusableError as exc:
-        raise ConfigError(f"DATABASE_URL: must lead to a database that can be used: {exc}") from exc
+        raise ConfigError(str(exc)) from exc
 
 
 def _trust_proxies(app: Flask, hops: int) -> None:

@@ -1,27 +1,27 @@
 """How gunicorn serves the application."""
 
-import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+import orjson
 from gunicorn import util
 from sqlalchemy.engine import make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from config import exit_if_unfit, load_config
-from post import messages
+from config import PROJECT_ROOT, exit_if_unfit, load_config
+from post.database import is_in_memory
+from post.shared_memory import MEMORY_DIR
+from post.utils import choose_request_id, error_envelope
 
 with exit_if_unfit():
     settings = load_config()
 
-if make_url(settings.database_url).database in (None, "", ":memory:"):
+if is_in_memory(make_url(settings.database_url)):
     sys.exit("DATABASE_URL: must name a file: workers do not share SQLite in memory")
 
-chdir = str(Path(__file__).resolve().parent)
+chdir = str(PROJECT_ROOT)
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 worker_class = "gthread"
 workers = settings.web_concurrency
@@ -31,7 +31,7 @@ preload_app = True
 timeout = 30
 graceful_timeout = 25
 keepalive = 5
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - heartbeats, on memory
+worker_tmp_dir = MEMORY_DIR  # of the heartbeats
 control_socket_disable = True  # it would live under $HOME, which may be read-only
 limit_request_field_size = 16_380  # room for a token of 8 KiB, and for refusing a longer one ourselves
 forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO
@@ -61,13 +61,11 @@ def when_ready(_server: Any) -> None:
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
-    code = (
-        "payload_too_large" if status in (413, 414, 431) else "internal_error" if status >= 500 else "validation_error"
-    )
-    request_id = uuid4().hex
-    error = {"code": code, "status": status, "details": [], "request_id": request_id}
-    body = {"success": False, "message": messages.text(code, messages.LANGUAGES[0]), "error": error}
-    content = json.dumps(body, ensure_ascii=False).encode()
+    code = "internal_error" if status >= 500 else "validation_error"
+    if status in (413, 414, 431):
+        code = "payload_too_large"
+    request_id = choose_request_id(None)
+    content = orjson.dumps(error_envelope(code, status, "ko", request_id))
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n\r\n"

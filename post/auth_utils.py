@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import requests
-from flask import current_app, g, request
+from flask import Flask, current_app, g, request
 from jose import jwk, jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
@@ -208,7 +208,7 @@ def _username(claims: dict[str, Any]) -> str:
     return cast(str, claims["sub"])
 
 
-def init_auth(app: Any, verifier: TokenVerifier, *, like_requires_auth: bool) -> None:
+def init_auth(app: Flask, verifier: TokenVerifier, *, like_requires_auth: bool) -> None:
     """Give the app its verifier."""
     app.extensions["post_auth"] = verifier
     app.extensions["post_like_requires_auth"] = like_requires_auth
@@ -219,7 +219,7 @@ def token_required(view: View) -> View:
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        _verified_caller()
+        current_user()
         return view(*args, **kwargs)
 
     guarded.__guarded__ = True  # type: ignore[attr-defined]  # read by the test that walks the URL map
@@ -239,21 +239,22 @@ def token_required_to_like(view: View) -> View:
     return cast(View, guarded_by_setting)
 
 
-def current_user() -> Caller:
-    """Return the caller of a guarded route."""
-    return _verified_caller()
-
-
 def optional_caller() -> Caller | None:
     """Return the caller, or None for one without a good token: on reads anyone is welcome."""
     try:
-        return _verified_caller()
+        return current_user()
     except ServiceError:
         return None
 
 
-def _verified_caller() -> Caller:
-    """Verify the request's token once; later calls return, or raise, the same."""
+def current_user() -> Caller:
+    """
+    Return the caller of a guarded route. The token is verified once; later calls return, or raise, the same.
+
+    Raises:
+        Unauthenticated: There is no good token.
+        AuthUnavailable: No key to check it with was ever fetched.
+    """
     if "caller" not in g:
         try:
             g.caller = _read_token()

@@ -40,7 +40,7 @@ def seed_demo(count: int, seed: int) -> None:
     try:
         prepare_schema(current_app)
     except DatabaseUnusableError as exc:
-        raise click.ClickException(f"DATABASE_URL must lead to a database that can be used: {exc}") from exc
+        raise click.ClickException(str(exc)) from exc
     started = time.perf_counter()
     likes = 0
     categories, new_categories = _prepare(seed)

@@ -8,9 +8,16 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from post.utils import CATEGORY_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, fold_space, text_problem
+from post.utils import (
+    CATEGORY_MAX_CHARS,
+    CONTROL_CHARACTERS,
+    TITLE_MAX_CHARS,
+    USER_ID_MAX_CHARS,
+    USERNAME_MAX_CHARS,
+    fold_space,
+    text_problem,
+)
 
-TITLE_MAX_CHARS = 200
 CONTENT_MAX_BYTES = 65_535  # MySQL's TEXT ("Data Type Storage Requirements")
 SEARCH_MAX_CHARS = 100
 GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
@@ -22,10 +29,15 @@ def problem(key: str, **params: Any) -> PydanticCustomError:
     return PydanticCustomError(cast(Any, key), cast(Any, key), params)
 
 
-def _storable(text: str) -> str:
-    wrong = text_problem(text)
+def _storable(value: Any) -> Any:
+    # Before pydantic's own check of a string, which has other words for lone surrogates.
+    wrong = text_problem(value) if isinstance(value, str) else None
     if wrong:
         raise problem(wrong)
+    return value
+
+
+def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
@@ -57,13 +69,6 @@ def _fits_text_column(text: str) -> str:
     return text
 
 
-def _only_text(value: Any) -> Any:
-    # Before pydantic's own check, which has other words for lone surrogates.
-    if isinstance(value, str) and text_problem(value) == "surrogates":
-        raise problem("surrogates")
-    return value
-
-
 def read_integer(value: Any) -> Any:
     """Read a query's number: digits with a sign at most, where pydantic would also read "1.0" and "1_000"."""
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
@@ -71,12 +76,11 @@ def read_integer(value: Any) -> Any:
     return int(value) if isinstance(value, str) else value
 
 
-_NO_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 # What _storable demands, for the OpenAPI document; and what _not_blank does.
-_STORABLE = {"pattern": rf"^[^{_NO_CONTROL}]*$"}
-_WRITTEN = {"minLength": 1, "pattern": rf"^[^{_NO_CONTROL}]*[^\s{_NO_CONTROL}][^{_NO_CONTROL}]*$"}
+_STORABLE = {"pattern": rf"^[^{CONTROL_CHARACTERS}]*$"}
+_WRITTEN = {"minLength": 1, "pattern": rf"^[^{CONTROL_CHARACTERS}]*[^\s{CONTROL_CHARACTERS}][^{CONTROL_CHARACTERS}]*$"}
 
-Text = Annotated[str, BeforeValidator(_only_text), AfterValidator(_storable)]
+Text = Annotated[str, BeforeValidator(_storable), AfterValidator(_composed)]
 Title = Annotated[
     Text,
     AfterValidator(str.strip),
@@ -124,15 +128,15 @@ UserId = Annotated[
         description="A user's `sub`.",
         json_schema_extra=_STORABLE,
     ),
-    BeforeValidator(_only_text),
-    AfterValidator(_storable),
+    BeforeValidator(_storable),
+    AfterValidator(_composed),
     AfterValidator(_trimmed),
 ]
 Group = Annotated[
     str,
     Field(max_length=GROUP_MAX_CHARS, json_schema_extra=_STORABLE),
-    BeforeValidator(_only_text),
-    AfterValidator(_storable),
+    BeforeValidator(_storable),
+    AfterValidator(_composed),
 ]
 # What a list is filtered by may be empty, as a form leaves it; the document says so.
 OR_EMPTY = {"minLength": 0, **_STORABLE}

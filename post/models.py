@@ -23,7 +23,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.sql.expression import FunctionElement
 
-from post.utils import CATEGORY_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, new_id
+from post.utils import CATEGORY_MAX_CHARS, TITLE_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, new_id
 
 VISIBLE = "visible"
 HIDDEN = "hidden"
@@ -127,7 +127,7 @@ class Post(db.Model):
     user_id: Mapped[str | None] = mapped_column(String(USER_ID_MAX_CHARS))
     category: Mapped[str | None] = mapped_column(String(CATEGORY_MAX_CHARS), server_default=FetchedValue())
     category_id: Mapped[str | None] = mapped_column(Id, ForeignKey("categories.id"))
-    title: Mapped[str] = mapped_column(String(200))
+    title: Mapped[str] = mapped_column(String(TITLE_MAX_CHARS))
     content: Mapped[str] = mapped_column(Text)
     view_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
     like_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())

@@ -26,7 +26,10 @@ UNKNOWN_DATABASE = 1049  # MySQL, "Server Error Message Reference"
 
 
 class DatabaseUnusableError(Exception):
-    """The database cannot be reached, refuses, or its schema's lock is held; ``str()`` says why."""
+    """The database cannot be reached, refuses, or its schema's lock is held; ``str()`` is a line for the operator."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"DATABASE_URL: must lead to a database that can be used: {reason}")
 
 
 def prepare_schema(app: Flask) -> None:
@@ -44,7 +47,7 @@ def prepare_schema(app: Flask) -> None:
             create_missing_database(db.engine.url)
             is_behind = _is_behind()
         except (SQLAlchemyError, OSError, ValueError) as exc:
-            raise DatabaseUnusableError(str(getattr(exc, "orig", None) or exc)) from exc
+            raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
         if is_behind:
             flask_migrate.upgrade(directory=str(MIGRATIONS_DIR))
         if not is_in_memory(db.engine.url):

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _ENTRY = struct.Struct("=16sdq")  # the key's digest, when it expires (seconds since the epoch), the count
-# In memory, which can be written to where the root file system cannot; None is the system's choice.
-_LOCK_DIR = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)  # noqa: S108 - no name there
+# A folder in memory, which can be written to where the root file system cannot; None is the system's choice.
+MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - what is put there has no name
 _WAYS = 8  # entries of a bucket; a key lives in one bucket alone
 
 
@@ -43,7 +43,7 @@ class SharedCounters:
         self._seed = secrets.token_bytes(16)
         self._thread_lock = threading.Lock()
         # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
-        self._file = tempfile.TemporaryFile(dir=_LOCK_DIR)  # noqa: SIM115 - lives as long as the table
+        self._file = tempfile.TemporaryFile(dir=MEMORY_DIR)  # noqa: SIM115 - lives as long as the table
         weakref.finalize(self, self._file.close)
 
     def add(self, key: str, *, ttl_seconds: float, amount: int = 1, maximum: int | None = None) -> int:
@@ -56,29 +56,29 @@ class SharedCounters:
             amount: What to add.
             maximum: Leave the counter as it is where it would pass this.
         """
-        now = self._clock()
+        now, digest = self._clock(), self._digest(key)
         with self._locked():
-            offset, expires, count = self._find(key, now)
+            offset, expires, count = self._find(digest, now)
             expires = expires or now + ttl_seconds
             if maximum is not None and count + amount > maximum:
                 return count + amount
-            _ENTRY.pack_into(self._memory, offset, self._digest(key), expires, count + amount)
+            _ENTRY.pack_into(self._memory, offset, digest, expires, count + amount)
         return count + amount
 
     def get(self, key: str) -> int:
         """Return a counter's count: 0 when it is unknown or has expired."""
         with self._locked():
-            return self._find(key, self._clock())[2]
+            return self._find(self._digest(key), self._clock())[2]
 
     def expires_at(self, key: str) -> float:
         """Return when a counter expires, in seconds since the epoch: 0 when it is unknown or has expired."""
         with self._locked():
-            return self._find(key, self._clock())[1]
+            return self._find(self._digest(key), self._clock())[1]
 
     def remove(self, key: str) -> None:
         """Forget a counter."""
         with self._locked():
-            offset, expires, _ = self._find(key, self._clock())
+            offset, expires, _ = self._find(self._digest(key), self._clock())
             if expires:
                 _ENTRY.pack_into(self._memory, offset, b"", 0.0, 0)
 
@@ -99,9 +99,8 @@ class SharedCounters:
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._seed).digest()
 
-    def _find(self, key: str, now: float) -> tuple[int, float, int]:
+    def _find(self, digest: bytes, now: float) -> tuple[int, float, int]:
         """Return the offset of a key's entry, its expiry and its count: both 0 where it has none yet."""
-        digest = self._digest(key)
         start = int.from_bytes(digest[:8], "little") % self._buckets * _WAYS * _ENTRY.size
         free, free_expires = start, float("inf")
         for offset in range(start, start + _WAYS * _ENTRY.size, _ENTRY.size):

@@ -15,12 +15,15 @@ from post import messages
 from post.messages import Language
 
 ID_PATTERN = r"^[0-9a-f]{32}$"
+TITLE_MAX_CHARS = 200
 USER_ID_MAX_CHARS = 36
 RETRY_AFTER_SECONDS = 5
 USERNAME_MAX_CHARS = 100
 CATEGORY_MAX_CHARS = 50
 DEFAULT_CATEGORY = "일반"
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Unicode's ``Cc`` other than tab, LF and CR, to stand within a regular expression's brackets.
+CONTROL_CHARACTERS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_CONTROLS = re.compile(f"[{CONTROL_CHARACTERS}]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -84,8 +87,8 @@ def text_problem(text: str) -> str | None:
         text: Any text.
 
     Returns:
-        ``control_characters`` (Unicode ``Cc``, other than tab, LF and CR), ``surrogates`` (halves
-        of a UTF-16 pair, which UTF-8 cannot say), or None. Both are keys of the message catalogue.
+        ``control_characters``, ``surrogates`` (halves of a UTF-16 pair, which UTF-8 cannot say), or
+        None. Both are keys of the message catalogue.
     """
     if _SURROGATES.search(text):
         return "surrogates"
@@ -171,9 +174,25 @@ def respond_error(
     """
     if status == 503:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} | (headers or {})
-    error = {"code": code, "status": status, "details": details or [], "request_id": g.request_id}
-    body = {"success": False, "message": messages.text(code, request_language()), "error": error}
+    body = error_envelope(code, status, request_language(), g.request_id, details)
     return json_response(body | (beside or {}), status=status, headers=headers)
+
+
+def error_envelope(
+    code: str, status: int, language: Language, request_id: str, details: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """
+    Return the body of an error, whichever layer it comes from.
+
+    Args:
+        code: The error's code, which is its key in the message catalogue.
+        status: The HTTP status.
+        language: Of the message.
+        request_id: The one that the answer's header has.
+        details: ``{"field", "message"}`` for each wrong field.
+    """
+    error = {"code": code, "status": status, "details": details or [], "request_id": request_id}
+    return {"success": False, "message": messages.text(code, language), "error": error}
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -33,7 +33,7 @@ STORED = CONCERN | {"post.models", "post.database"}
 SERVICES = {"post.services", "post.services.*"}
 LAYERS = {
     "config.py": set(),
-    "gunicorn.conf.py": {"config", "post.messages", "post.observability"},
+    "gunicorn.conf.py": {"config", "post.database", "post.shared_memory", "post.utils", "post.observability"},
     "post/__init__.py": set(),
     "post/errors.py": set(),
     "post/messages.py": set(),
