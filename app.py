@@ -17,8 +17,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
-from post import commands, messages, routes, system
-from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks, init_auth
+from post import commands, messages, routes, services, system
+from post.auth_utils import TokenVerifier, init_auth
+from post.aws import new_client
+from post.cognito import CognitoUsers
 from post.database import engine_options, is_away
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.errors import (
@@ -32,6 +34,8 @@ from post.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from post.image_storage import FileStorage, S3Storage
+from post.jwks import JwksClient, fetch_jwks
 from post.models import db
 from post.observability import init_logging
 from post.openapi import new_openapi_app
@@ -61,6 +65,7 @@ HTTP_CODES = {
     415: "unsupported_media_type",
     429: "rate_limited",
 }
+IMAGES_PATH = "/api/v1/images/"
 CORS_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
 CORS_EXPOSED = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]
@@ -93,9 +98,10 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS_DIR))
     commands.register(app)
-    app.register_api(routes.bp)
-    app.register_api(system.bp)
+    for blueprint in (*routes.BLUEPRINTS, system.bp):
+        app.register_api(blueprint)
     _init_tokens(app, settings)
+    _init_images(app, settings)
     _init_counters(app, settings)
     # Commands of ``flask`` find the schema as it is; the one that needs it sees to it.
     if click.get_current_context(silent=True) is None:
@@ -179,7 +185,29 @@ def _init_tokens(app: OpenAPI, settings: Settings) -> None:
     fetch = issuer.jwks if issuer else lambda: fetch_jwks(settings.jwks_url)
     client_ids = (CLIENT_ID,) if issuer else settings.cognito_client_id
     verifier = TokenVerifier(JwksClient(fetch), issuer=settings.token_issuer, client_ids=client_ids)
-    init_auth(app, verifier, like_requires_auth=settings.like_requires_auth)
+    init_auth(app, verifier, is_deactivated=services.is_deactivated, like_requires_auth=settings.like_requires_auth)
+    app.extensions["post_user_directory"] = _user_directory(settings)
+
+
+def _user_directory(settings: Settings) -> CognitoUsers | None:
+    if settings.cognito_user_pool_id is None:
+        return None
+    endpoint = settings.aws_endpoint_url_cognito_identity_provider
+    client = new_client("cognito-idp", settings, region=settings.cognito_region, endpoint_url=endpoint)
+    return CognitoUsers(client, pool_id=settings.cognito_user_pool_id)
+
+
+def _init_images(app: Flask, settings: Settings) -> None:
+    own_url, prefix = IMAGES_PATH, settings.s3_folder_prefix
+    if settings.s3_bucket_name is None:
+        folder = settings.instance_path / "images"
+        app.extensions["post_image_storage"] = FileStorage(folder, base_url=own_url)
+        return
+    client = new_client("s3", settings, region=settings.s3_region, endpoint_url=settings.aws_endpoint_url_s3)
+    base_url = f"https://{settings.cloudfront_domain}/{prefix}" if settings.cloudfront_domain else own_url
+    app.extensions["post_image_storage"] = S3Storage(
+        client, bucket=settings.s3_bucket_name, prefix=prefix, base_url=base_url
+    )
 
 
 def _init_errors(app: Flask) -> None:

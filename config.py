@@ -3,6 +3,7 @@
 import inspect
 import ipaddress
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,22 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _shaped(pattern: str, shape: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"must be {shape}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _prefix(value: str) -> str:
+    folders = [part for part in value.split("/") if part]
+    if not all(re.fullmatch(r"[\w.-]+", part, re.ASCII) for part in folders) or {".", ".."} & set(folders):
+        raise ValueError("must be a folder in the bucket such as post-images")
+    return "".join(f"{part}/" for part in folders)
+
+
 def _log_level(value: str) -> str:
     if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
@@ -111,6 +128,10 @@ def _from_commas(value: Any) -> Any:
     return tuple(part for part in (item.strip() for item in value.split(",")) if part)
 
 
+# S3 User Guide: "General purpose bucket naming rules"
+BucketName = Annotated[str, _shaped(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")]
+Region = Annotated[str, _shaped(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as ap-northeast-2")]
+Domain = Annotated[str, _shaped(r"([\w-]+\.)+[a-zA-Z]{2,}", "a domain such as d111111abcdef8.cloudfront.net")]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
 
 
@@ -132,9 +153,17 @@ class Settings(BaseModel):
         default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False
     )
     cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
-    cognito_region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    cognito_region: Region | None = None
     cognito_client_id: CommaList = ()
     aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(_base_url)] | None = None
+    aws_access_key_id: str | None = Field(default=None, repr=False)
+    aws_secret_access_key: str | None = Field(default=None, repr=False)
+    aws_session_token: str | None = Field(default=None, repr=False)
+    s3_bucket_name: BucketName | None = None
+    s3_region: Region = "ap-northeast-2"
+    s3_folder_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    aws_endpoint_url_s3: Annotated[str, AfterValidator(_base_url)] | None = None
+    cloudfront_domain: Domain | None = None
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_from_commas)] = ()
     view_window_seconds: Annotated[int, Field(ge=1, le=86_400), BeforeValidator(_whole_number)] = 120
     trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
@@ -186,6 +215,14 @@ class Settings(BaseModel):
             raise ValueError(
                 "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID: must be set together, or none of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _images_have_one_place(self) -> Self:
+        if self.cloudfront_domain and not self.s3_bucket_name:
+            raise ValueError("S3_BUCKET_NAME: must be set where CLOUDFRONT_DOMAIN is, which serves the bucket's images")
+        if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
+            raise ValueError("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: must be set together, or none of them")
         return self
 
 

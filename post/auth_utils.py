@@ -6,115 +6,28 @@ passed as a list, the key is chosen by a string ``kid`` among the keys that the 
 is built once, and a token over 8 KiB is refused before it is parsed.
 """
 
-import contextlib
 import functools
-import logging
-import threading
-import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import requests
 from flask import Flask, current_app, g, request
-from jose import jwk, jwt
+from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
-from post.errors import AuthUnavailable, ServiceError, TokenExpired, TokenInvalid, TokenMissing
-from post.utils import USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
+from post.errors import AccountDeactivated, ServiceError, TokenExpired, TokenInvalid, TokenMissing
+from post.jwks import ALGORITHM, JwksClient
+from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
 
-logger = logging.getLogger(__name__)
-
-ALGORITHM = "RS256"
 TOKEN_MAX_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
-REFETCH_SECONDS = 60
-FIRST_FETCH_RETRY_SECONDS = 1
-WAIT_FOR_FETCH_SECONDS = 1
-FETCH_TIMEOUT_SECONDS = (2, 3)  # to connect, to read
 ADMIN_GROUP = "admin"
+ACCESS, IDENTITY = "access", "id"  # of ``token_use``
+LOGIN_CLAIMS = ("cognito:username", "username")
+READS = ("GET", "HEAD")
 NAME_CLAIMS = ("nickname", "name", "preferred_username", "cognito:username", "username")
 
 View = TypeVar("View", bound=Callable[..., Any])
-Jwks = Mapping[str, Any]
-
-
-def fetch_jwks(url: str) -> Jwks:
-    """
-    Fetch a key set.
-
-    Args:
-        url: Where the pool publishes it.
-
-    Raises:
-        requests.RequestException: It could not be had, or is not JSON.
-    """
-    response = requests.get(url, timeout=FETCH_TIMEOUT_SECONDS)
-    response.raise_for_status()
-    keys: Jwks = response.json()
-    return keys
-
-
-class JwksClient:
-    """
-    The pool's public keys by ``kid``, cached for as long as the process lives.
-
-    An unknown ``kid`` fetches the set again; after a fetch in vain for a minute no other does, so that
-    made-up ones cost nothing. Keys that are known go on working when it cannot be fetched.
-    """
-
-    def __init__(self, fetch: Callable[[], Jwks], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """
-        Make a client that has fetched nothing yet.
-
-        Args:
-            fetch: Returns the key set (RFC 7517, section 5).
-            clock: Seconds, from any point.
-        """
-        self._fetch = fetch
-        self._clock = clock
-        self._keys: dict[str, Any] = {}
-        self._lock = threading.Lock()
-        self._next_fetch = float("-inf")
-
-    def key(self, kid: str) -> Any:
-        """
-        Return the key of an id, or None when the pool has no such key.
-
-        Raises:
-            AuthUnavailable: No key was ever fetched.
-        """
-        # Only for a moment: a JWKS endpoint that hangs must not hang every thread with it.
-        if kid not in self._keys and self._lock.acquire(timeout=WAIT_FOR_FETCH_SECONDS):
-            try:
-                if kid not in self._keys and self._clock() >= self._next_fetch:
-                    self._refresh(kid)
-            finally:
-                self._lock.release()
-        if not self._keys:
-            raise AuthUnavailable
-        return self._keys.get(kid)
-
-    def _refresh(self, kid: str) -> None:
-        try:
-            self._keys = _signing_keys(self._fetch())
-        except (requests.RequestException, ValueError) as exc:
-            logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
-        if kid not in self._keys:  # a fetch that was in vain; one for a real key holds back no other
-            self._next_fetch = self._clock() + (REFETCH_SECONDS if self._keys else FIRST_FETCH_RETRY_SECONDS)
-
-
-def _signing_keys(jwks: Jwks) -> dict[str, Any]:
-    """Return the keys that can be used; the others are left out (RFC 7517, section 5)."""
-    published = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    keys = {}
-    for key in published if isinstance(published, list) else []:
-        if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str):
-            with contextlib.suppress(JOSEError, ValueError):
-                keys[key["kid"]] = jwk.construct(key, ALGORITHM)
-    if not keys:
-        raise ValueError("not a key set, or one without an RSA key")
-    return keys
 
 
 class TokenVerifier:
@@ -181,16 +94,18 @@ class TokenVerifier:
         if not _is_user_id(user_id) or not self._is_for_us(claims):
             raise TokenInvalid
         groups = claims.get("cognito:groups")
-        scope = claims.get("scope")
+        # A resource server's scopes are an access token's (RFC 6749, section 3.3).
+        scope = claims.get("scope") if claims["token_use"] == ACCESS else None
         return Caller(
             user_id=user_id,
             username=_username(claims),
+            login=_login(claims),
             is_admin=isinstance(groups, list) and ADMIN_GROUP in groups,
             scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
         )
 
     def _is_for_us(self, claims: dict[str, Any]) -> bool:
-        audience_claim = {"access": "client_id", "id": "aud"}.get(str(claims.get("token_use")))
+        audience_claim = {ACCESS: "client_id", IDENTITY: "aud"}.get(str(claims.get("token_use")))
         return audience_claim is not None and claims.get(audience_claim) in self._client_ids
 
 
@@ -208,22 +123,60 @@ def _username(claims: dict[str, Any]) -> str:
     return cast(str, claims["sub"])
 
 
-def init_auth(app: Flask, verifier: TokenVerifier, *, like_requires_auth: bool) -> None:
-    """Give the app its verifier."""
+def _login(claims: dict[str, Any]) -> str:
+    for name in (claims.get(claim) for claim in LOGIN_CLAIMS):
+        if isinstance(name, str) and 1 <= len(name) <= LOGIN_MAX_CHARS and not text_problem(name):
+            return name
+    return cast(str, claims["sub"])  # by which Cognito knows its own users too (API reference: AdminDisableUser)
+
+
+def init_auth(
+    app: Flask, verifier: TokenVerifier, *, is_deactivated: Callable[[str], bool], like_requires_auth: bool
+) -> None:
+    """
+    Give the app its verifier.
+
+    Args:
+        app: The application.
+        verifier: Of its tokens.
+        is_deactivated: Tells whether the user of a ``sub`` has deactivated their account.
+        like_requires_auth: Whether a like needs a token.
+    """
     app.extensions["post_auth"] = verifier
+    app.extensions["post_is_deactivated"] = is_deactivated
     app.extensions["post_like_requires_auth"] = like_requires_auth
 
 
 def token_required(view: View) -> View:
-    """Guard a route: without a good token it is not reached. ``current_user()`` is then the caller."""
+    """
+    Guard a route: without a good token it is not reached. ``current_user()`` is then the caller.
+
+    Where something would be written, nor is it with the token of a deactivated account.
+    """
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if current_user() and request.method not in READS and is_caller_deactivated():
+            raise AccountDeactivated
+        return view(*args, **kwargs)
+
+    return cast(View, _marked(guarded))
+
+
+def token_required_even_deactivated(view: View) -> View:
+    """Guard a route as ``token_required`` does, but let deactivated accounts through."""
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         current_user()
         return view(*args, **kwargs)
 
-    guarded.__guarded__ = True  # type: ignore[attr-defined]  # read by the test that walks the URL map
-    return cast(View, guarded)
+    return cast(View, _marked(guarded))
+
+
+def _marked(guarded: Any) -> Any:
+    guarded.__guarded__ = True  # read by the test that walks the URL map
+    return guarded
 
 
 def token_required_to_like(view: View) -> View:
@@ -263,6 +216,12 @@ def current_user() -> Caller:
     if isinstance(g.caller, ServiceError):
         raise g.caller
     return cast(Caller, g.caller)
+
+
+def is_caller_deactivated() -> bool:
+    """Tell whether the caller of a guarded route has deactivated their account."""
+    is_deactivated: Callable[[str], bool] = current_app.extensions["post_is_deactivated"]
+    return is_deactivated(current_user().user_id)
 
 
 def _read_token() -> Caller:

@@ -1,9 +1,12 @@
 """Commands of ``flask``, for whoever runs the service."""
 
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from operator import itemgetter
+from typing import Any
 
 import click
 from flask import Flask, current_app
@@ -11,7 +14,9 @@ from flask.cli import with_appcontext
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from post import messages, services
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
+from post.errors import ServiceError
 from post.models import Category, Like, Post, transaction
 from post.schema import DatabaseUnusableError, prepare_schema
 
@@ -25,7 +30,76 @@ StoredCategories = dict[str, Row]
 
 def register(app: Flask) -> None:
     """Add the commands to an application's ``flask``."""
-    app.cli.add_command(seed_demo)
+    for command in (seed_demo, images, users, idempotency):
+        app.cli.add_command(command)
+
+
+def _with_schema(command: Callable[..., None]) -> Callable[..., None]:
+    """Bring the schema up to date before a command, and end it with a line where something is away."""
+
+    @with_appcontext
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            prepare_schema(current_app)
+            command(*args, **kwargs)
+        except DatabaseUnusableError as exc:
+            raise click.ClickException(str(exc)) from exc
+        except ServiceError as exc:
+            raise click.ClickException(messages.text(exc.code, "en")) from exc
+
+    return run
+
+
+@click.group()
+def images() -> None:
+    """Stored images."""
+
+
+@images.command("prune")
+@click.option(
+    "--older-than", "hours", type=click.FloatRange(min=0), default=24, show_default=True, help="Age in hours."
+)
+@_with_schema
+def prune_images(hours: float) -> None:
+    """Remove stored images that no post has."""
+    pruned = services.prune_images(older_than=timedelta(hours=hours))
+    click.echo(f"Removed {pruned.removed} objects ({pruned.removed_bytes} bytes), left {pruned.left}.")
+
+
+@click.group()
+def users() -> None:
+    """Deactivated accounts."""
+
+
+@users.command("reactivate")
+@click.argument("sub")
+@_with_schema
+def reactivate(sub: str) -> None:
+    """Let a user write again whose account is deactivated."""
+    if not services.reactivate_account(sub, directory=current_app.extensions["post_user_directory"]):
+        raise click.ClickException(f"no account of {sub} is deactivated")
+    click.echo(f"Reactivated {sub}.")
+
+
+@users.command("list-deactivated")
+@_with_schema
+def list_deactivated() -> None:
+    """List the deactivated accounts: since when, sub, name in the pool."""
+    for user in services.list_deactivated():
+        click.echo(f"{user.deactivated_at}  {user.user_id}  {user.login}")
+
+
+@click.group()
+def idempotency() -> None:
+    """Kept answers to requests with an Idempotency-Key."""
+
+
+@idempotency.command("prune")
+@_with_schema
+def prune_idempotency() -> None:
+    """Remove the answers that are older than 24 hours."""
+    click.echo(f"Removed {services.prune_idempotency_keys()} answers.")
 
 
 @click.command("seed-demo")
@@ -34,13 +108,9 @@ def register(app: Flask) -> None:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another one makes up other posts."
 )
-@with_appcontext
+@_with_schema
 def seed_demo(count: int, seed: int) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
-    try:
-        prepare_schema(current_app)
-    except DatabaseUnusableError as exc:
-        raise click.ClickException(str(exc)) from exc
     started = time.perf_counter()
     likes = 0
     categories, new_categories = _prepare(seed)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from post.models import db
@@ -87,6 +89,11 @@ def is_transient(error: DBAPIError) -> bool:
     return error_number(error) in TRANSIENT
 
 
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Tell whether the statement waited too long for a row that another transaction holds."""
+    return error_number(error) == LOCK_WAIT_TIMEOUT
+
+
 def is_away(error: Exception) -> bool:
     """Tell whether an error means that the database cannot be used now, rather than a fault of ours."""
     if isinstance(error, PoolTimeout):
@@ -125,6 +132,25 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
         return write(*args, **kwargs)
 
     return run
+
+
+def insert_unless_there(session: Session, table: Any, values: dict[str, Any]) -> None:
+    """
+    Insert a row, unless one stands in the way of a unique key.
+
+    Of concurrent transactions that insert the same, one does; the others wait here for its commit.
+
+    Args:
+        session: The session of the transaction.
+        table: A model.
+        values: The row's columns.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(sqlite.insert(table).values(values).on_conflict_do_nothing())
+        return
+    # Not INSERT IGNORE: it takes a shared lock only, and forgives also what does not fit a column.
+    unchanged = {column.name: column for column in inspect(table).primary_key}
+    session.execute(mysql.insert(table).values(values).on_duplicate_key_update(unchanged))
 
 
 def is_up() -> bool:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jose import jwk, jwt
 
-from post.auth_utils import ALGORITHM, Jwks
+from post.jwks import ALGORITHM, Jwks
 
 CLIENT_ID = "local"
 EXPIRES_IN_SECONDS = 3600
@@ -41,13 +41,14 @@ class DevIssuer:
         """Return the public key as a key set."""
         return {"keys": [self._public]}
 
-    def issue(self, username: str, groups: list[str]) -> dict[str, Any]:
+    def issue(self, username: str, groups: list[str], scope: str = "openid") -> dict[str, Any]:
         """
         Return tokens for a name.
 
         Args:
             username: Any name; the same one always has the same ``sub``.
             groups: ``cognito:groups``; ``admin`` makes an admin.
+            scope: The access token's, separated by spaces; other services have some of their own.
 
         Returns:
             ``{access_token, id_token, token_type, expires_in, sub}``.
@@ -57,7 +58,7 @@ class DevIssuer:
         shared = {"sub": sub, "iss": self._issuer, "iat": now, "exp": now + EXPIRES_IN_SECONDS, "auth_time": now}
         if groups:
             shared["cognito:groups"] = groups
-        access = {"token_use": "access", "client_id": CLIENT_ID, "scope": "openid", "username": username}
+        access = {"token_use": "access", "client_id": CLIENT_ID, "scope": scope, "username": username}
         identity = {"token_use": "id", "aud": CLIENT_ID, "cognito:username": username}
         return {
             "access_token": self._sign(shared | access),

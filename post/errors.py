@@ -52,6 +52,12 @@ class UnsupportedMediaType(ServiceError):
     code = "unsupported_media_type"
 
 
+class AccountDeactivated(Forbidden):
+    """The caller has deactivated their account."""
+
+    code = "account_deactivated"
+
+
 class Conflict(ServiceError):
     """The state of things forbids it."""
 
@@ -102,10 +108,28 @@ class PostNotFound(NotFound):
     code = "post_not_found"
 
 
+class MediaNotFound(NotFound):
+    """The post has no such image, or there is no such object."""
+
+    code = "media_not_found"
+
+
 class CategoryExists(Conflict):
     """A category of this name exists, letter case ignored."""
 
     code = "category_exists"
+
+
+class MediaLimitReached(Conflict):
+    """The post has as many images as a post may have."""
+
+    code = "media_limit_reached"
+
+
+class IdempotencyConflict(Conflict):
+    """The key was used with another body, or its first request is still being worked on."""
+
+    code = "idempotency_conflict"
 
 
 class DatabaseUnavailable(Unavailable):
@@ -115,6 +139,12 @@ class DatabaseUnavailable(Unavailable):
 
 
 class AuthUnavailable(Unavailable):
-    """No key to check tokens with was ever fetched."""
+    """No key to check tokens with was ever fetched, or the pool of users is away."""
 
     code = "auth_unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    """The storage of images is away, or too busy to answer in time."""
+
+    code = "storage_unavailable"

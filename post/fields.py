@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from post.utils import (
     CATEGORY_MAX_CHARS,
     CONTROL_CHARACTERS,
+    IDEMPOTENCY_KEY_MAX_CHARS,
     TITLE_MAX_CHARS,
     USER_ID_MAX_CHARS,
     USERNAME_MAX_CHARS,
@@ -21,6 +22,9 @@ from post.utils import (
 CONTENT_MAX_BYTES = 65_535  # MySQL's TEXT ("Data Type Storage Requirements")
 SEARCH_MAX_CHARS = 100
 GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
+SCOPE_MAX_CHARS = 1000
+COUNT_MAX = 2**31 - 1  # MySQL's INT
+_PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # below Python's own limit on the digits of an int
 
 
@@ -66,6 +70,12 @@ def _trimmed(text: str) -> str:
 def _fits_text_column(text: str) -> str:
     if len(text.encode()) > CONTENT_MAX_BYTES:
         raise problem("too_many_bytes", maximum=CONTENT_MAX_BYTES)
+    return text
+
+
+def _fits_header(text: str) -> str:
+    if len(text) > IDEMPOTENCY_KEY_MAX_CHARS or not _PRINTABLE.fullmatch(text):
+        raise problem("bad_header", maximum=IDEMPOTENCY_KEY_MAX_CHARS)
     return text
 
 
@@ -138,6 +148,16 @@ Group = Annotated[
     BeforeValidator(_storable),
     AfterValidator(_composed),
 ]
+Scope = Annotated[
+    str,
+    Field(
+        max_length=SCOPE_MAX_CHARS,
+        description="Of the access token, separated by spaces.",
+        examples=["post-service/comments.write"],
+        json_schema_extra=_STORABLE,
+    ),
+    BeforeValidator(_storable),
+]
 # What a list is filtered by may be empty, as a form leaves it; the document says so.
 OR_EMPTY = {"minLength": 0, **_STORABLE}
 SearchText = Annotated[
@@ -149,3 +169,17 @@ SearchText = Annotated[
         json_schema_extra=OR_EMPTY,
     ),
 ]
+IdempotencyToken = Annotated[
+    str,
+    AfterValidator(_fits_header),
+    Field(
+        description="A repeat by the same user within 24 hours gets the first answer again, and creates nothing.",
+        examples=["0d3f8ad0-f27c-4a5c-9be8-f6a3cb0b8a52"],
+        json_schema_extra={
+            "pattern": f"^{_PRINTABLE.pattern}$",
+            "minLength": 1,
+            "maxLength": IDEMPOTENCY_KEY_MAX_CHARS,
+        },
+    ),
+]
+Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]

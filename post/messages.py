@@ -23,14 +23,24 @@ ERRORS: dict[str, Message] = {
         "로그인이 만료되었습니다. 다시 로그인해 주세요.", "The token has expired. Please log in again."
     ),
     "forbidden": Message("이 작업을 할 권한이 없습니다.", "You may not do this."),
+    "account_deactivated": Message("탈퇴한 계정입니다.", "This account is deactivated."),
     "not_found": Message("요청한 주소를 찾을 수 없습니다.", "There is nothing at this address."),
     "post_not_found": Message("게시글을 찾을 수 없습니다.", "There is no such post."),
+    "media_not_found": Message("이미지를 찾을 수 없습니다.", "There is no such image."),
     "method_not_allowed": Message("허용되지 않은 메서드입니다.", "This method is not allowed here."),
     "payload_too_large": Message("요청이 너무 큽니다.", "The request is too large."),
     "unsupported_media_type": Message(
-        "Content-Type은 application/json이어야 합니다.", "The Content-Type must be application/json."
+        "Content-Type은 application/json이어야 합니다. 이미지를 올릴 때는 multipart/form-data입니다.",
+        "The Content-Type must be application/json, or multipart/form-data for images.",
     ),
     "category_exists": Message("이미 있는 카테고리입니다.", "This category exists already."),
+    "media_limit_reached": Message(
+        "게시글에 올릴 수 있는 이미지 수를 초과했습니다.", "The post has as many images as it may have."
+    ),
+    "idempotency_conflict": Message(
+        "같은 Idempotency-Key로 다른 요청을 보냈거나 앞선 요청을 처리하고 있습니다.",
+        "This Idempotency-Key was used for another request, or its first request is not finished.",
+    ),
     "rate_limited": Message(
         "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.", "Too many requests. Please try again later."
     ),
@@ -43,6 +53,10 @@ ERRORS: dict[str, Message] = {
         "인증 서비스에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요.",
         "The authentication service is not available. Please try again later.",
     ),
+    "storage_unavailable": Message(
+        "이미지 저장소를 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.",
+        "The storage of images is not available. Please try again later.",
+    ),
 }
 
 FIELDS: dict[str, Message] = {
@@ -52,6 +66,7 @@ FIELDS: dict[str, Message] = {
     "not_object": Message("JSON 객체여야 합니다.", "Must be a JSON object."),
     "not_list": Message("배열이어야 합니다.", "Must be an array."),
     "too_small": Message("{minimum} 이상이어야 합니다.", "Must be at least {minimum}."),
+    "too_large": Message("{maximum} 이하여야 합니다.", "Must be at most {maximum}."),
     "blank": Message("비워 둘 수 없습니다.", "Must not be blank."),
     "text_too_long": Message("{maximum}자 이하여야 합니다.", "Must have at most {maximum} characters."),
     "too_many_bytes": Message(
@@ -71,6 +86,35 @@ FIELDS: dict[str, Message] = {
         "At least one of title, content, category and status is required.",
     ),
     "user_unknown": Message("user_id 또는 토큰이 필요합니다.", "A user_id or a token is required."),
+    "bad_header": Message(
+        "출력 가능한 ASCII 문자 1자 이상 {maximum}자 이하여야 합니다.",
+        "Must have 1 to {maximum} printable ASCII characters.",
+    ),
+    "file_required": Message("이미지 파일이 필요합니다.", "An image file is required."),
+    "file_empty": Message("빈 파일입니다.", "The file is empty."),
+    "file_too_large": Message(
+        "이미지 파일은 {maximum} MiB 이하여야 합니다.", "An image file may have at most {maximum} MiB."
+    ),
+    "not_an_image": Message(
+        "JPEG, PNG, GIF, WebP 이미지가 아닙니다.", "The file is not a JPEG, PNG, GIF or WebP image."
+    ),
+    "image_damaged": Message("이미지 파일이 손상되었거나 잘렸습니다.", "The image is damaged or cut off."),
+    "image_is_more": Message(
+        "이미지이면서 다른 형식({format})이기도 한 파일은 받지 않습니다.", "The file is an image and {format} at once."
+    ),
+    "too_many_pixels": Message(
+        "이미지는 {maximum}메가픽셀 이하여야 합니다.", "An image may have at most {maximum} megapixels."
+    ),
+    "too_many_frames": Message(
+        "움직이는 이미지는 {maximum}프레임 이하여야 합니다.", "An animation may have at most {maximum} frames."
+    ),
+    "animation_too_large": Message(
+        "움직이는 이미지의 모든 프레임은 합해서 {maximum}메가픽셀 이하여야 합니다.",
+        "The frames of an animation may have at most {maximum} megapixels in all.",
+    ),
+    "image_too_complex": Message(
+        "이미지를 {maximum}초 안에 처리할 수 없습니다.", "The image cannot be processed within {maximum} seconds."
+    ),
     "wrong": Message("값이 올바르지 않습니다.", "The value is not valid."),
 }
 
@@ -86,6 +130,11 @@ SUCCESSES: dict[str, Message] = {
     "like_status": Message("좋아요 상태입니다.", "The state of the like."),
     "categories_listed": Message("카테고리 목록입니다.", "The categories."),
     "token_issued": Message("개발용 토큰입니다.", "Tokens for development."),
+    "media_uploaded": Message("이미지를 올렸습니다.", "The images were uploaded."),
+    "media_deleted": Message("이미지를 삭제했습니다.", "The image was deleted."),
+    "upload_permissions": Message("이미지 업로드 권한입니다.", "What may be uploaded."),
+    "comments_counted": Message("댓글 수를 저장했습니다.", "The number of comments was stored."),
+    "deactivated": Message("계정을 탈퇴 처리했습니다.", "The account was deactivated."),
     "category_created": Message("카테고리를 만들었습니다.", "The category was created."),
 }
 

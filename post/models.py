@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -23,11 +24,22 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.sql.expression import FunctionElement
 
-from post.utils import CATEGORY_MAX_CHARS, TITLE_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, new_id
+from post.utils import (
+    CATEGORY_MAX_CHARS,
+    FILE_NAME_MAX_CHARS,
+    IDEMPOTENCY_KEY_MAX_CHARS,
+    LOGIN_MAX_CHARS,
+    TITLE_MAX_CHARS,
+    USER_ID_MAX_CHARS,
+    USERNAME_MAX_CHARS,
+    new_id,
+)
 
 VISIBLE = "visible"
 HIDDEN = "hidden"
 DELETED = "deleted"
+
+OBJECT_KEY_MAX_CHARS = 110
 
 # Folding case can lengthen a text: by three at most (Unicode, SpecialCasing.txt).
 CATEGORY_KEY_MAX_CHARS = 3 * CATEGORY_MAX_CHARS
@@ -50,6 +62,11 @@ db = SQLAlchemy(
 TEXT_COLLATION = "utf8mb4_bin"
 TABLE_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": TEXT_COLLATION}
 Id = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql")
+ObjectKey = String(OBJECT_KEY_MAX_CHARS).with_variant(
+    mysql.VARCHAR(OBJECT_KEY_MAX_CHARS, charset="ascii", collation="ascii_bin"), "mysql"
+)
+Sha256 = String(64).with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql")
+Body = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")  # an answer may pass a BLOB's 64 KiB
 Moment = DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql")
 
 
@@ -151,6 +168,63 @@ class Like(db.Model):
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     post_id: Mapped[str] = mapped_column(Id, ForeignKey("posts.id"))
     user_id: Mapped[str] = mapped_column(String(USER_ID_MAX_CHARS))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+
+
+class Media(db.Model):
+    """
+    An image of a post. Written only under the lock of the post's row, so that a post has no more than its limit.
+
+    The objects of both keys are stored before the row, and removed after it.
+    """
+
+    __tablename__ = "media"
+    __table_args__ = (
+        UniqueConstraint("object_key", name="uq_media_object_key"),
+        UniqueConstraint("thumbnail_key", name="uq_media_thumbnail_key"),
+        Index("ix_media_post_id", "post_id"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    post_id: Mapped[str] = mapped_column(Id, ForeignKey("posts.id"))
+    object_key: Mapped[str] = mapped_column(ObjectKey)
+    thumbnail_key: Mapped[str] = mapped_column(ObjectKey)
+    file_name: Mapped[str] = mapped_column(String(FILE_NAME_MAX_CHARS))
+    content_type: Mapped[str] = mapped_column(String(20))
+    file_size: Mapped[int] = mapped_column(Integer)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+
+
+class DeactivatedAccount(db.Model):
+    """That a user has deactivated their account: their tokens are refused where something would be written."""
+
+    __tablename__ = "deactivated_accounts"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[str] = mapped_column(String(USER_ID_MAX_CHARS), primary_key=True)
+    login: Mapped[str] = mapped_column(String(LOGIN_MAX_CHARS))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+
+
+class IdempotencyKey(db.Model):
+    """
+    A request that was sent with an ``Idempotency-Key``, and its answer.
+
+    The row is inserted in the transaction that does the work and gets its answer there, so that
+    nobody else ever sees it without one.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"), TABLE_OPTIONS)
+
+    user_id: Mapped[str] = mapped_column(String(USER_ID_MAX_CHARS), primary_key=True)
+    key: Mapped[str] = mapped_column(String(IDEMPOTENCY_KEY_MAX_CHARS), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(Sha256)
+    post_id: Mapped[str | None] = mapped_column(Id)
+    answer: Mapped[bytes | None] = mapped_column(Body)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
 
 

@@ -13,41 +13,71 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from post.errors import FieldProblem, InvalidFields, InvalidJson, InvalidPostId, UnsupportedMediaType
 from post.messages import FIELDS
-from post.validators import JSON_MAX_BYTES, PostPath, RequestModel
+from post.validators import JSON_MAX_BYTES, UPLOAD_MAX_BYTES, PostPath, RequestModel
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 Model = TypeVar("Model", bound=RequestModel)
 
+ARGUMENTS = ("path", "query", "header", "body", "form")
+
 
 def checked(route: Route) -> Route:
     """
-    Check what a route's ``path``, ``query`` and ``body`` arguments are annotated with.
+    Check what a route's ``path``, ``query``, ``header``, ``body`` and ``form`` arguments are annotated with.
 
     It stands innermost, so that the token is checked before the request. The order is the API's:
     size and type of the body, then ids, then fields.
 
     Raises:
-        UnsupportedMediaType: The body is not JSON by its type.
+        UnsupportedMediaType: The body is not JSON, or for a form not multipart, by its type.
         InvalidJson: Nor by its content.
         InvalidPostId: The id in the path cannot be a post's.
         InvalidFields: A field is wrong, or missing.
     """
     hints = get_type_hints(route)
-    models: dict[str, type[RequestModel]] = {name: hints[name] for name in ("path", "query", "body") if name in hints}
+    models: dict[str, type[RequestModel]] = {name: hints[name] for name in ARGUMENTS if name in hints}
 
     @functools.wraps(route)
     def check(**url_values: str) -> Any:
         said: dict[str, Any] = {}
         if "body" in models:
             said["body"] = read_json(may_be_empty=models["body"].may_be_empty)
+        if "form" in models:
+            said["form"] = read_files()
         if "path" in models:
             said["path"] = url_values
         if "query" in models:
             said["query"] = request.args.to_dict()
+        if "header" in models:
+            names = [str(field.alias) for field in models["header"].model_fields.values()]
+            said["header"] = {name: request.headers[name] for name in names if name in request.headers}
         return route(**{name: _validate(models[name], said[name]) for name in models})
 
     check.__delay_validate_request__ = True  # type: ignore[attr-defined]  # tells flask-openapi to leave this to us
     return cast(Route, check)
+
+
+def read_files() -> dict[str, list[Any]]:
+    """
+    Return the files of the request's multipart body by field, each with its stream and its name.
+
+    Raises:
+        RequestEntityTooLarge: It is over 52 MiB.
+        UnsupportedMediaType: Its type is not ``multipart/form-data``.
+        InvalidFields: It has no file, or is malformed or cut off (RFC 7578).
+    """
+    request.max_content_length = UPLOAD_MAX_BYTES + 1
+    if request.mimetype != "multipart/form-data":
+        if (request.content_length or 0) > UPLOAD_MAX_BYTES:
+            raise RequestEntityTooLarge
+        raise UnsupportedMediaType
+    try:
+        files = request.files.to_dict(flat=False)
+    except ParseException:  # gunicorn's, of a chunked body that is malformed
+        files = {}
+    if not files.keys() & {"file", "files[]"}:
+        raise InvalidFields(FieldProblem("file", "file_required"))
+    return files
 
 
 def read_json(*, may_be_empty: bool = False) -> Any:
@@ -97,7 +127,7 @@ def _validate(model: type[Model], said: Any) -> Model:
         return model.model_validate(said)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_input=False)
-    if model is PostPath:
+    if issubclass(model, PostPath) and any(error["loc"] == ("post_id",) for error in errors):
         raise InvalidPostId
     raise InvalidFields(*(_field_problem(error) for error in errors))
 
@@ -110,6 +140,7 @@ _WORDS = {
     "int_type": ("not_integer", {}),
     "list_type": ("not_list", {}),
     "model_type": ("not_object", {}),
+    "less_than_equal": ("too_large", {"le": "maximum"}),
     "greater_than_equal": ("too_small", {"ge": "minimum"}),
     "string_too_short": ("blank", {}),
     "string_too_long": ("text_too_long", {"max_length": "maximum"}),

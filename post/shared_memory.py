@@ -1,4 +1,4 @@
-"""Counters in memory that gunicorn's workers share: bounded, and gone with the last of them."""
+"""What gunicorn's workers share: a lock, and counters in memory that are bounded and gone with the last of them."""
 
 import fcntl
 import hashlib
@@ -17,6 +17,38 @@ _ENTRY = struct.Struct("=16sdq")  # the key's digest, when it expires (seconds s
 # A folder in memory, which can be written to where the root file system cannot; None is the system's choice.
 MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - what is put there has no name
 _WAYS = 8  # entries of a bucket; a key lives in one bucket alone
+
+
+class SharedLock:
+    """A lock between threads and between the processes that are forked after it was made."""
+
+    def __init__(self) -> None:
+        self._threads = threading.Lock()
+        # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
+        self._file = tempfile.TemporaryFile(dir=MEMORY_DIR)  # noqa: SIM115 - lives as long as the lock
+        weakref.finalize(self, self._file.close)
+
+    @contextmanager
+    def held(self, *, timeout_seconds: float = -1) -> Iterator[None]:
+        """
+        Hold the lock for a block.
+
+        Args:
+            timeout_seconds: How long to wait for this process's other threads; -1 waits for ever.
+
+        Raises:
+            TimeoutError: They held it for longer.
+        """
+        if not self._threads.acquire(timeout=timeout_seconds):
+            raise TimeoutError
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
 
 
 class SharedCounters:
@@ -41,10 +73,7 @@ class SharedCounters:
         self._clock = clock
         # The seed keeps strangers from choosing keys that share a bucket.
         self._seed = secrets.token_bytes(16)
-        self._thread_lock = threading.Lock()
-        # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
-        self._file = tempfile.TemporaryFile(dir=MEMORY_DIR)  # noqa: SIM115 - lives as long as the table
-        weakref.finalize(self, self._file.close)
+        self._lock = SharedLock()
 
     def add(self, key: str, *, ttl_seconds: float, amount: int = 1, maximum: int | None = None) -> int:
         """
@@ -57,7 +86,7 @@ class SharedCounters:
             maximum: Leave the counter as it is where it would pass this.
         """
         now, digest = self._clock(), self._digest(key)
-        with self._locked():
+        with self._lock.held():
             offset, expires, count = self._find(digest, now)
             expires = expires or now + ttl_seconds
             if maximum is not None and count + amount > maximum:
@@ -67,34 +96,25 @@ class SharedCounters:
 
     def get(self, key: str) -> int:
         """Return a counter's count: 0 when it is unknown or has expired."""
-        with self._locked():
+        with self._lock.held():
             return self._find(self._digest(key), self._clock())[2]
 
     def expires_at(self, key: str) -> float:
         """Return when a counter expires, in seconds since the epoch: 0 when it is unknown or has expired."""
-        with self._locked():
+        with self._lock.held():
             return self._find(self._digest(key), self._clock())[1]
 
     def remove(self, key: str) -> None:
         """Forget a counter."""
-        with self._locked():
+        with self._lock.held():
             offset, expires, _ = self._find(self._digest(key), self._clock())
             if expires:
                 _ENTRY.pack_into(self._memory, offset, b"", 0.0, 0)
 
     def clear(self) -> None:
         """Forget every counter."""
-        with self._locked():
+        with self._lock.held():
             self._memory[:] = bytes(len(self._memory))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._thread_lock:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._seed).digest()

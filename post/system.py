@@ -11,20 +11,11 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__
+from post.answers import Health, NotReady, Readiness, TokensAnswer
 from post.database import is_up
 from post.dev_issuer import DevIssuer
 from post.errors import DatabaseUnavailable
-from post.openapi import (
-    SYSTEM,
-    ErrorAnswer,
-    Health,
-    NotReady,
-    Readiness,
-    Responses,
-    TokensAnswer,
-    answers,
-    new_blueprint,
-)
+from post.openapi import SYSTEM, answers, file_answers, new_blueprint
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
@@ -40,6 +31,7 @@ ASSETS = {
     "swagger-ui-bundle.js": SWAGGER_UI / "js" / "swagger-ui-bundle.js",
     "swagger.svg": SWAGGER_UI / "images" / "swagger.svg",
 }
+ASSET_TYPES = ("text/css", "text/javascript", "image/svg+xml")
 ASSET_MAX_AGE_SECONDS = 3600
 # What this service serves itself and nothing else; Swagger UI's icons are data: URLs.
 DOCS_POLICY = (
@@ -48,17 +40,10 @@ DOCS_POLICY = (
 )
 
 
-NOT_FOUND: Responses = {404: ErrorAnswer}
-
-
 class AssetPath(RequestModel):
     """The path of a part of the documentation page."""
 
     name: str = Field(examples=sorted(ASSETS))
-
-
-def _file(*content_types: str) -> Responses:
-    return {200: {"content": {content_type: {} for content_type in content_types}}}
 
 
 @bp.get("/health", tags=[SYSTEM], responses={200: Health})
@@ -76,13 +61,13 @@ def ready() -> Response:
     return respond_error(DatabaseUnavailable.code, 503, beside=beside)
 
 
-@bp.get("/api/openapi.json", tags=[SYSTEM], responses=_file("application/json"))
+@bp.get("/api/openapi.json", tags=[SYSTEM], responses=file_answers("application/json"))
 def openapi_document() -> Response:
     """Describe this API (OpenAPI 3.1)."""
     return json_response(cast(OpenAPI, current_app).api_doc)
 
 
-@bp.get("/api/docs", tags=[SYSTEM], responses=_file("text/html"))
+@bp.get("/api/docs", tags=[SYSTEM], responses=file_answers("text/html"))
 def docs() -> WerkzeugResponse:
     """Show this API in Swagger UI."""
     page = send_file(STATIC / "docs.html", mimetype="text/html", max_age=0)
@@ -90,7 +75,11 @@ def docs() -> WerkzeugResponse:
     return page
 
 
-@bp.get("/api/docs/<name>", tags=[SYSTEM], responses=_file("text/css", "text/javascript", "image/svg+xml") | NOT_FOUND)
+@bp.get(
+    "/api/docs/<name>",
+    tags=[SYSTEM],
+    responses=file_answers("text/css", "text/javascript", "image/svg+xml", errors=(404,)),
+)
 @checked
 def docs_asset(path: AssetPath) -> WerkzeugResponse:
     """Serve a part of that page."""
@@ -110,10 +99,10 @@ def index() -> WerkzeugResponse:
 def issue_token(body: DevTokenRequest) -> Response:
     """Sign tokens for any name: in development alone, where no Cognito pool is configured."""
     issuer: DevIssuer = current_app.extensions["post_dev_issuer"]
-    return respond(issuer.issue(body.username, body.groups), message="token_issued")
+    return respond(issuer.issue(body.username, body.groups, body.scope), message="token_issued")
 
 
-@dev_bp.get("/.well-known/jwks.json", tags=[SYSTEM], responses=_file("application/json"))
+@dev_bp.get("/.well-known/jwks.json", tags=[SYSTEM], responses=file_answers("application/json"))
 def jwks() -> Response:
     """Publish the local issuer's key."""
     issuer: DevIssuer = current_app.extensions["post_dev_issuer"]

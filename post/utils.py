@@ -17,9 +17,12 @@ from post.messages import Language
 ID_PATTERN = r"^[0-9a-f]{32}$"
 TITLE_MAX_CHARS = 200
 USER_ID_MAX_CHARS = 36
+LOGIN_MAX_CHARS = 128  # a Cognito user's name (API reference: AdminDisableUser)
+FILE_NAME_MAX_CHARS = 255
 RETRY_AFTER_SECONDS = 5
 USERNAME_MAX_CHARS = 100
 CATEGORY_MAX_CHARS = 50
+IDEMPOTENCY_KEY_MAX_CHARS = 64
 DEFAULT_CATEGORY = "일반"
 # Unicode's ``Cc`` other than tab, LF and CR, to stand within a regular expression's brackets.
 CONTROL_CHARACTERS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
@@ -36,12 +39,14 @@ class Caller:
     Attributes:
         user_id: The token's ``sub``.
         username: The name that their posts show, at most 100 characters.
+        login: The pool's own name of the user (``cognito:username`` or ``username``).
         is_admin: Whether ``cognito:groups`` has ``admin``.
         scopes: The access token's ``scope``, split; empty for an id token.
     """
 
     user_id: str
     username: str
+    login: str = ""
     is_admin: bool = False
     scopes: frozenset[str] = field(default_factory=frozenset)
 
@@ -93,6 +98,21 @@ def text_problem(text: str) -> str | None:
     if _SURROGATES.search(text):
         return "surrogates"
     return "control_characters" if _CONTROLS.search(text) else None
+
+
+def clean_file_name(name: str) -> str:
+    """
+    Return the name of an uploaded file as people may see it: no folders, nothing that cannot be shown.
+
+    Args:
+        name: As the client said it.
+
+    Returns:
+        In NFC, at most 255 characters, which may be none.
+    """
+    name = re.split(r"[/\\]", name)[-1]
+    name = unicodedata.normalize("NFC", _SURROGATES.sub("", _CONTROLS.sub("", name)))
+    return fold_space(name)[:FILE_NAME_MAX_CHARS].strip()
 
 
 def fold_space(text: str) -> str:
@@ -148,10 +168,15 @@ def respond(
         meta: For lists.
         headers: To add, such as ``Location``.
     """
+    return json_response(success_body(data, message=message, meta=meta), status=status, headers=headers)
+
+
+def success_body(data: Any, *, message: str, meta: dict[str, Any] | None = None) -> bytes:
+    """Return the body of a success. Arguments as for ``respond``."""
     body = {"success": True, "message": messages.text(message, request_language()), "data": data}
     if meta is not None:
         body["meta"] = meta
-    return json_response(body, status=status, headers=headers)
+    return orjson.dumps(body)
 
 
 def respond_error(
@@ -196,8 +221,9 @@ def error_envelope(
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a value as a JSON response whose words depend on ``Accept-Language``."""
+    """Return a value, or the JSON that it is already, as a response whose words depend on ``Accept-Language``."""
     # By orjson: Flask's own writer takes several times as long, and escapes Korean text.
-    response = Response(orjson.dumps(body), status=status, mimetype="application/json", headers=headers)
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    response = Response(content, status=status, mimetype="application/json", headers=headers)
     response.vary.add("Accept-Language")
     return response

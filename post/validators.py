@@ -17,7 +17,10 @@ from post.fields import (
     OR_EMPTY,
     CategoryName,
     Content,
+    Count,
     Group,
+    IdempotencyToken,
+    Scope,
     SearchText,
     Title,
     UserId,
@@ -29,6 +32,7 @@ from post.paging import Cursor, PageRequest, Sort, View
 from post.utils import DEFAULT_CATEGORY, ID_PATTERN
 
 JSON_MAX_BYTES = 1024 * 1024
+UPLOAD_MAX_BYTES = 52 * 1024 * 1024
 PER_PAGE_MAX = 50
 PAGE_MAX = 2**31 - 1  # more than any list has: `No` is a MySQL INT
 
@@ -57,6 +61,24 @@ class PostPath(RequestModel):
     """The path of a post."""
 
     post_id: str = Field(pattern=ID_PATTERN, description="Id of the post.")
+
+
+class MediaPath(PostPath):
+    """The path of an image of a post."""
+
+    media_id: str = Field(pattern=ID_PATTERN, description="Id of the image.")
+
+
+class ImagePath(RequestModel):
+    """The path of a stored image."""
+
+    key: str = Field(description="The last part of an image's `url` or `thumbnail_url`.")
+
+
+class IdempotencyHeader(RequestModel):
+    """What makes a repeated request known as one."""
+
+    idempotency_key: IdempotencyToken = Field(default=ABSENT, alias="Idempotency-Key")
 
 
 class PageQuery(RequestModel):
@@ -148,6 +170,38 @@ class PostChanges(RequestModel):
         return self
 
 
+# What a part of a multipart body has: its stream and its name; ``post.images`` judges it by its content.
+_IMAGE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
+
+
+class MediaForm(RequestModel):
+    """Images for a post: `file` for one, `files[]` for several."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["file"]}, {"required": ["files[]"]}]})
+
+    file: Annotated[list[Any], WithJsonSchema(_IMAGE)] = ABSENT
+    files: Annotated[list[Any], WithJsonSchema({"type": "array", "items": _IMAGE, "minItems": 1})] = Field(
+        default=ABSENT, alias="files[]"
+    )
+
+    @property
+    def parts(self) -> list[tuple[str, Any]]:
+        """Every part with the name by which an error calls it."""
+        several = [(f"files[{number}]", part) for number, part in enumerate(self.files or [])]
+        return [("file", part) for part in self.file or []] + several
+
+    @property
+    def is_one(self) -> bool:
+        """Whether one image was sent as such, so that the answer is that image."""
+        return not self.files and len(self.file) == 1
+
+
+class CommentCount(RequestModel):
+    """How many comments a post has."""
+
+    comment_count: Count
+
+
 class LikeBody(RequestModel):
     """Whose like it is, as the site's first version said; the token says so better."""
 
@@ -167,3 +221,4 @@ class DevTokenRequest(RequestModel):
 
     username: Username
     groups: list[Group] = Field(default=[], max_length=20, examples=[["admin"]])
+    scope: Scope = "openid"

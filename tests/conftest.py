@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from app import create_app
 from config import load_config
 from post import services
-from post.models import Category, Like, Post, db
+from post.models import Post, db
 from post.utils import Caller
 from tests.servers import find_mysqld, private_mysql
 
@@ -121,8 +121,8 @@ def app(shared_app: Flask) -> Iterator[Flask]:
 def empty(app: Flask) -> None:
     app.extensions["post_limiter"].reset()  # the counters, and so the views that are remembered
     with app.app_context():
-        for table in (Like, Post, Category):
-            db.session.execute(table.__table__.delete())
+        for table in reversed(db.metadata.sorted_tables):
+            db.session.execute(table.delete())
         db.session.commit()
 
 

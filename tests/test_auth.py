@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jose import jwk, jwt
 
-from post.auth_utils import JwksClient, TokenVerifier, fetch_jwks
+from post.auth_utils import TokenVerifier
 from post.dev_issuer import DevIssuer
 from post.errors import AuthUnavailable, ServiceError, TokenExpired, TokenInvalid
+from post.jwks import JwksClient, fetch_jwks
 from tests.conftest import at_once
 from tests.servers import free_port
 

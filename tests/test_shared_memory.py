@@ -300,7 +300,7 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(counters):
     is_locked, locked = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - the child is killed
-        with counters._locked():
+        with counters._lock.held():
             os.write(locked, b"!")
             signal.pause()
         os._exit(1)

@@ -1,21 +1,37 @@
 """Every business rule and every query. Nothing here knows of HTTP."""
 
+from post.services.accounts import deactivate_account, is_deactivated, list_deactivated, reactivate_account
 from post.services.categories import create_category, list_categories
+from post.services.comments import set_comment_count
+from post.services.idempotency import create_post_once, prune_idempotency_keys
 from post.services.likes import like_post, like_status, toggle_like, unlike_post
 from post.services.lists import list_my_posts, list_posts
+from post.services.media import delete_media, prune_images, read_image, upload_media, upload_permissions
 from post.services.posts import create_post, delete_post, edit_post, get_post
 
 __all__ = [
     "create_category",
     "create_post",
+    "create_post_once",
+    "deactivate_account",
+    "delete_media",
     "delete_post",
     "edit_post",
     "get_post",
+    "is_deactivated",
     "like_post",
     "like_status",
     "list_categories",
+    "list_deactivated",
     "list_my_posts",
     "list_posts",
+    "prune_idempotency_keys",
+    "prune_images",
+    "reactivate_account",
+    "read_image",
+    "set_comment_count",
     "toggle_like",
     "unlike_post",
+    "upload_media",
+    "upload_permissions",
 ]

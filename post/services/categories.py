@@ -3,11 +3,10 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from post.database import retried
+from post.database import insert_unless_there, retried
 from post.errors import CategoryExists
 from post.models import VISIBLE, Category, Post, db, transaction
 from post.utils import fold_case, isoformat_utc, new_id
@@ -65,17 +64,9 @@ def ensure_category(session: Session, name: str) -> tuple[str, str]:
     find = select(Category.id, Category.name).where(Category.name_key == key)
     found = session.execute(find).one_or_none()
     if found is None:
-        # Of concurrent posts that name the same new category one inserts; the others wait for
-        # its commit here and then read its row.
-        session.execute(_insert_unless_there(session, {"id": new_id(), "name": name, "name_key": key}))
+        insert_unless_there(session, Category, {"id": new_id(), "name": name, "name_key": key})
         found = session.execute(find).one()
     return found.id, found.name
-
-
-def _insert_unless_there(session: Session, values: dict[str, str]) -> Any:
-    if session.get_bind().dialect.name == "sqlite":
-        return sqlite.insert(Category).values(values).on_conflict_do_nothing()
-    return mysql.insert(Category).values(values).on_duplicate_key_update(name_key=Category.name_key)
 
 
 def _to_dict(category_id: str, name: str, post_count: int, created_at: Any) -> dict[str, Any]:

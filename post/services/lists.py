@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
 from post.models import HIDDEN, VISIBLE, Category, Post, db, lower_case
 from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
+from post.services.media_files import media_files_of
 from post.services.posts import select_posts, to_dict
 from post.utils import fold_case
 
@@ -104,7 +105,8 @@ def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_m
     if wanted.cursor is None:
         last_page = wanted.page - 1 if rows else min(wanted.page - 1, pages)
         next_link, prev_link = {"page": wanted.page + 1}, {"page": max(1, last_page)}
-    posts = [to_dict(row) for row in rows]
+    media_files = media_files_of(db.session(), [row.id for row in rows])
+    posts = [to_dict(row, media_files[row.id]) for row in rows]
     return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
 
 

@@ -11,6 +11,7 @@ from post.database import is_away, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, HIDDEN, VISIBLE, Post, db, transaction, utc_now
 from post.services.categories import ensure_category
+from post.services.media_files import media_files_of
 from post.utils import Caller, isoformat_utc, new_id
 from post.view_counter import ViewWindow
 
@@ -40,7 +41,7 @@ def get_post(
     row = db.session.execute(select_posts().where(Post.id == post_id)).one_or_none()
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
-    post = to_dict(row)
+    post = to_dict(row, media_files_of(db.session(), [post_id])[post_id])
     if row.status == VISIBLE and window is not None and address and window.is_first_view(post_id, address):
         post["view_count"] += _count_view(post_id, address, window)
     return post
@@ -75,13 +76,18 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
         The post object of the API.
     """
     with transaction() as session:
-        category_id, category_name = ensure_category(session, category)
-        post_id = new_id()
-        values = {"id": post_id, "title": title, "content": content}
-        values |= {"user_id": author.user_id, "username": author.username}
-        values |= {"category_id": category_id, "category": category_name}
-        session.execute(insert(Post).values(values))
-        return _read_back(session, post_id)
+        return insert_post(session, author=author, title=title, content=content, category=category)
+
+
+def insert_post(session: Session, *, author: Caller, title: str, content: str, category: str) -> dict[str, Any]:
+    """Create a visible post within the caller's transaction. Arguments and result as for ``create_post``."""
+    category_id, category_name = ensure_category(session, category)
+    post_id = new_id()
+    values = {"id": post_id, "title": title, "content": content}
+    values |= {"user_id": author.user_id, "username": author.username}
+    values |= {"category_id": category_id, "category": category_name}
+    session.execute(insert(Post).values(values))
+    return _read_back(session, post_id)
 
 
 @retried
@@ -104,7 +110,7 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as session:
-        _lock_for_writing(session, post_id, editor, even_deleted=restores)
+        lock_for_writing(session, post_id, editor, even_deleted=restores)
         values: dict[str, Any] = dict(changes)
         if "category" in changes:
             values["category_id"], values["category"] = ensure_category(session, changes["category"])
@@ -129,7 +135,7 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
         Forbidden: The editor is neither its author nor an admin.
     """
     with transaction() as session:
-        _lock_for_writing(session, post_id, editor)
+        lock_for_writing(session, post_id, editor)
         session.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=utc_now()))
     return {"id": post_id, "status": DELETED}
 
@@ -161,7 +167,7 @@ def lock_seen_post(session: Session, post_id: str, viewer: Caller | None) -> Row
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = _lock(session, post_id)
+    row = lock_post(session, post_id)
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return row
@@ -173,18 +179,29 @@ def add_to_counter(session: Session, post_id: str, counter: Any, amount: int | C
     session.execute(update(Post).where(Post.id == post_id).values(values))
 
 
-def _lock(session: Session, post_id: str) -> Row[Any] | None:
+def lock_post(session: Session, post_id: str) -> Row[Any] | None:
+    """Lock a post's row until the transaction ends, whoever may see it; returns what decides over it."""
     columns = select(Post.user_id, Post.status, Post.like_count)
     return session.execute(columns.where(Post.id == post_id).with_for_update()).one_or_none()
 
 
-def _lock_for_writing(session: Session, post_id: str, editor: Caller, *, even_deleted: bool = False) -> None:
-    row = _lock(session, post_id)
-    if row is None:
-        raise PostNotFound
-    if row.status == DELETED and even_deleted:
+def lock_for_writing(session: Session, post_id: str, editor: Caller, *, even_deleted: bool = False) -> None:
+    """
+    Lock a post's row until the transaction ends, if the editor may change the post.
+
+    Raises:
+        PostNotFound: It is deleted, hidden from the editor, or was never there.
+        Forbidden: The editor is neither its author nor an admin.
+    """
+    row = lock_post(session, post_id)
+    if even_deleted and row is not None and row.status == DELETED:
         return
-    if not is_seen_by(editor, status=row.status, owner_id=row.user_id):
+    check_writable(row, editor)
+
+
+def check_writable(row: Row[Any] | None, editor: Caller) -> None:
+    """Refuse an editor as ``lock_for_writing`` does, by the ``user_id`` and ``status`` of a post's row."""
+    if row is None or not is_seen_by(editor, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     if editor.user_id != row.user_id and not editor.is_admin:
         raise Forbidden
@@ -211,17 +228,18 @@ def select_posts(*, excerpt: bool = False) -> Select[Any]:
     )
 
 
-def to_dict(row: Row[Any]) -> dict[str, Any]:
-    """Return the API's post object of a row of ``select_posts``."""
+def to_dict(row: Row[Any], media_files: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the API's post object of a row of ``select_posts`` and the post's media files."""
     post: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     created_at, updated_at = post.pop("created_at"), post.pop("updated_at")
     return post | {
-        "media_files": [],
-        "media_count": 0,
+        "media_files": media_files,
+        "media_count": len(media_files),
         "created_at": isoformat_utc(created_at),
         "updated_at": isoformat_utc(updated_at),
     }
 
 
 def _read_back(session: Session, post_id: str) -> dict[str, Any]:
-    return to_dict(session.execute(select_posts().where(Post.id == post_id)).one())
+    row = session.execute(select_posts().where(Post.id == post_id)).one()
+    return to_dict(row, media_files_of(session, [post_id])[post_id])

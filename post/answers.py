@@ -1,0 +1,282 @@
+"""The shapes of what the service says, for the OpenAPI document alone."""
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from post.messages import ERRORS
+from post.utils import ID_PATTERN
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Moment = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", examples=["2026-01-02T03:04:05.678Z"])
+]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Answer(BaseModel):
+    """Base of what the service says: nothing beyond what is documented."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class MediaFile(Answer):
+    """An image of a post."""
+
+    id: Id
+    url: str
+    thumbnail_url: str
+    file_name: str
+    content_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
+    file_size: Count
+    width: Count
+    height: Count
+    created_at: Moment
+
+
+class FailedFile(Answer):
+    """A file that was not stored."""
+
+    file_name: str
+    code: Annotated[str, Field(json_schema_extra={"enum": ["media_limit_reached", "validation_error"]})]
+    message: str
+
+
+class UploadedFiles(Answer):
+    """What became of several files."""
+
+    uploaded_files: list[MediaFile]
+    failed: list[FailedFile]
+
+
+class UploadPermissions(Answer):
+    """What a caller may upload."""
+
+    has_permission: bool
+    max_file_size: Annotated[Count, Field(description="Bytes a file.")]
+    allowed_image_extensions: list[str]
+    max_files: Annotated[Count, Field(description="Images a post.")]
+
+
+class _PostFields(Answer):
+    id: Id
+    No: Annotated[int, Field(ge=1, description="Board number: rising, never reused.")]
+    title: str
+    username: str
+    user_id: str | None
+    category: str | None
+    category_id: Id | None
+    view_count: Count
+    like_count: Count
+    comment_count: Count
+    status: Literal["visible", "hidden"]
+    media_files: list[MediaFile]
+    media_count: Count
+    created_at: Moment
+    updated_at: Annotated[Moment, Field(description="Moves when people edit, not when counts do.")]
+
+
+class PostObject(_PostFields):
+    """A post."""
+
+    content: str
+
+
+class PostSummary(_PostFields):
+    """A post as lists show it with `view=summary`."""
+
+    excerpt: Annotated[str, Field(max_length=200, description="The text's first 200 characters.")]
+
+
+class Deleted(Answer):
+    """What is left of something deleted."""
+
+    id: Id
+    status: Literal["deleted"]
+
+
+class CommentTotal(Answer):
+    """How many comments a post has."""
+
+    id: Id
+    comment_count: Count
+
+
+class DeactivatedAccount(Answer):
+    """An account that writes nothing any more."""
+
+    username: str
+    deactivated: Literal[True]
+
+
+class LikeChange(Answer):
+    """What a like call did."""
+
+    action: Literal["added", "removed", "unchanged"]
+    is_liked: bool
+    like_count: Count
+
+
+class LikeStatus(Answer):
+    """Whether a user likes a post."""
+
+    is_liked: bool
+    like_count: Count
+
+
+class CategoryObject(Answer):
+    """A category."""
+
+    id: Id
+    name: str
+    post_count: Annotated[Count, Field(description="Visible posts.")]
+    created_at: Moment
+
+
+class PageMeta(Answer):
+    """Where a page stands in its list."""
+
+    page: Annotated[int | None, Field(description="null when a cursor was given.")]
+    per_page: Annotated[int, Field(ge=1, le=50)]
+    total: Count
+    total_capped: Annotated[Literal[True], Field(description="Only there when `total` stopped at 10,000.")] = cast(
+        Any, None
+    )
+    pages: Count
+    has_next: bool
+    has_prev: bool
+    next_cursor: str | None
+
+
+class Tokens(Answer):
+    """Tokens of the local issuer."""
+
+    access_token: str
+    id_token: str
+    token_type: Literal["Bearer"]
+    expires_in: Count
+    sub: str
+
+
+class _Success(Answer):
+    success: Literal[True]
+    message: str
+
+
+class PostAnswer(_Success):
+    """A post in the envelope."""
+
+    data: PostObject
+
+
+class PostListAnswer(_Success):
+    """A page of posts in the envelope."""
+
+    data: list[PostObject | PostSummary]
+    meta: PageMeta
+
+
+class DeletedAnswer(_Success):
+    """Something deleted, in the envelope."""
+
+    data: Deleted
+
+
+class MediaAnswer(_Success):
+    """Uploaded images in the envelope: of `file` the image, of `files[]` a list."""
+
+    data: MediaFile | UploadedFiles
+
+
+class UploadPermissionsAnswer(_Success):
+    """What a caller may upload, in the envelope."""
+
+    data: UploadPermissions
+
+
+class CommentCountAnswer(_Success):
+    """A post's number of comments in the envelope."""
+
+    data: CommentTotal
+
+
+class DeactivatedAccountAnswer(_Success):
+    """A deactivated account in the envelope."""
+
+    data: DeactivatedAccount
+
+
+class LikeChangeAnswer(_Success):
+    """A changed like in the envelope."""
+
+    data: LikeChange
+
+
+class LikeStatusAnswer(_Success):
+    """A like's state in the envelope."""
+
+    data: LikeStatus
+
+
+class CategoryAnswer(_Success):
+    """A category in the envelope."""
+
+    data: CategoryObject
+
+
+class CategoryListAnswer(_Success):
+    """All categories in the envelope."""
+
+    data: list[CategoryObject]
+
+
+class TokensAnswer(_Success):
+    """Local tokens in the envelope."""
+
+    data: Tokens
+
+
+class Health(Answer):
+    """That the process answers."""
+
+    status: Literal["healthy"]
+    service: Literal["post-service"]
+    version: str
+
+
+class Readiness(Answer):
+    """What the service stands on, when all of it is there."""
+
+    status: Literal["ready"]
+    checks: dict[str, Literal["up"]]
+
+
+class FieldError(Answer):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ErrorBody(Answer):
+    """What went wrong."""
+
+    code: Annotated[str, Field(json_schema_extra={"enum": sorted(ERRORS)})]
+    status: int
+    details: Annotated[list[FieldError], Field(description="On `validation_error`: each wrong field.")]
+    request_id: str
+
+
+class ErrorAnswer(Answer):
+    """An error in the envelope."""
+
+    success: Literal[False]
+    message: Annotated[str, Field(description="For people: Korean, or English by `Accept-Language`.")]
+    error: ErrorBody
+
+
+class NotReady(ErrorAnswer):
+    """What the service stands on, when some of it is away."""
+
+    status: Literal["not_ready"]
+    checks: dict[str, Literal["up", "down"]]

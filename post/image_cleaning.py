@@ -1,0 +1,235 @@
+"""
+What becomes of an uploaded image: decoded, freed of all that is not picture, and encoded anew.
+
+``post.images`` runs this file as a program in a process of its own, which imports nothing of the
+service: hostile bytes are decoded where there is no secret to take, and what they cost in memory
+and time ends with that process. It reads the file from stdin and writes to stdout a line of JSON,
+then the image, then its thumbnail.
+"""
+
+import io
+import json
+import resource
+import sys
+import traceback
+import warnings
+import zipfile
+from typing import Any, NamedTuple
+
+from PIL import GifImagePlugin, Image, ImageCms
+
+MAX_PIXELS = 40_000_000
+MAX_FRAMES = 300
+MAX_ANIMATION_PIXELS = 75_000_000  # of all frames: encoding them takes up to 6 s, or 600 MB
+MAX_MEMORY_BYTES = 1024**3
+MAX_CPU_SECONDS = 20
+THUMBNAIL_MAX_WIDTH = 480
+THUMBNAIL_MAX_HEIGHT = 4_800  # keeps a strip of 40 megapixels within what WebP can say (16,383)
+ORIENTATION = 0x0112  # Exif 2.3, 4.6.4
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+MODES = {"JPEG": {"L", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}, "GIF": {"1", "L", "P", "RGB", "RGBA"}}
+STILL: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 85},
+    "PNG": {},
+    "GIF": {},
+    "WEBP": {"quality": 90, "method": 2},  # a slower method gains little, and takes 10 s for 40 megapixels
+}
+# Decoding gives whole frames, so they replace what was there before them.
+ANIMATION: dict[str, dict[str, Any]] = {
+    "PNG": {"disposal": 0, "blend": 0, "default_image": False, "icc_profile": None},
+    "GIF": {"comment": b""},
+    "WEBP": {"quality": 85, "method": 1},
+}
+
+# A frame of the palette that the first one has needs no other: converted, it would lose colours.
+GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+
+class Refused(Exception):
+    """The image is not accepted: a key of the message catalogue, with its parameters."""
+
+    def __init__(self, key: str, **params: Any) -> None:
+        super().__init__(key)
+        self.key, self.params = key, params
+
+
+class Cleaned(NamedTuple):
+    """
+    An image as it is kept.
+
+    Attributes:
+        format: ``JPEG``, ``PNG``, ``GIF`` or ``WEBP``.
+        width: In pixels, upright.
+        height: In pixels, upright.
+        content: The encoded image.
+        thumbnail: WebP, at most 480 pixels wide.
+    """
+
+    format: str
+    width: int
+    height: int
+    content: bytes
+    thumbnail: bytes
+
+
+def clean(data: bytes) -> Cleaned:
+    """
+    Decode an image and encode it anew, upright and with nothing but the picture.
+
+    Args:
+        data: A file that begins as a JPEG, PNG, GIF or WebP.
+
+    Raises:
+        Refused: It breaks a limit, is damaged, or is something else as well.
+        Exception: Whatever Pillow raises over damaged files.
+    """
+    _refuse_polyglots(data)
+    with _open(data) as image:
+        kept_format = "JPEG" if image.format == "MPO" else str(image.format)
+        if _count_frames(image, kept_format) > 1:
+            return _clean_animation(image, kept_format, data)
+        image.load()
+        picture = _as_kept(_upright(_in_srgb(image), image), kept_format)
+    return Cleaned(kept_format, *picture.size, _encoded(picture, kept_format, STILL[kept_format]), _thumbnail(picture))
+
+
+def _refuse_polyglots(data: bytes) -> None:
+    # Each would be opened as that by its own readers (PDF: ISO 32000-1, annex H.3.4.1).
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        raise Refused("image_is_more", format="ZIP")
+    if b"%PDF-" in data[:1024]:
+        raise Refused("image_is_more", format="PDF")
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "GIF", "WEBP"))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as exc:
+        raise Refused("too_many_pixels", maximum=MAX_PIXELS // 1_000_000) from exc
+    if image.width * image.height > MAX_PIXELS:
+        raise Refused("too_many_pixels", maximum=MAX_PIXELS // 1_000_000)
+    return image
+
+
+def _count_frames(image: Image.Image, kept_format: str) -> int:
+    if kept_format == "JPEG":  # an MPO's further pictures are of the same scene, not of an animation
+        return 1
+    frames: int = getattr(image, "n_frames", 1)
+    if frames > MAX_FRAMES:
+        raise Refused("too_many_frames", maximum=MAX_FRAMES)
+    if frames > 1 and frames * image.width * image.height > MAX_ANIMATION_PIXELS:
+        raise Refused("animation_too_large", maximum=MAX_ANIMATION_PIXELS // 1_000_000)
+    return frames
+
+
+def _clean_animation(image: Image.Image, kept_format: str, data: bytes) -> Cleaned:
+    durations, pictures, is_transparent, thumbnail = [], [], False, b""
+    size = image.size
+    for number in range(image.n_frames):  # type: ignore[attr-defined]  # of the plugins that know animations
+        image.seek(number)
+        image.load()
+        if image.size != size:  # a frame that reaches over the edge; Pillow cannot write such
+            raise Refused("image_damaged")
+        durations.append(image.info.get("duration", 0))
+        is_transparent = is_transparent or image.has_transparency_data
+        if kept_format == "PNG":  # Pillow can neither go back to its first frame nor write those with palettes
+            pictures.append(image.convert("RGBA"))
+        thumbnail = thumbnail or _thumbnail(image)
+    options: dict[str, Any] = ANIMATION[kept_format]
+    options = options | {"duration": durations, "save_all": True, "append_images": pictures[1:]}
+    if "loop" in image.info:  # how often it plays; without, once
+        options["loop"] = image.info["loop"]
+    if kept_format == "GIF" and is_transparent:
+        options["disposal"] = 2  # else what shows through a frame is the one before it
+    with _open(data) as again:
+        return Cleaned(kept_format, *size, _encoded([*pictures, again][0], kept_format, options), thumbnail)
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """Return the picture in sRGB, which is what a browser takes an image without a profile for."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "P"):
+        return image
+    if image.mode == "P":
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        is_same = image.mode == mode
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, mode)
+        return ImageCms.applyTransform(image, transform, inPlace=is_same) or image
+    except (ImageCms.PyCMSError, OSError, ValueError):  # a damaged profile: nobody could show it otherwise
+        return image
+
+
+def _upright(picture: Image.Image, image: Image.Image) -> Image.Image:
+    orientation = image.getexif().get(ORIENTATION)
+    return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
+
+
+def _as_kept(picture: Image.Image, kept_format: str) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):  # 16 bits of grey, of which a screen shows 8
+        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+    if picture.mode not in MODES.get(kept_format, {"RGB", "RGBA"}):
+        has_alpha = picture.has_transparency_data and kept_format != "JPEG"
+        picture = picture.convert("RGBA" if has_alpha else "RGB")
+    # The rest would be written again: comments, profiles, resolutions.
+    picture.info = {name: value for name, value in picture.info.items() if name == "transparency"}
+    return picture
+
+
+def _thumbnail(picture: Image.Image) -> bytes:
+    scale = min(1, THUMBNAIL_MAX_WIDTH / picture.width, THUMBNAIL_MAX_HEIGHT / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    small = picture if picture.mode == mode else picture.convert(mode)
+    small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)  # a copy, also of the same size
+    return _encoded(small, "WEBP", {"quality": 80})
+
+
+def _encoded(picture: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
+    output = io.BytesIO()
+    picture.save(output, image_format, **options)
+    return output.getvalue()
+
+
+def _limit_this_process() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def main() -> None:
+    """Clean the image that stdin has; what is told on stderr is for the log."""
+    _limit_this_process()
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    verdict: dict[str, Any]
+    content = thumbnail = b""
+    try:
+        image_format, width, height, content, thumbnail = clean(sys.stdin.buffer.read())
+        verdict = {"format": image_format, "width": width, "height": height, "size": len(content)}
+    except Refused as refusal:
+        verdict = {"refused": refusal.key, "params": refusal.params}
+    except MemoryError:
+        verdict = {"refused": "image_too_complex", "params": {"maximum": MAX_CPU_SECONDS}}
+    except Exception:  # noqa: BLE001 - there is no end to what Pillow raises over damaged files
+        traceback.print_exc()
+        verdict = {"refused": "image_damaged", "params": {}}
+    sys.stdout.buffer.write(json.dumps(verdict).encode() + b"\n" + content + thumbnail)
+
+
+if __name__ == "__main__":
+    main()

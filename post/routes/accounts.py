@@ -1,0 +1,35 @@
+"""Users' own accounts, and what other services tell of posts."""
+
+from flask import Response, current_app
+
+from post import services
+from post.answers import CommentCountAnswer, DeactivatedAccountAnswer
+from post.auth_utils import current_user, token_required, token_required_even_deactivated
+from post.openapi import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
+from post.request_checks import checked
+from post.utils import respond
+from post.validators import CommentCount, PostPath
+
+bp = new_blueprint("accounts", __name__, url_prefix="/api/v1")
+
+
+@bp.post("/users/me/deactivate", tags=[ACCOUNTS], security=BEARER, responses=answers(DeactivatedAccountAnswer, 401))
+@token_required_even_deactivated
+def deactivate_account() -> Response:
+    """Deactivate the caller's account; where the user pool was away, another call completes it."""
+    directory = current_app.extensions["post_user_directory"]
+    return respond(services.deactivate_account(current_user(), directory=directory), message="deactivated")
+
+
+@bp.put(
+    "/posts/<post_id>/comment-count",
+    tags=[POSTS],
+    security=BEARER,
+    responses=answers(CommentCountAnswer, 400, 401, 403, 404, 413, 415),
+)
+@token_required
+@checked
+def set_comment_count(path: PostPath, body: CommentCount) -> Response:
+    """Store a post's number of comments, as the Comment Service: its token's scope says so."""
+    total = services.set_comment_count(path.post_id, body.comment_count, caller=current_user())
+    return respond(total, message="comments_counted")

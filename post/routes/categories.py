@@ -1,0 +1,32 @@
+"""Categories."""
+
+from flask import Response
+
+from post import services
+from post.answers import CategoryAnswer, CategoryListAnswer
+from post.auth_utils import token_required
+from post.openapi import BEARER, CATEGORIES, answers, new_blueprint
+from post.request_checks import checked
+from post.utils import respond
+from post.validators import NewCategory
+
+bp = new_blueprint("categories", __name__, url_prefix="/api/v1")
+
+
+@bp.get("/categories", tags=[CATEGORIES], responses=answers(CategoryListAnswer))
+def list_categories() -> Response:
+    """List the categories with their numbers of visible posts."""
+    return respond(services.list_categories(), message="categories_listed")
+
+
+@bp.post(
+    "/categories",
+    tags=[CATEGORIES],
+    security=BEARER,
+    responses=answers(CategoryAnswer, 400, 401, 409, 413, 415, status=201),
+)
+@token_required
+@checked
+def create_category(body: NewCategory) -> Response:
+    """Create a category."""
+    return respond(services.create_category(body.name), message="category_created", status=201)

@@ -1,0 +1,74 @@
+"""Likes of posts."""
+
+from typing import cast
+
+from flask import Response
+
+from post import services
+from post.answers import LikeChangeAnswer, LikeStatusAnswer
+from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
+from post.errors import FieldProblem, InvalidFields
+from post.openapi import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint
+from post.request_checks import checked
+from post.services.likes import LikeState
+from post.utils import Caller, respond
+from post.validators import LikeBody, LikeStatusQuery, PostPath
+
+bp = new_blueprint("likes", __name__, url_prefix="/api/v1")
+
+
+@bp.post(
+    "/posts/<post_id>/like",
+    tags=[LIKES],
+    security=BEARER,
+    responses=answers(LikeChangeAnswer, 400, 401, 403, 404, 413, 415),
+)
+@token_required_to_like
+@checked
+def toggle_like(path: PostPath, body: LikeBody) -> Response:
+    """Like a post, or take the like back."""
+    viewer = optional_caller()
+    user_id = _whose_like(body.user_id, viewer)
+    return _respond_like(services.toggle_like(path.post_id, user_id=user_id, viewer=viewer))
+
+
+@bp.put("/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 404))
+@token_required
+@checked
+def like_post(path: PostPath) -> Response:
+    """Like a post; a second call changes nothing."""
+    caller = current_user()
+    return _respond_like(services.like_post(path.post_id, user_id=caller.user_id, viewer=caller))
+
+
+@bp.delete("/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 404))
+@token_required
+@checked
+def unlike_post(path: PostPath) -> Response:
+    """Take a like back; without one, nothing changes."""
+    caller = current_user()
+    return _respond_like(services.unlike_post(path.post_id, user_id=caller.user_id, viewer=caller))
+
+
+@bp.get(
+    "/posts/<post_id>/like/status",
+    tags=[LIKES],
+    security=BEARER_OR_NONE,
+    responses=answers(LikeStatusAnswer, 400, 404),
+)
+@checked
+def like_status(path: PostPath, query: LikeStatusQuery) -> Response:
+    """Tell whether a user likes a post: the one of `user_id`, else the caller."""
+    viewer = optional_caller()
+    user_id = _whose_like(query.user_id, viewer)
+    return respond(services.like_status(path.post_id, user_id=user_id, viewer=viewer), message="like_status")
+
+
+def _whose_like(said: str | None, viewer: Caller | None) -> str:
+    if said is None and viewer is None:
+        raise InvalidFields(FieldProblem("user_id", "user_unknown"))
+    return said or cast(Caller, viewer).user_id
+
+
+def _respond_like(state: LikeState) -> Response:
+    return respond(state._asdict(), message=f"like_{state.action}")

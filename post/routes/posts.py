@@ -1,0 +1,108 @@
+"""Posts: lists of them, and one post's life."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, current_app, request, url_for
+
+from post import services
+from post.answers import DeletedAnswer, PostAnswer, PostListAnswer
+from post.auth_utils import current_user, optional_caller, token_required
+from post.openapi import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
+from post.request_checks import checked
+from post.services.lists import PostPage
+from post.utils import json_response, respond, success_body
+from post.validators import IdempotencyHeader, ListQuery, NewPost, PageQuery, PostChanges, PostPath, WholePost
+
+bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
+
+
+@bp.get("/posts", tags=[POSTS], security=BEARER_OR_NONE, responses=answers(PostListAnswer, 400))
+@checked
+def list_posts(query: ListQuery) -> Response:
+    """List the visible posts."""
+    filters = query.model_dump(include={"q", "category_id", "category", "user_id"})
+    return _respond_page(services.list_posts(query.page_request(query.sort), **filters))
+
+
+@bp.get("/posts/my", tags=[POSTS], security=BEARER, responses=answers(PostListAnswer, 400, 401))
+@token_required
+@checked
+def list_my_posts(query: PageQuery) -> Response:
+    """List the caller's own posts, visible and hidden."""
+    return _respond_page(services.list_my_posts(current_user().user_id, query.page_request()))
+
+
+@bp.post(
+    "/posts", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 409, 413, 415, status=201)
+)
+@token_required
+@checked
+def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
+    """Create a post as the caller; once for each `Idempotency-Key`."""
+    author, key = current_user(), header.idempotency_key
+    if key is None:
+        post = services.create_post(author=author, **body.model_dump())
+        return _created(_created_body(post), post["id"])
+    answer = services.create_post_once(key=key, author=author, render=_created_body, **body.model_dump())
+    return _created(answer.body, answer.post_id, is_replayed=answer.is_replayed)
+
+
+@bp.get("/posts/<post_id>", tags=[POSTS], security=BEARER_OR_NONE, responses=answers(PostAnswer, 400, 404))
+@checked
+def get_post(path: PostPath) -> Response:
+    """Show a post, and count the view once per address within a window."""
+    window = None if request.method == "HEAD" else current_app.extensions["post_view_window"]
+    post = services.get_post(path.post_id, viewer=optional_caller(), window=window, address=request.remote_addr)
+    return respond(post, message="post_found")
+
+
+@bp.put("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 413, 415))
+@token_required
+@checked
+def replace_post(path: PostPath, body: WholePost) -> Response:
+    """Replace title, content and category of a post, as its author or an admin."""
+    post = services.edit_post(path.post_id, editor=current_user(), changes=body.model_dump())
+    return respond(post, message="post_updated")
+
+
+@bp.patch(
+    "/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 413, 415)
+)
+@token_required
+@checked
+def edit_post(path: PostPath, body: PostChanges) -> Response:
+    """Change some of a post, as its author or an admin."""
+    post = services.edit_post(path.post_id, editor=current_user(), changes=body.model_dump(exclude_unset=True))
+    return respond(post, message="post_updated")
+
+
+@bp.delete("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(DeletedAnswer, 400, 401, 403, 404))
+@token_required
+@checked
+def delete_post(path: PostPath) -> Response:
+    """Delete a post softly, as its author or an admin."""
+    return respond(services.delete_post(path.post_id, editor=current_user()), message="post_deleted")
+
+
+def _created_body(post: dict[str, Any]) -> bytes:
+    return success_body(post, message="post_created")
+
+
+def _created(body: bytes, post_id: str, *, is_replayed: bool = False) -> Response:
+    headers = {"Location": url_for(".get_post", post_id=post_id)}
+    if is_replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(body, status=201, headers=headers)
+
+
+def _respond_page(page: PostPage) -> Response:
+    links = {"next": page.next_link, "prev": page.prev_link}
+    header = ", ".join(f'<{_link(change)}>; rel="{rel}"' for rel, change in links.items() if change)
+    return respond(page.posts, message="posts_listed", meta=page.meta, headers={"Link": header} if header else None)
+
+
+def _link(change: dict[str, str | int]) -> str:
+    """Return the request's URL with ``page`` and ``cursor`` replaced (RFC 8288, section 3)."""
+    kept = {name: value for name, value in request.args.items() if name not in ("page", "cursor")}
+    return f"{request.path}?{urlencode(kept | change)}"

@@ -1,0 +1,97 @@
+"""Accounts that their users have deactivated: their tokens write nothing any more."""
+
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import delete, select
+
+from post.database import insert_unless_there, retried
+from post.models import DeactivatedAccount, db, transaction
+from post.utils import Caller, isoformat_utc
+
+
+class UserDirectory(Protocol):
+    """The pool of users. Its methods raise ``AuthUnavailable`` where it is away."""
+
+    def disable(self, login: str) -> None:
+        """Disable a user and end all their sessions; again changes nothing."""
+
+    def enable(self, login: str) -> None:
+        """Let a user log in again."""
+
+
+class DeactivatedUser(NamedTuple):
+    """A deactivated account: its ``sub``, the pool's name of the user, and since when (ISO 8601, UTC)."""
+
+    user_id: str
+    login: str
+    deactivated_at: str
+
+
+def is_deactivated(user_id: str) -> bool:
+    """
+    Tell whether a user has deactivated their account.
+
+    Args:
+        user_id: The token's ``sub``.
+    """
+    query = select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == user_id)
+    found = db.session.scalar(query) is not None
+    db.session.rollback()  # gives the connection back: what follows may be the upload of an image
+    return found
+
+
+def deactivate_account(user: Caller, *, directory: UserDirectory | None) -> dict[str, Any]:
+    """
+    Deactivate the caller's account: here at once, then in the pool. Their posts stay.
+
+    Args:
+        user: From the verified token.
+        directory: The pool; None where there is none.
+
+    Returns:
+        ``{username, deactivated}``.
+
+    Raises:
+        AuthUnavailable: The pool is away. Here the account stays refused, and another call completes it.
+    """
+    _store_deactivated(user)
+    if directory is not None:
+        directory.disable(user.login)
+    return {"username": user.username, "deactivated": True}
+
+
+@retried
+def _store_deactivated(user: Caller) -> None:
+    with transaction() as session:
+        insert_unless_there(session, DeactivatedAccount, {"user_id": user.user_id, "login": user.login})
+
+
+def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool:
+    """
+    Undo ``deactivate_account``: in the pool, then here.
+
+    Args:
+        user_id: The ``sub``.
+        directory: The pool; None where there is none.
+
+    Returns:
+        Whether the account was deactivated.
+
+    Raises:
+        AuthUnavailable: The pool is away; nothing was changed here.
+    """
+    login = db.session.scalar(select(DeactivatedAccount.login).where(DeactivatedAccount.user_id == user_id))
+    if login is None:
+        return False
+    if directory is not None:
+        directory.enable(login)
+    with transaction() as session:
+        session.execute(delete(DeactivatedAccount).where(DeactivatedAccount.user_id == user_id))
+    return True
+
+
+def list_deactivated() -> list[DeactivatedUser]:
+    """Return the deactivated accounts, the latest first."""
+    columns = select(DeactivatedAccount.user_id, DeactivatedAccount.login, DeactivatedAccount.created_at)
+    rows = db.session.execute(columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id))
+    return [DeactivatedUser(row.user_id, row.login, isoformat_utc(row.created_at)) for row in rows]

@@ -1,0 +1,41 @@
+"""How many comments a post has, as the Comment Service says."""
+
+from typing import Any
+
+from sqlalchemy import update
+
+from post.database import retried
+from post.errors import Forbidden, PostNotFound
+from post.models import DELETED, Post, transaction
+from post.services.posts import lock_post
+from post.utils import Caller
+
+COMMENTS_SCOPE = "post-service/comments.write"
+
+
+@retried
+def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> dict[str, Any]:
+    """
+    Store the number of a post's comments; ``updated_at`` stays.
+
+    Args:
+        post_id: Id of the post, 32 hex characters; a hidden one has comments too.
+        comment_count: 0 or more.
+        caller: The Comment Service, whose token has the scope.
+
+    Returns:
+        ``{id, comment_count}``.
+
+    Raises:
+        PostNotFound: It is deleted, or was never there.
+        Forbidden: The token has no such scope.
+    """
+    with transaction() as session:
+        row = lock_post(session, post_id)
+        if row is None or row.status == DELETED:
+            raise PostNotFound
+        if COMMENTS_SCOPE not in caller.scopes:
+            raise Forbidden
+        values = {Post.comment_count: comment_count, Post.updated_at: Post.updated_at}
+        session.execute(update(Post).where(Post.id == post_id).values(values))
+    return {"id": post_id, "comment_count": comment_count}

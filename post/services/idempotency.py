@@ -1,0 +1,124 @@
+"""Creating a post once, however often the request is sent: by its ``Idempotency-Key``, for 24 hours."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from post.database import insert_unless_there, is_lock_timeout, retried
+from post.errors import IdempotencyConflict
+from post.models import IdempotencyKey, transaction, utc_now
+from post.services.posts import insert_post
+from post.utils import Caller
+
+KEPT_FOR = timedelta(hours=24)
+LAZY_BATCH = 20
+PRUNE_BATCH = 200
+
+
+class Answer(NamedTuple):
+    """
+    The answer to a request that created a post.
+
+    Attributes:
+        body: As it was sent the first time, byte for byte.
+        post_id: Id of the post.
+        is_replayed: Whether the post was there already.
+    """
+
+    body: bytes
+    post_id: str
+    is_replayed: bool
+
+
+@retried
+def create_post_once(
+    *, key: str, author: Caller, title: str, content: str, category: str, render: Callable[[dict[str, Any]], bytes]
+) -> Answer:
+    """
+    Create a post, or return the answer to the request that did.
+
+    The key's row is inserted before the work and in the same transaction: of concurrent requests
+    one works, the others wait for its commit.
+
+    Args:
+        key: The ``Idempotency-Key``; each user has their own.
+        author: From the verified token.
+        title: As for ``create_post``.
+        content: As for ``create_post``.
+        category: As for ``create_post``.
+        render: Makes the answer's body of the post object.
+
+    Raises:
+        IdempotencyConflict: The key came with another body before, or its first request takes too long.
+    """
+    request_hash = _hash(title, content, category)
+    with transaction() as session:
+        _forget_expired(session, LAZY_BATCH)
+        first = _reserve(session, author.user_id, key, request_hash)
+        if first is not None:
+            return first
+        post = insert_post(session, author=author, title=title, content=content, category=category)
+        body = render(post)
+        session.execute(update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=post["id"]))
+        return Answer(body, post["id"], is_replayed=False)
+
+
+def _hash(*fields: str) -> str:
+    # Of what is stored, so that another spelling of the same JSON is the same request.
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def _is(user_id: str, key: str) -> Any:
+    return (IdempotencyKey.user_id == user_id) & (IdempotencyKey.key == key)
+
+
+def _reserve(session: Session, user_id: str, key: str, request_hash: str) -> Answer | None:
+    """Insert the key's row, or return the answer that it has."""
+    try:
+        insert_unless_there(session, IdempotencyKey, {"user_id": user_id, "key": key, "request_hash": request_hash})
+    except OperationalError as exc:
+        if not is_lock_timeout(exc):
+            raise
+        raise IdempotencyConflict from exc
+    columns = select(IdempotencyKey.request_hash, IdempotencyKey.answer, IdempotencyKey.post_id)
+    row = session.execute(columns.add_columns(IdempotencyKey.created_at).where(_is(user_id, key))).one()
+    if row.answer is None:  # just inserted
+        return None
+    if row.created_at < _kept_since():
+        new = {"request_hash": request_hash, "answer": None, "created_at": utc_now()}
+        session.execute(update(IdempotencyKey).where(_is(user_id, key)).values(new))
+        return None
+    if row.request_hash != request_hash:
+        raise IdempotencyConflict
+    return Answer(row.answer, row.post_id, is_replayed=True)
+
+
+def _kept_since() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None) - KEPT_FOR
+
+
+def _forget_expired(session: Session, maximum: int) -> int:
+    """Delete some rows that are older than they are kept; those that another transaction holds are left to it."""
+    expired = select(IdempotencyKey.user_id, IdempotencyKey.key).where(IdempotencyKey.created_at < _kept_since())
+    some = expired.order_by(IdempotencyKey.created_at).limit(maximum).with_for_update(skip_locked=True)
+    found = session.execute(some).all()
+    if found:
+        session.execute(delete(IdempotencyKey).where(or_(*(_is(row.user_id, row.key) for row in found))))
+    return len(found)
+
+
+def prune_idempotency_keys() -> int:
+    """Delete every row that is older than 24 hours; returns how many."""
+    deleted = 0
+    while True:
+        with transaction() as session:
+            batch = _forget_expired(session, PRUNE_BATCH)
+        deleted += batch
+        if batch < PRUNE_BATCH:
+            return deleted
