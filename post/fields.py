@@ -79,6 +79,11 @@ def _fits_header(text: str) -> str:
     return text
 
 
+def _as_integer(value: Any) -> Any:
+    # JSON has one kind of number: 5.0 is an integer (JSON Schema Core, section 4.2.3).
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def read_integer(value: Any) -> Any:
     """Read a query's number: digits with a sign at most, where pydantic would also read "1.0" and "1_000"."""
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
@@ -182,4 +187,4 @@ IdempotencyToken = Annotated[
         },
     ),
 ]
-Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+Count = Annotated[int, Field(ge=0, le=COUNT_MAX), BeforeValidator(_as_integer)]

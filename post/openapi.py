@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask_openapi import APIBlueprint, Info, OpenAPI, Tag
-from flask_openapi.models import Response
+from flask_openapi.models import RequestBody, Response
 from pydantic import BaseModel
 
 from post import __version__
@@ -38,6 +38,22 @@ def answers(success: type[Answer], *errors: int, status: int = 200) -> Responses
     """
     responses: Responses = {status: success}
     return responses | dict.fromkeys((*errors, 429, 500, 503), ErrorAnswer)
+
+
+def optional_body(model: type[BaseModel]) -> RequestBody:
+    """Return the JSON body of an operation that may have none."""
+    return RequestBody(content={"application/json": _content(model)}, required=False)
+
+
+def images_body(model: type[BaseModel], *content_types: str) -> RequestBody:
+    """Return the multipart body of an operation that takes files, each of one of the types."""
+    names = [str(field.alias or name) for name, field in model.model_fields.items()]
+    encoding = {name: {"contentType": ", ".join(content_types)} for name in names}
+    return RequestBody(content={"multipart/form-data": _content(model, encoding=encoding)}, required=True)
+
+
+def _content(model: type[BaseModel], **more: Any) -> Any:
+    return {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, **more}
 
 
 def file_answers(*content_types: str, errors: Sequence[int] = ()) -> Responses:

@@ -18,6 +18,7 @@ from post.validators import JSON_MAX_BYTES, UPLOAD_MAX_BYTES, PostPath, RequestM
 Route = TypeVar("Route", bound=Callable[..., Any])
 Model = TypeVar("Model", bound=RequestModel)
 
+FILE_FIELDS = ("file", "files[]")
 ARGUMENTS = ("path", "query", "header", "body", "form")
 
 
@@ -75,8 +76,10 @@ def read_files() -> dict[str, list[Any]]:
         files = request.files.to_dict(flat=False)
     except ParseException:  # gunicorn's, of a chunked body that is malformed
         files = {}
-    if not files.keys() & {"file", "files[]"}:
-        raise InvalidFields(FieldProblem("file", "file_required"))
+    # A part without a file name is text (RFC 7578, section 4.2).
+    wrong = [name for name in FILE_FIELDS if name in request.form] if files else FILE_FIELDS[:1]
+    if wrong or not files.keys() & set(FILE_FIELDS):
+        raise InvalidFields(FieldProblem((wrong or FILE_FIELDS)[0], "file_required"))
     return files
 
 

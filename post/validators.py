@@ -171,7 +171,7 @@ class PostChanges(RequestModel):
 
 
 # What a part of a multipart body has: its stream and its name; ``post.images`` judges it by its content.
-_IMAGE = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
+_IMAGE = {"type": "string", "format": "binary", "minLength": 1}
 
 
 class MediaForm(RequestModel):

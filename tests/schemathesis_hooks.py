@@ -1,7 +1,11 @@
-"""What schemathesis cannot read in the document: a cursor is one that a list gave."""
+"""What schemathesis cannot read in the document: who calls, and that a cursor is one that a list gave."""
+
+import io
+import os
 
 import schemathesis
 from hypothesis import strategies as st
+from PIL import Image
 
 from post.paging import Cursor
 
@@ -11,8 +15,36 @@ cursors = st.builds(lambda direction, number: Cursor(direction, "latest", (numbe
 schemathesis.openapi.format("cursor", cursors.map(Cursor.encode))
 
 
+def encoded(image_format: str) -> bytes:
+    output = io.BytesIO()
+    Image.new("RGB", (3, 2), "red").save(output, image_format)
+    return output.getvalue()
+
+
+# Of this API's operations only uploads take bytes.
+schemathesis.openapi.format("binary", st.sampled_from(["JPEG", "PNG", "GIF", "WEBP"]).map(encoded))
+
+
+@schemathesis.auth(refresh_interval=None)
+class Tokens:
+    """The caller's token, and another's for the route after which its caller could write no more."""
+
+    def get(self, case, _context):
+        leaves = case.operation.path.endswith("/users/me/deactivate")
+        return os.environ["TOKEN_OF_WHO_LEAVES" if leaves else "TOKEN"]
+
+    def set(self, case, data, _context):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """A cursor belongs to one order, which the document cannot say: these belong to ``latest``."""
     if case.query and "cursor" in case.query and case.query.get("sort") == "popular":
         case.query["sort"] = "latest"
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """A multipart body cannot say that a list is empty: it would lack the field."""
+    return not (isinstance(case.body, dict) and case.body.get("files[]") == [])

@@ -336,6 +336,17 @@ def test_the_document_says_which_routes_want_a_token(app, client):
             assert not wants_token or "401" in operation["responses"], (method, path)
 
 
+def test_the_document_says_that_a_deactivated_account_writes_nothing(app, client):
+    """But for the route that deactivates it, which may be called again."""
+    paths = client.get("/api/openapi.json").json["paths"]
+    operations = {(method, path): operation for path, item in paths.items() for method, operation in item.items()}
+    guarded = {route for route, operation in operations.items() if {} not in operation.get("security", [{}])}
+
+    silent = {(method, path) for method, path in guarded if "403" not in operations[method, path]["responses"]}
+
+    assert {route for route in silent if route[0] != "get"} == {("post", "/api/v1/users/me/deactivate")}
+
+
 # Size and shape
 
 

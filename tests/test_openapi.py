@@ -11,12 +11,16 @@ import requests
 from tests.servers import PROJECT, running_service
 
 
+def issue(url: str, said: dict) -> str:
+    return requests.post(f"{url}/dev/token", json=said, timeout=5).json()["data"]["access_token"]
+
+
 @pytest.mark.parametrize("name", ["ana", "root"], ids=["user", "admin"])
 def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_path):
     unlimited = {"RATELIMIT_READ": "1000000/minute", "RATELIMIT_WRITE": "1000000/minute"}
     with running_service(tmp_path, **unlimited) as service:
         said = {"username": name, "groups": ["admin"] if name == "root" else []}
-        token = requests.post(f"{service.url}/dev/token", json=said, timeout=5).json()["data"]["access_token"]
+        token = issue(service.url, said)
         headers = {"Authorization": f"Bearer {token}"}
         for n in range(30):
             body = {"title": f"제목 {n}", "content": "내용"}
@@ -24,13 +28,15 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_
 
         command = [
             str(Path(sys.executable).parent / "schemathesis"), "run", f"{service.url}/api/openapi.json",
-            "--header", f"Authorization: Bearer {token}", "--max-examples", "40", "--seed", "1", "--no-color",
+            "--max-examples", "40", "--seed", "1", "--no-color",
             "--generation-database", "none", "--request-timeout", "10", "--workers", "1",
             # PUT /posts/my is a post's route, with an id that no post has: 400, where the checks want 405.
             # A like that was taken back still has a status: the check wants 404.
             "--exclude-checks", "unsupported_method,allow_header_conformance,use_after_free",
         ]  # fmt: skip
         env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(PROJECT)}
+        env["TOKEN"], env["TOKEN_OF_WHO_LEAVES"] = token, issue(service.url, {"username": "leaver"})
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
+
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,7 @@ def list_categories() -> Response:
     "/categories",
     tags=[CATEGORIES],
     security=BEARER,
-    responses=answers(CategoryAnswer, 400, 401, 409, 413, 415, status=201),
+    responses=answers(CategoryAnswer, 400, 401, 403, 409, 413, 415, status=201),
 )
 @token_required
 @checked

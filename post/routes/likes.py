@@ -8,7 +8,7 @@ from post import services
 from post.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
 from post.errors import FieldProblem, InvalidFields
-from post.openapi import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint
+from post.openapi import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body
 from post.request_checks import checked
 from post.services.likes import LikeState
 from post.utils import Caller, respond
@@ -21,6 +21,7 @@ bp = new_blueprint("likes", __name__, url_prefix="/api/v1")
     "/posts/<post_id>/like",
     tags=[LIKES],
     security=BEARER,
+    request_body=optional_body(LikeBody),
     responses=answers(LikeChangeAnswer, 400, 401, 403, 404, 413, 415),
 )
 @token_required_to_like
@@ -32,7 +33,7 @@ def toggle_like(path: PostPath, body: LikeBody) -> Response:
     return _respond_like(services.toggle_like(path.post_id, user_id=user_id, viewer=viewer))
 
 
-@bp.put("/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 404))
+@bp.put("/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 403, 404))
 @token_required
 @checked
 def like_post(path: PostPath) -> Response:
@@ -41,7 +42,9 @@ def like_post(path: PostPath) -> Response:
     return _respond_like(services.like_post(path.post_id, user_id=caller.user_id, viewer=caller))
 
 
-@bp.delete("/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 404))
+@bp.delete(
+    "/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 403, 404)
+)
 @token_required
 @checked
 def unlike_post(path: PostPath) -> Response:

@@ -7,7 +7,7 @@ from post import messages, services
 from post.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.auth_utils import current_user, is_caller_deactivated, token_required
 from post.image_storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of
-from post.openapi import BEARER, MEDIA, answers, file_answers, new_blueprint
+from post.openapi import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.request_checks import checked
 from post.services.media import FailedUpload, Upload
 from post.utils import clean_file_name, request_language, respond
@@ -23,6 +23,7 @@ IMAGE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-a
     "/posts/<post_id>/media",
     tags=[MEDIA],
     security=BEARER,
+    request_body=images_body(MediaForm, *CONTENT_TYPES.values()),
     responses=answers(MediaAnswer, 400, 401, 403, 404, 409, 413, 415, status=201),
 )
 @token_required
