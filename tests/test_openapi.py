@@ -38,5 +38,4 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_
         env["TOKEN"], env["TOKEN_OF_WHO_LEAVES"] = token, issue(service.url, {"username": "leaver"})
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
 
-
     assert done.returncode == 0, done.stdout + done.stderr

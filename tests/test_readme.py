@@ -7,8 +7,8 @@ import pytest
 
 from tests.servers import PROJECT, running_service
 
-# What differs from run to run: ids, times, request ids.
-VARIES = [(r"\b[0-9a-f]{32}\b", "ID"), (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME")]
+# What differs from run to run: ids, times, request ids, the keys of images.
+VARIES = [(r"\b[0-9a-f]{32}-[0-9a-f]{64}\b", "KEY"), (r"\b[0-9a-f]{32}\b", "ID"), (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME")]
 
 
 def examples(readme: str) -> list[tuple[str, str]]:
