@@ -113,7 +113,8 @@ FIELDS: dict[str, Message] = {
         "The frames of an animation may have at most {maximum} megapixels in all.",
     ),
     "image_too_complex": Message(
-        "이미지를 {maximum}초 안에 처리할 수 없습니다.", "The image cannot be processed within {maximum} seconds."
+        "이미지를 처리하는 데 시간이나 메모리가 너무 많이 듭니다.",
+        "The image takes too much time or memory to process.",
     ),
     "wrong": Message("값이 올바르지 않습니다.", "The value is not valid."),
 }
