@@ -215,6 +215,65 @@ def test_admins_have_admin_in_their_groups(verifier, key, groups, is_admin):
     assert verifier.verify(token).is_admin is is_admin
 
 
+@pytest.mark.parametrize(
+    ("scope", "scopes"),
+    [
+        ("post-service/comments.write", {"post-service/comments.write"}),
+        ("openid  post-service/comments.write", {"openid", "post-service/comments.write"}),
+        ("a,b", {"a,b"}),
+        ("", set()),
+        (["post-service/comments.write"], set()),
+        ({"post-service/comments.write": True}, set()),
+        (None, set()),
+        (ABSENT, set()),
+    ],
+    ids=repr,
+)
+def test_an_access_tokens_scopes_are_split_at_spaces(verifier, key, scope, scopes):
+    token = key.sign(claims_of(scope=scope))
+
+    assert verifier.verify(token).scopes == scopes
+
+
+def test_an_id_token_has_no_scopes_whatever_it_claims(verifier, key):
+    token = key.sign(claims_of(token_use="id", scope="post-service/comments.write"))
+
+    assert verifier.verify(token).scopes == set()
+
+
+def test_a_services_token_has_its_scopes_and_no_user(verifier, key):
+    """As Cognito signs it for client credentials: the client is the subject."""
+    token = key.sign(claims_of(sub=CLIENT, scope="post-service/comments.write"))
+
+    caller = verifier.verify(token)
+
+    assert (caller.user_id, caller.scopes) == (CLIENT, {"post-service/comments.write"})
+    assert not caller.is_admin
+
+
+@pytest.mark.parametrize(
+    ("token_use", "names", "login"),
+    [
+        pytest.param("access", {"username": "ana"}, "ana", id="access token"),
+        pytest.param("id", {"cognito:username": "ana"}, "ana", id="id token"),
+        pytest.param("id", {"cognito:username": "ana", "username": "bo"}, "ana", id="both"),
+        pytest.param("id", {"cognito:username": "ana", "nickname": "아나", "name": "Ana"}, "ana", id="nickname"),
+        pytest.param("id", {"nickname": "아나", "preferred_username": "a"}, SUB, id="other names alone"),
+        pytest.param("access", {"username": "a" * 128}, "a" * 128, id="128 characters"),
+        pytest.param("access", {"username": "a" * 129}, SUB, id="129 characters"),
+        pytest.param("access", {"username": " Ana "}, " Ana ", id="as it is"),
+        pytest.param("access", {"username": ""}, SUB, id="empty"),
+        pytest.param("access", {"username": 7}, SUB, id="number"),
+        pytest.param("access", {"username": "a\x00"}, SUB, id="NUL"),
+        pytest.param("access", {}, SUB, id="none"),
+    ],
+)
+def test_the_login_is_the_pools_own_name_of_the_user(verifier, key, token_use, names, login):
+    token = key.sign(claims_of(token_use=token_use) | names)
+
+    assert verifier.verify(token).login == login
+
+
 # Claims that are refused
 
 
@@ -1128,6 +1187,20 @@ def test_the_local_issuers_groups_make_an_admin(client, make_post):
 
 
 @pytest.mark.parametrize(
+    ("said", "scope"),
+    [({}, "openid"), ({"scope": "openid post-service/comments.write"}, "openid post-service/comments.write")],
+    ids=["by default", "as asked for"],
+)
+def test_the_local_issuers_access_token_alone_has_a_scope(client, said, scope):
+    issued = client.post("/dev/token", json={"username": "comment-service"} | said).json["data"]
+
+    claims = {name: jwt.get_unverified_claims(issued[name]) for name in ("access_token", "id_token")}
+
+    assert claims["access_token"]["scope"] == scope
+    assert "scope" not in claims["id_token"]
+
+
+@pytest.mark.parametrize(
     ("body", "field"),
     [
         ({}, "username"),
@@ -1137,6 +1210,11 @@ def test_the_local_issuers_groups_make_an_admin(client, make_post):
         ({"username": "a\x00"}, "username"),
         ({"username": "a", "groups": "admin"}, "groups"),
         ({"username": "a", "groups": [1]}, "groups"),
+        ({"username": "a", "scope": None}, "scope"),
+        ({"username": "a", "scope": 7}, "scope"),
+        ({"username": "a", "scope": ["openid"]}, "scope"),
+        ({"username": "a", "scope": "a\x00"}, "scope"),
+        pytest.param({"username": "a", "scope": "a" * 1001}, "scope", id="scope of 1001 characters"),
     ],
     ids=repr,
 )

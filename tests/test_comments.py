@@ -22,11 +22,11 @@ def count_url(post_id: str) -> str:
 
 @pytest.fixture
 def with_scope(shared_app):
-    """Headers of a service whose access token has a scope; ``token`` chooses the id token beside it."""
+    """Headers of a service whose access token has a scope."""
     issuer = shared_app.extensions["post_dev_issuer"]
 
-    def headers(scope: str, *, token: str = "access_token") -> dict[str, str]:
-        return {"Authorization": f"Bearer {issuer.issue('comment-service', [], scope)[token]}"}
+    def headers(scope: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issuer.issue('comment-service', [], scope)['access_token']}"}
 
     return headers
 
@@ -260,12 +260,6 @@ def test_the_scope_may_stand_among_others(client, make_post, with_scope, scope):
 )
 def test_another_scope_is_not_the_one(client, make_post, with_scope, scope):
     response = client.put(count_url(make_post()), json=COUNT, headers=with_scope(scope))
-
-    assert fault(response) == (403, "forbidden")
-
-
-def test_an_id_token_has_no_scope(client, make_post, with_scope):
-    response = client.put(count_url(make_post()), json=COUNT, headers=with_scope(SCOPE, token="id_token"))
 
     assert fault(response) == (403, "forbidden")
 

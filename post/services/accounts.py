@@ -85,9 +85,14 @@ def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool
         return False
     if directory is not None:
         directory.enable(login)
+    _remove_deactivated(user_id)
+    return True
+
+
+@retried
+def _remove_deactivated(user_id: str) -> None:
     with transaction() as session:
         session.execute(delete(DeactivatedAccount).where(DeactivatedAccount.user_id == user_id))
-    return True
 
 
 def list_deactivated() -> list[DeactivatedUser]:

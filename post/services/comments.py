@@ -7,7 +7,7 @@ from sqlalchemy import update
 from post.database import retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, Post, transaction
-from post.services.posts import lock_post
+from post.services.posts import lock_post, lock_seen_post
 from post.utils import Caller
 
 COMMENTS_SCOPE = "post-service/comments.write"
@@ -27,15 +27,16 @@ def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> di
         ``{id, comment_count}``.
 
     Raises:
-        PostNotFound: It is deleted, or was never there.
+        PostNotFound: It is deleted, was never there, or is hidden from a caller without the scope.
         Forbidden: The token has no such scope.
     """
     with transaction() as session:
+        if COMMENTS_SCOPE not in caller.scopes:
+            lock_seen_post(session, post_id, caller)
+            raise Forbidden
         row = lock_post(session, post_id)
         if row is None or row.status == DELETED:
             raise PostNotFound
-        if COMMENTS_SCOPE not in caller.scopes:
-            raise Forbidden
         values = {Post.comment_count: comment_count, Post.updated_at: Post.updated_at}
         session.execute(update(Post).where(Post.id == post_id).values(values))
     return {"id": post_id, "comment_count": comment_count}
