@@ -519,7 +519,7 @@ def test_two_creations_that_each_want_the_key_that_the_other_removes_both_come_t
     app, copies, keep_answers, stored, caplog
 ):
     """MySQL ends one of them for the deadlock, and it is run again."""
-    keys = keep_answers(40, age=KEPT_FOR + MINUTE)
+    keys = keep_answers(2 * LAZY_BATCH, age=KEPT_FOR + MINUTE)
     removed, met, reserving = threading.Event(), threading.Barrier(2, timeout=10), set()
 
     def meet_before_the_first_reservation(_connection, _cursor, statement, *_rest):
