@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from post import services
 from post.models import Category, IdempotencyKey, Post, db
+from post.services.idempotency import LAZY_BATCH
 from post.utils import Caller
 from tests.answers import fault, wrong_fields
 from tests.conftest import UNLIMITED, at_once
