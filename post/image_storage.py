@@ -112,10 +112,11 @@ class FileStorage:
                     file.flush()
                     os.fsync(file.fileno())
                 Path(unfinished).replace(self._folder / key)
+                self._sync_folder()
             except OSError:
                 Path(unfinished).unlink(missing_ok=True)
+                (self._folder / key).unlink(missing_ok=True)
                 raise
-            self._sync_folder()
 
     def _sync_folder(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -67,10 +67,10 @@ def read_files() -> dict[str, list[Any]]:
         UnsupportedMediaType: Its type is not ``multipart/form-data``.
         InvalidFields: It has no file, or is malformed or cut off (RFC 7578).
     """
-    request.max_content_length = UPLOAD_MAX_BYTES + 1
+    request.max_content_length = UPLOAD_MAX_BYTES + 1  # of a body without a length; it is told apart by the one more
+    if (request.content_length or 0) > UPLOAD_MAX_BYTES:
+        raise RequestEntityTooLarge
     if request.mimetype != "multipart/form-data":
-        if (request.content_length or 0) > UPLOAD_MAX_BYTES:
-            raise RequestEntityTooLarge
         raise UnsupportedMediaType
     try:
         files = request.files.to_dict(flat=False)

@@ -48,14 +48,11 @@ class Sample(NamedTuple):
 # Pictures
 
 
-def scene(size: tuple[int, int] = (96, 64), mode: str = "RGB") -> Image.Image:
+def scene(size: tuple[int, int] = (96, 64)) -> Image.Image:
     """A picture that is different everywhere."""
     chance = random.Random(11)
     small = Image.frombytes("RGB", (24, 16), bytes(chance.randrange(256) for _ in range(24 * 16 * 3)))
-    picture = small.resize(size, Image.Resampling.BICUBIC)
-    if "A" in mode:
-        picture.putalpha(Image.linear_gradient("L").resize(size))
-    return picture.convert(mode)
+    return small.resize(size, Image.Resampling.BICUBIC)
 
 
 def corners(size: tuple[int, int] = (48, 32)) -> Image.Image:
@@ -65,6 +62,13 @@ def corners(size: tuple[int, int] = (48, 32)) -> Image.Image:
     picture.paste("#00ff00", (width // 2, 0, width, height // 2))
     picture.paste("blue", (width // 2, height // 2, width, height))
     picture.paste("white", (0, height // 2, width // 2, height))
+    return picture
+
+
+def faded(size: tuple[int, int]) -> Image.Image:
+    """The corners, the less to be seen the higher they are."""
+    picture = corners(size)
+    picture.putalpha(Image.linear_gradient("L").resize(size))
     return picture
 
 
@@ -1134,7 +1138,10 @@ ANIMATIONS = {
         (8, 8), [partial(4, 1, blend=1), partial(4, 2, (1, 1, 4, 4), blend=1)], default=noise(256, 9)
     ),
     "webp": lambda: animated(blobs(4, mode="RGB"), "WEBP", quality=95, duration=[100, 50, 30, 200], loop=0),
-    "webp-with-alpha": lambda: animated(blobs(4), "WEBP", lossless=True, duration=[100, 50, 30, 200], loop=3),
+    "webp-with-alpha": lambda: animated(
+        [faded((64, 48)), *blobs(3)], "WEBP", lossless=True, duration=[100, 50, 30, 200], loop=3
+    ),
+    "webp-of-opaque-parts": lambda: animated(blobs(4), "WEBP", lossless=True, duration=100),
     "webp-without-delays": lambda: animated(blobs(3, mode="RGB"), "WEBP", quality=95, duration=0),
 }
 

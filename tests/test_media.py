@@ -135,13 +135,12 @@ def make_media(app):
 
 @pytest.fixture
 def stored_keys(app):
-    """The keys that the rows of a post, or of all posts, name."""
+    """The keys that the rows of a post name."""
 
-    def read(post_id=None):
-        query = select(Media.object_key, Media.thumbnail_key)
+    def read(post_id):
+        query = select(Media.object_key, Media.thumbnail_key).where(Media.post_id == post_id)
         with app.app_context():
-            rows = db.session.execute(query if post_id is None else query.where(Media.post_id == post_id))
-            return {key for row in rows for key in row}
+            return {key for row in db.session.execute(query) for key in row}
 
     return read
 
@@ -974,8 +973,12 @@ def test_no_other_path_reaches_the_storage(app, client, monkeypatch, path):
 # At once
 
 
-@pytest.mark.parametrize("function", ["post.services.media.clean_image", "post.image_storage.FileStorage.put"])
-def test_a_post_is_liked_and_edited_while_its_image_is_decoded_and_stored(
+@pytest.mark.parametrize(
+    "function",
+    ["post.request_checks.read_files", "post.services.uploads.clean_image", "post.image_storage.FileStorage.put"],
+    ids=["read", "decoded", "stored"],
+)
+def test_a_post_is_liked_and_edited_while_its_image_is_on_its_way(
     client, make_post, as_user, send, while_held, checked_out, function
 ):
     post_id = make_post()
@@ -1013,7 +1016,7 @@ def test_a_post_that_is_deleted_while_its_image_is_decoded_gets_none(
 ):
     post_id = make_post()
 
-    with while_held("post.services.media.clean_image", lambda: send(post_id, PNG)) as uploading:
+    with while_held("post.services.uploads.clean_image", lambda: send(post_id, PNG)) as uploading:
         client.delete(f"{POSTS}/{post_id}", headers=as_user("ana"))
 
     assert fault(uploading.result()) == (404, "post_not_found")
@@ -1026,7 +1029,7 @@ def test_a_limit_that_is_reached_while_images_are_decoded_holds(
     post_id = make_post()
     make_media(post_id, 8)
 
-    with while_held("post.services.media.clean_image", lambda: send(post_id, (PNG, "1"), (PNG, "2"))) as uploading:
+    with while_held("post.services.uploads.clean_image", lambda: send(post_id, (PNG, "1"), (PNG, "2"))) as uploading:
         make_media(post_id, 1)
 
     data = uploading.result().json["data"]

@@ -9,7 +9,7 @@ from post.auth_utils import current_user, is_caller_deactivated, token_required
 from post.image_storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of
 from post.openapi import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.request_checks import checked
-from post.services.media import FailedUpload, Upload
+from post.services.uploads import FailedUpload, Upload
 from post.utils import clean_file_name, request_language, respond
 from post.validators import ImagePath, MediaForm, MediaPath, PostPath
 

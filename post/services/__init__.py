@@ -6,8 +6,9 @@ from post.services.comments import set_comment_count
 from post.services.idempotency import create_post_once, prune_idempotency_keys
 from post.services.likes import like_post, like_status, toggle_like, unlike_post
 from post.services.lists import list_my_posts, list_posts
-from post.services.media import delete_media, prune_images, read_image, upload_media, upload_permissions
+from post.services.media import delete_media, prune_images, read_image, upload_permissions
 from post.services.posts import create_post, delete_post, edit_post, get_post
+from post.services.uploads import upload_media
 
 __all__ = [
     "create_category",
