@@ -35,6 +35,7 @@ from post.errors import (
     UnsupportedMediaType,
 )
 from post.image_storage import FileStorage, S3Storage
+from post.images import ImageCleaner
 from post.jwks import JwksClient, fetch_jwks
 from post.models import db
 from post.observability import init_logging
@@ -66,6 +67,7 @@ HTTP_CODES = {
     429: "rate_limited",
 }
 IMAGES_PATH = "/api/v1/images/"
+THREADS_KEPT_FREE = 2  # of a worker, for what is not an upload
 CORS_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
 CORS_EXPOSED = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]
@@ -198,6 +200,7 @@ def _user_directory(settings: Settings) -> CognitoUsers | None:
 
 
 def _init_images(app: Flask, settings: Settings) -> None:
+    app.extensions["post_image_cleaner"] = ImageCleaner(waiting_max=max(1, settings.web_threads - THREADS_KEPT_FREE))
     own_url, prefix = IMAGES_PATH, settings.s3_folder_prefix
     if settings.s3_bucket_name is None:
         folder = settings.instance_path / "images"

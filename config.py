@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from limits import parse_many
@@ -79,7 +80,14 @@ def _origin(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
+    try:
+        url = urlsplit(value)
+        is_usable = (
+            url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and not re.search(r"\s", value)
+        )
+    except ValueError:
+        is_usable = False
+    if not is_usable:
         raise ValueError("must be a URL that starts with http:// or https://")
     return value.rstrip("/")
 

@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from operator import itemgetter
@@ -12,13 +13,15 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import insert, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from post import messages, services
+from post.database import is_away
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
-from post.errors import ServiceError
+from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, transaction
-from post.schema import DatabaseUnusableError, prepare_schema
+from post.schema import DatabaseUnusableError, prepare_schema, require_schema
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
@@ -34,21 +37,31 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-def _with_schema(command: Callable[..., None]) -> Callable[..., None]:
-    """Bring the schema up to date before a command, and end it with a line where something is away."""
+def _on_database(command: Callable[..., None]) -> Callable[..., None]:
+    """Run a command on a database that is in use, and end it with a line where something is away."""
 
     @with_appcontext
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            prepare_schema(current_app)
+        with _told():
+            require_schema(current_app)
             command(*args, **kwargs)
-        except DatabaseUnusableError as exc:
-            raise click.ClickException(str(exc)) from exc
-        except ServiceError as exc:
-            raise click.ClickException(messages.text(exc.code, "en")) from exc
 
     return run
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseUnusableError as exc:
+        raise click.ClickException(str(exc)) from exc
+    except ServiceError as exc:
+        raise click.ClickException(messages.text(exc.code, "en")) from exc
+    except SQLAlchemyError as exc:
+        if not is_away(exc):
+            raise
+        raise click.ClickException(messages.text(DatabaseUnavailable.code, "en")) from exc
 
 
 @click.group()
@@ -60,9 +73,9 @@ def images() -> None:
 @click.option(
     "--older-than", "hours", type=click.FloatRange(min=0), default=24, show_default=True, help="Age in hours."
 )
-@_with_schema
+@_on_database
 def prune_images(hours: float) -> None:
-    """Remove stored images that no post has."""
+    """Remove stored images that no post has; an age of 0 takes those of uploads under way too."""
     pruned = services.prune_images(older_than=timedelta(hours=hours))
     click.echo(f"Removed {pruned.removed} objects ({pruned.removed_bytes} bytes), left {pruned.left}.")
 
@@ -74,7 +87,7 @@ def users() -> None:
 
 @users.command("reactivate")
 @click.argument("sub")
-@_with_schema
+@_on_database
 def reactivate(sub: str) -> None:
     """Let a user write again whose account is deactivated."""
     if not services.reactivate_account(sub, directory=current_app.extensions["post_user_directory"]):
@@ -83,10 +96,11 @@ def reactivate(sub: str) -> None:
 
 
 @users.command("list-deactivated")
-@_with_schema
-def list_deactivated() -> None:
-    """List the deactivated accounts: since when, sub, name in the pool."""
-    for user in services.list_deactivated():
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
+@_on_database
+def list_deactivated(limit: int) -> None:
+    """List the deactivated accounts, the latest first: since when, sub, name in the pool."""
+    for user in services.list_deactivated(limit=limit):
         click.echo(f"{user.deactivated_at}  {user.user_id}  {user.login}")
 
 
@@ -96,7 +110,7 @@ def idempotency() -> None:
 
 
 @idempotency.command("prune")
-@_with_schema
+@_on_database
 def prune_idempotency() -> None:
     """Remove the answers that are older than 24 hours."""
     click.echo(f"Removed {services.prune_idempotency_keys()} answers.")
@@ -108,9 +122,11 @@ def prune_idempotency() -> None:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another one makes up other posts."
 )
-@_with_schema
+@with_appcontext
 def seed_demo(count: int, seed: int) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
+    with _told():
+        prepare_schema(current_app)
     started = time.perf_counter()
     likes = 0
     categories, new_categories = _prepare(seed)

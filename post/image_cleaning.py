@@ -2,29 +2,37 @@
 What becomes of an uploaded image: decoded, freed of all that is not picture, and encoded anew.
 
 ``post.images`` runs this file as a program in a process of its own, which imports nothing of the
-service: hostile bytes are decoded where there is no secret to take, and what they cost in memory
-and time ends with that process. It reads the file from stdin and writes to stdout a line of JSON,
-then the image, then its thumbnail.
+service: what hostile bytes cost in memory and time, or break in a decoder, ends with that process,
+and neither the service's memory nor its environment is within their reach. It reads the file from
+stdin and writes to stdout a line of JSON, then the image, then its thumbnail.
 """
 
+import ctypes
 import io
 import json
 import resource
+import signal
 import sys
 import traceback
 import warnings
 import zipfile
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from PIL import GifImagePlugin, Image, ImageCms
+from PIL import GifImagePlugin, Image, ImageChops, ImageCms
 
 MAX_PIXELS = 40_000_000
 MAX_FRAMES = 300
-MAX_ANIMATION_PIXELS = 75_000_000  # of all frames: encoding them takes up to 6 s, or 600 MB
-MAX_MEMORY_BYTES = 960 * 1024**2  # of addresses: 780 MiB in use, what a pod of 1 GiB has left beside two workers
-MAX_CPU_SECONDS = 20
+MAX_ANIMATION_PIXELS = {"GIF": 75_000_000, "WEBP": 75_000_000, "PNG": 40_000_000}  # of all frames: 6 s, or 600 MB
+MAX_KEPT_BYTES = 10 * 1024**2  # twice what may be uploaded
+MAX_MEMORY_BYTES = 800 * 1024**2  # of addresses: up to 700 MiB in use, which a pod of 1 GiB has beside two workers
+MAX_CPU_SECONDS = 10
 THUMBNAIL_MAX_WIDTH = 480
 THUMBNAIL_MAX_HEIGHT = 4_800  # keeps a strip of 40 megapixels within what WebP can say (16,383)
+GIF_TRAILER = b";"  # GIF 89a, section 27
+PNG_END = b"IEND\xaeB`\x82"  # PNG, section 11.2.5, with its checksum
+WEBP_OUT_OF_MEMORY = "encoding error 1"  # libwebp's VP8_ENC_ERROR_OUT_OF_MEMORY
+PR_SET_PDEATHSIG = 1  # prctl(2)
 ORIENTATION = 0x0112  # Exif 2.3, 4.6.4
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -81,6 +89,24 @@ class Cleaned(NamedTuple):
     thumbnail: bytes
 
 
+@dataclass
+class _Frames:
+    """
+    The frames of an animation.
+
+    Attributes:
+        durations: Of each, in milliseconds.
+        thumbnail: Of the first.
+        uncover: Whether something of a frame is to be gone in the next one.
+        redrawn: The frames themselves, where the file's own cannot be written as they are.
+    """
+
+    durations: list[float] = field(default_factory=list)
+    thumbnail: bytes = b""
+    uncover: bool = False
+    redrawn: list[Image.Image] = field(default_factory=list)
+
+
 def clean(data: bytes) -> Cleaned:
     """
     Decode an image and encode it anew, upright and with nothing but the picture.
@@ -95,6 +121,7 @@ def clean(data: bytes) -> Cleaned:
     _refuse_polyglots(data)
     with _open(data) as image:
         kept_format = "JPEG" if image.format == "MPO" else str(image.format)
+        _refuse_cut_off(data, kept_format)
         if _count_frames(image, kept_format) > 1:
             return _clean_animation(image, kept_format, data)
         image.load()
@@ -113,6 +140,14 @@ def _refuse_polyglots(data: bytes) -> None:
         raise Refused("image_is_more", format="PDF")
 
 
+def _refuse_cut_off(data: bytes, kept_format: str) -> None:
+    # Pillow takes these for whole where they end between two blocks.
+    if kept_format == "GIF" and not data.rstrip(b"\0").endswith(GIF_TRAILER):
+        raise Refused("image_damaged")
+    if kept_format == "PNG" and PNG_END not in data:
+        raise Refused("image_damaged")
+
+
 def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "GIF", "WEBP"))
@@ -129,32 +164,48 @@ def _count_frames(image: Image.Image, kept_format: str) -> int:
     frames: int = getattr(image, "n_frames", 1)
     if frames > MAX_FRAMES:
         raise Refused("too_many_frames", maximum=MAX_FRAMES)
-    if frames > 1 and frames * image.width * image.height > MAX_ANIMATION_PIXELS:
-        raise Refused("animation_too_large", maximum=MAX_ANIMATION_PIXELS // 1_000_000)
+    if frames > 1 and frames * image.width * image.height > MAX_ANIMATION_PIXELS[kept_format]:
+        raise Refused("animation_too_large", maximum=MAX_ANIMATION_PIXELS[kept_format] // 1_000_000)
     return frames
 
 
 def _clean_animation(image: Image.Image, kept_format: str, data: bytes) -> Cleaned:
-    durations, pictures, is_transparent, thumbnail = [], [], False, b""
-    size = image.size
-    for number in range(image.n_frames):  # type: ignore[attr-defined]  # of the plugins that know animations
+    frames = _read_frames(image, kept_format)
+    options = ANIMATION[kept_format] | {"duration": frames.durations, "save_all": True}
+    if "loop" in image.info:  # how often it plays; without, once
+        options["loop"] = image.info["loop"]
+    if kept_format == "GIF" and frames.uncover:
+        options["disposal"] = 2  # else what shows through a frame is the one before it
+    if frames.redrawn:
+        first, *others = frames.redrawn
+        content = _encoded(first, kept_format, options | {"append_images": others})
+        return Cleaned(kept_format, *first.size, content, frames.thumbnail)
+    with _open(data) as again:  # its frames are read one by one, while they are written
+        return Cleaned(kept_format, *again.size, _encoded(again, kept_format, options), frames.thumbnail)
+
+
+def _read_frames(image: Image.Image, kept_format: str) -> _Frames:
+    frames = _Frames()
+    orientation = image.getexif().get(ORIENTATION)
+    # Pillow can neither go back to an APNG's first frame nor write one with palettes.
+    is_redrawn = kept_format == "PNG" or orientation in UPRIGHT or "icc_profile" in image.info
+    size, covered = image.size, None
+    # What an APNG shows where animations are unknown is no frame of it.
+    for number in range(1 if getattr(image, "default_image", False) else 0, image.n_frames):  # type: ignore[attr-defined]  # of the plugins that know animations
         image.seek(number)
         image.load()
         if image.size != size:  # a frame that reaches over the edge; Pillow cannot write such
             raise Refused("image_damaged")
-        durations.append(image.info.get("duration", 0))
-        is_transparent = is_transparent or image.has_transparency_data
-        if kept_format == "PNG":  # Pillow can neither go back to its first frame nor write those with palettes
-            pictures.append(image.convert("RGBA"))
-        thumbnail = thumbnail or _thumbnail(image)
-    options: dict[str, Any] = ANIMATION[kept_format]
-    options = options | {"duration": durations, "save_all": True, "append_images": pictures[1:]}
-    if "loop" in image.info:  # how often it plays; without, once
-        options["loop"] = image.info["loop"]
-    if kept_format == "GIF" and is_transparent:
-        options["disposal"] = 2  # else what shows through a frame is the one before it
-    with _open(data) as again:
-        return Cleaned(kept_format, *size, _encoded([*pictures, again][0], kept_format, options), thumbnail)
+        frames.durations.append(image.info.get("duration", 0))
+        if kept_format == "GIF":
+            covers = image.convert("RGBA").getchannel("A")
+            frames.uncover |= covered is not None and ImageChops.subtract(covered, covers).getbbox() is not None
+            covered = covers
+        if is_redrawn or number == 0:
+            picture = _upright(_in_srgb(image.copy()), orientation).convert("RGBA")
+            frames.redrawn += [picture] if is_redrawn else []
+            frames.thumbnail = frames.thumbnail or _thumbnail(picture)
+    return frames
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
@@ -182,7 +233,10 @@ def _upright(picture: Image.Image, orientation: int | None) -> Image.Image:
 
 def _as_kept(picture: Image.Image, kept_format: str) -> Image.Image:
     if picture.mode.startswith(("I", "F")):  # 16 bits of grey, of which a screen shows 8
+        transparency = picture.info.pop("transparency", None)
         picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+        if isinstance(transparency, int):
+            picture.info["transparency"] = transparency // 256
     if picture.mode not in MODES.get(kept_format, {"RGB", "RGBA"}):
         has_alpha = picture.has_transparency_data and kept_format != "JPEG"
         picture = picture.convert("RGBA" if has_alpha else "RGB")
@@ -202,11 +256,19 @@ def _thumbnail(picture: Image.Image) -> bytes:
 
 def _encoded(picture: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
     output = io.BytesIO()
-    picture.save(output, image_format, **options)
+    try:
+        picture.save(output, image_format, **options)
+    except ValueError as exc:
+        if str(exc) != WEBP_OUT_OF_MEMORY:
+            raise
+        raise MemoryError from exc
+    if output.tell() > MAX_KEPT_BYTES:
+        raise Refused("image_too_complex")
     return output.getvalue()
 
 
 def _limit_this_process() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a worker that is killed takes this process with it
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -10,8 +10,15 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn
+from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn, cast
+
+from flask import current_app
+from werkzeug.local import LocalProxy
 
 from post.errors import StorageUnavailable
 from post.shared_memory import SharedLock
@@ -19,16 +26,14 @@ from post.shared_memory import SharedLock
 logger = logging.getLogger(__name__)
 
 IMAGE_MAX_BYTES = 5 * 1024 * 1024
+PATIENCE_SECONDS = 1.5
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp")
-WAIT_FOR_TURN_SECONDS = 20
 CLEANING_TIMEOUT_SECONDS = 60
 _CLEANER = Path(__file__).with_name("image_cleaning.py")
 # The first bytes of each type (WHATWG MIME Sniffing, 6.1); of WebP, whose bytes 4 to 8 are its length.
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 
 Format = Literal["JPEG", "PNG", "GIF", "WEBP"]
-
-_turn = SharedLock()
 
 
 class ImageRefused(Exception):
@@ -80,27 +85,70 @@ def check_beginning(file: BinaryIO) -> None:
         raise ImageRefused("not_an_image")
 
 
-def clean_image(file: BinaryIO) -> CleanImage:
+class ImageCleaner:
     """
-    Decode an upload and encode it anew.
+    Has uploads cleaned, one at a time for all workers.
 
-    Args:
-        file: What ``check_beginning`` has found good.
-
-    Returns:
-        The image as it is to be kept.
-
-    Raises:
-        ImageRefused: It breaks a limit or is damaged.
-        StorageUnavailable: Too many others are waiting for the same.
+    A worker lets so many of its threads wait for it that others are left for everything else. More
+    may wait only as long as images follow each other quickly.
     """
-    try:
-        with _turn.held(timeout_seconds=WAIT_FOR_TURN_SECONDS):
-            file.seek(0)
-            done = _run_cleaner(file.read())
-    except (TimeoutError, subprocess.TimeoutExpired) as exc:
-        logger.warning("image_cleaning_busy")
-        raise StorageUnavailable from exc
+
+    def __init__(self, *, waiting_max: int) -> None:
+        """
+        Make a cleaner, before the workers are forked.
+
+        Args:
+            waiting_max: How many threads of this process may wait for longer than a moment.
+        """
+        self._turn = SharedLock()
+        self._waiting = threading.BoundedSemaphore(waiting_max)
+        self._begun_at = time.monotonic()  # the last image of this process
+
+    def clean(self, file: BinaryIO, *, deadline: float) -> CleanImage:
+        """
+        Decode an upload and encode it anew.
+
+        Args:
+            file: What ``check_beginning`` has found good.
+            deadline: By ``time.monotonic()``; what has not begun by then is given up.
+
+        Returns:
+            The image as it is to be kept.
+
+        Raises:
+            ImageRefused: It breaks a limit or is damaged.
+            StorageUnavailable: Too many others are waiting for the same.
+        """
+        try:
+            with self._place(), self._turn.held(timeout_seconds=max(0, deadline - time.monotonic())):
+                self._begun_at = time.monotonic()
+                file.seek(0)
+                done = _run_cleaner(file.read())
+        except (TimeoutError, subprocess.TimeoutExpired) as exc:
+            logger.warning("image_cleaning_busy")
+            raise StorageUnavailable from exc
+        return _read(done)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        while not self._waiting.acquire(timeout=PATIENCE_SECONDS / 10):
+            if time.monotonic() - self._begun_at > PATIENCE_SECONDS:
+                raise TimeoutError
+        try:
+            yield
+        finally:
+            self._waiting.release()
+
+
+def _run_cleaner(data: bytes) -> subprocess.CompletedProcess[bytes]:
+    # Isolated (-I), and without this process's environment, where the secrets are.
+    command = [sys.executable, "-I", str(_CLEANER)]
+    return subprocess.run(  # noqa: S603 - the command is ours alone
+        command, input=data, capture_output=True, timeout=CLEANING_TIMEOUT_SECONDS, env={}, check=False
+    )
+
+
+def _read(done: subprocess.CompletedProcess[bytes]) -> CleanImage:
     if done.stderr:
         logger.warning("image_damaged", extra={"reason": done.stderr.decode(errors="replace")})
     if done.returncode:
@@ -113,14 +161,6 @@ def clean_image(file: BinaryIO) -> CleanImage:
     return CleanImage(said["format"], said["width"], said["height"], encoded[:size], encoded[size:])
 
 
-def _run_cleaner(data: bytes) -> subprocess.CompletedProcess[bytes]:
-    # Isolated (-I), and without this process's environment, where the secrets are.
-    command = [sys.executable, "-I", str(_CLEANER)]
-    return subprocess.run(  # noqa: S603 - the command is ours alone
-        command, input=data, capture_output=True, timeout=CLEANING_TIMEOUT_SECONDS, env={}, check=False
-    )
-
-
 def _refuse(returncode: int) -> NoReturn:
     """Tell why the process ended without a verdict: by its limits or a decoder's fault, the image is to blame."""
     logger.warning("image_cleaning_died", extra={"returncode": returncode})
@@ -129,3 +169,7 @@ def _refuse(returncode: int) -> NoReturn:
     if returncode < 0:
         raise ImageRefused("image_damaged")
     raise RuntimeError(f"the image cleaner ended with status {returncode}")
+
+
+# The application's, as ``post.models.db`` is: services use it where they are within an app context.
+image_cleaner = cast(ImageCleaner, LocalProxy(lambda: current_app.extensions["post_image_cleaner"]))

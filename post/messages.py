@@ -35,7 +35,7 @@ ERRORS: dict[str, Message] = {
     ),
     "category_exists": Message("이미 있는 카테고리입니다.", "This category exists already."),
     "media_limit_reached": Message(
-        "게시글에 올릴 수 있는 이미지 수를 초과했습니다.", "The post has as many images as it may have."
+        "게시글 하나에 이미지는 10개까지 올릴 수 있습니다.", "A post may have at most 10 images."
     ),
     "idempotency_conflict": Message(
         "같은 Idempotency-Key로 다른 요청을 보냈거나 앞선 요청을 처리하고 있습니다.",
@@ -113,8 +113,8 @@ FIELDS: dict[str, Message] = {
         "The frames of an animation may have at most {maximum} megapixels in all.",
     ),
     "image_too_complex": Message(
-        "이미지를 처리하는 데 시간이나 메모리가 너무 많이 듭니다.",
-        "The image takes too much time or memory to process.",
+        "이미지를 처리하는 데 시간이나 공간이 너무 많이 듭니다.",
+        "The image takes too much time or space to process.",
     ),
     "wrong": Message("값이 올바르지 않습니다.", "The value is not valid."),
 }

@@ -14,6 +14,7 @@ from config import Settings
 from post.auth_utils import optional_caller
 from post.shared_memory import SharedCounters
 
+IMAGE_ENDPOINT = "media.get_image"
 READS = ["GET", "HEAD"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
@@ -98,7 +99,9 @@ def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -
     limiter = Limiter(
         _client,
         application_limits=[
-            ApplicationLimit(settings.ratelimit_read, scope="read", methods=READS),
+            ApplicationLimit(settings.ratelimit_read, scope="read", methods=READS, exempt_when=_is_image),
+            # Apart, so that a page of thumbnails does not use up what its visitor may read.
+            ApplicationLimit(settings.ratelimit_read, scope="image", methods=READS, exempt_when=_is_no_image),
             ApplicationLimit(settings.ratelimit_write, scope="write", methods=WRITES),
         ],
         storage_uri="shared-memory://",
@@ -108,6 +111,14 @@ def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -
     limiter.init_app(app)
     app.extensions["post_limiter"] = limiter
     return limiter
+
+
+def _is_image() -> bool:
+    return request.endpoint == IMAGE_ENDPOINT
+
+
+def _is_no_image() -> bool:
+    return not _is_image()
 
 
 def _client() -> str:

@@ -76,10 +76,11 @@ def read_files() -> dict[str, list[Any]]:
         files = request.files.to_dict(flat=False)
     except ParseException:  # gunicorn's, of a chunked body that is malformed
         files = {}
-    # A part without a file name is text (RFC 7578, section 4.2).
-    wrong = [name for name in FILE_FIELDS if name in request.form] if files else FILE_FIELDS[:1]
-    if wrong or not files.keys() & set(FILE_FIELDS):
-        raise InvalidFields(FieldProblem((wrong or FILE_FIELDS)[0], "file_required"))
+    if not files.keys() & set(FILE_FIELDS):
+        raise InvalidFields(FieldProblem("file", "file_required"))
+    for name in FILE_FIELDS:
+        if name in request.form:  # a part without a file name is text (RFC 7578, section 4.2)
+            raise InvalidFields(FieldProblem(name, "file_required"))
     return files
 
 

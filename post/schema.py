@@ -54,6 +54,22 @@ def prepare_schema(app: Flask) -> None:
             db.engine.dispose()  # connections must not cross a fork: workers open their own
 
 
+def require_schema(app: Flask) -> None:
+    """
+    Check that the database is there, with the schema of this release: a command must not work on another, or a new one.
+
+    Raises:
+        DatabaseUnusableError: It is not there, cannot be reached, or its schema is behind.
+    """
+    with app.app_context():
+        try:
+            is_behind = _is_behind()
+        except (SQLAlchemyError, OSError) as exc:
+            raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
+        if is_behind:
+            raise DatabaseUnusableError("its schema is not this release's; `flask db upgrade` brings it up to date")
+
+
 def _is_behind() -> bool:
     script = ScriptDirectory(str(MIGRATIONS_DIR))
     with db.engine.connect() as connection:

@@ -27,6 +27,7 @@ class SharedLock:
         # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
         self._file = tempfile.TemporaryFile(dir=MEMORY_DIR)  # noqa: SIM115 - lives as long as the lock
         weakref.finalize(self, self._file.close)
+        self._own: tuple[int, int] | None = None  # this process's id, and its descriptor of the file
 
     @contextmanager
     def held(self, *, timeout_seconds: float = -1) -> Iterator[None]:
@@ -42,13 +43,23 @@ class SharedLock:
         if not self._threads.acquire(timeout=timeout_seconds):
             raise TimeoutError
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            descriptor = self._descriptor()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:
                 yield
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             self._threads.release()
+
+    def _descriptor(self) -> int:
+        # flock's locks belong to what was opened, so each process opens the file for itself. Those of lockf belong to
+        # processes: two that wait for each other in different threads, over different locks, would count as a deadlock.
+        if self._own is None or self._own[0] != os.getpid():
+            descriptor = os.open(f"/proc/self/fd/{self._file.fileno()}", os.O_RDWR | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, descriptor)
+            self._own = os.getpid(), descriptor
+        return self._own[1]
 
 
 class SharedCounters:

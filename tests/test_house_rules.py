@@ -59,7 +59,7 @@ LAYERS = {
     "post/routes/*.py": ROUTES | SERVICES | {"post.image_storage"},
     "post/system.py": ROUTES | {"post.database", "post.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
-    "post/commands.py": PURE | SERVICES | {"post.models", "post.schema", "post.demo"},
+    "post/commands.py": PURE | SERVICES | {"post.models", "post.database", "post.schema", "post.demo"},
     "post/demo.py": {"post.utils"},
 }
 ENTRY = "app.py"

@@ -172,10 +172,10 @@ def while_held(monkeypatch):
         reached, go_on = threading.Event(), threading.Event()
         original = pkgutil.resolve_name(function)
 
-        def held(*args):
+        def held(*args, **kwargs):
             reached.set()
             assert go_on.wait(timeout=60)
-            return original(*args)
+            return original(*args, **kwargs)
 
         monkeypatch.setattr(function, held)
         with ThreadPoolExecutor(1) as pool:
@@ -975,7 +975,7 @@ def test_no_other_path_reaches_the_storage(app, client, monkeypatch, path):
 
 @pytest.mark.parametrize(
     "function",
-    ["post.request_checks.read_files", "post.services.uploads.clean_image", "post.image_storage.FileStorage.put"],
+    ["post.request_checks.read_files", "post.images.ImageCleaner.clean", "post.image_storage.FileStorage.put"],
     ids=["read", "decoded", "stored"],
 )
 def test_a_post_is_liked_and_edited_while_its_image_is_on_its_way(
@@ -1016,7 +1016,7 @@ def test_a_post_that_is_deleted_while_its_image_is_decoded_gets_none(
 ):
     post_id = make_post()
 
-    with while_held("post.services.uploads.clean_image", lambda: send(post_id, PNG)) as uploading:
+    with while_held("post.images.ImageCleaner.clean", lambda: send(post_id, PNG)) as uploading:
         client.delete(f"{POSTS}/{post_id}", headers=as_user("ana"))
 
     assert fault(uploading.result()) == (404, "post_not_found")
@@ -1029,7 +1029,7 @@ def test_a_limit_that_is_reached_while_images_are_decoded_holds(
     post_id = make_post()
     make_media(post_id, 8)
 
-    with while_held("post.services.uploads.clean_image", lambda: send(post_id, (PNG, "1"), (PNG, "2"))) as uploading:
+    with while_held("post.images.ImageCleaner.clean", lambda: send(post_id, (PNG, "1"), (PNG, "2"))) as uploading:
         make_media(post_id, 1)
 
     data = uploading.result().json["data"]

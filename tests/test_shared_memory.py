@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from limits import parse
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from post.rate_limits import SharedCounterStorage
-from post.shared_memory import SharedCounters
+from post.shared_memory import SharedCounters, SharedLock
 from post.view_counter import ViewWindow
 from tests.conftest import at_once
 
@@ -319,6 +320,43 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(counters):
 
     assert had_to_wait
     assert counts == [1]
+
+
+def test_threads_of_two_processes_may_wait_crosswise_over_two_locks():
+    """With locks that belong to processes the kernel would see a deadlock, where no thread waits in a circle."""
+    first, second = SharedLock(), SharedLock()
+    (is_ready, ready), (may_go_on, go_on) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child is killed
+        os.read(may_go_on, 1)
+        with second.held():
+            threading.Thread(target=lambda: first.held().__enter__(), daemon=True).start()
+            os.write(ready, b"!")
+            os.read(may_go_on, 1)
+        signal.pause()
+    with first.held():
+        os.write(go_on, b"!")
+        os.read(is_ready, 1)
+        time.sleep(0.2)  # until the child's thread waits
+        came_through: list[bool] = []
+        waiter = threading.Thread(target=lambda: hold_once(second, came_through), daemon=True)
+        waiter.start()
+        waiter.join(0.2)
+        had_to_wait = waiter.is_alive()
+        os.write(go_on, b"!")
+        waiter.join(30)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for descriptor in (is_ready, ready, may_go_on, go_on):
+        os.close(descriptor)
+
+    assert had_to_wait
+    assert came_through == [True]
+
+
+def hold_once(lock: SharedLock, came_through: list[bool]) -> None:
+    with lock.held():
+        came_through.append(True)
 
 
 # Views

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from post import messages, services
 from post.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.auth_utils import current_user, is_caller_deactivated, token_required
-from post.image_storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of
+from post.image_storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of, is_key
 from post.openapi import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.request_checks import checked
 from post.services.uploads import FailedUpload, Upload
@@ -66,7 +66,9 @@ def check_permissions() -> Response:
 @checked
 def get_image(path: ImagePath) -> WerkzeugResponse:
     """Serve an image or a thumbnail; what a key names never changes."""
-    response = Response(services.read_image(path.key), mimetype=content_type_of(path.key))
+    is_known = is_key(path.key) and digest_of(path.key) in request.if_none_match.as_set()
+    content = b"" if is_known else services.read_image(path.key)
+    response = Response(content, mimetype=content_type_of(path.key))
     response.headers["Cache-Control"] = CACHE_CONTROL
     response.headers["Content-Disposition"] = "inline"
     response.headers["Content-Security-Policy"] = IMAGE_POLICY

@@ -66,6 +66,7 @@ def _store_deactivated(user: Caller) -> None:
         insert_unless_there(session, DeactivatedAccount, {"user_id": user.user_id, "login": user.login})
 
 
+@retried
 def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool:
     """
     Undo ``deactivate_account``: in the pool, then here.
@@ -80,23 +81,27 @@ def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool
     Raises:
         AuthUnavailable: The pool is away; nothing was changed here.
     """
-    login = db.session.scalar(select(DeactivatedAccount.login).where(DeactivatedAccount.user_id == user_id))
-    if login is None:
-        return False
-    if directory is not None:
-        directory.enable(login)
-    _remove_deactivated(user_id)
+    this = DeactivatedAccount.user_id == user_id
+    # Under the row's lock, so that a deactivation at the same moment comes wholly before or wholly after.
+    with transaction() as session:
+        login = session.scalar(select(DeactivatedAccount.login).where(this).with_for_update())
+        if login is None:
+            return False
+        if directory is not None:
+            directory.enable(login)
+        session.execute(delete(DeactivatedAccount).where(this))
     return True
 
 
-@retried
-def _remove_deactivated(user_id: str) -> None:
-    with transaction() as session:
-        session.execute(delete(DeactivatedAccount).where(DeactivatedAccount.user_id == user_id))
+def list_deactivated(*, limit: int) -> list[DeactivatedUser]:
+    """
+    Return deactivated accounts, the latest first.
 
-
-def list_deactivated() -> list[DeactivatedUser]:
-    """Return the deactivated accounts, the latest first."""
+    Args:
+        limit: How many at most.
+    """
     columns = select(DeactivatedAccount.user_id, DeactivatedAccount.login, DeactivatedAccount.created_at)
-    rows = db.session.execute(columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id))
+    rows = db.session.execute(
+        columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id).limit(limit)
+    )
     return [DeactivatedUser(row.user_id, row.login, isoformat_utc(row.created_at)) for row in rows]

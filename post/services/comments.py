@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import update
-
 from post.database import retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, Post, transaction
-from post.services.posts import lock_post, lock_seen_post
+from post.services.posts import lock_post, lock_seen_post, set_counter
 from post.utils import Caller
 
 COMMENTS_SCOPE = "post-service/comments.write"
@@ -37,6 +35,5 @@ def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> di
         row = lock_post(session, post_id)
         if row is None or row.status == DELETED:
             raise PostNotFound
-        values = {Post.comment_count: comment_count, Post.updated_at: Post.updated_at}
-        session.execute(update(Post).where(Post.id == post_id).values(values))
+        set_counter(session, post_id, Post.comment_count, comment_count)
     return {"id": post_id, "comment_count": comment_count}

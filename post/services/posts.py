@@ -174,8 +174,13 @@ def lock_seen_post(session: Session, post_id: str, viewer: Caller | None) -> Row
 
 
 def add_to_counter(session: Session, post_id: str, counter: Any, amount: int | ColumnElement[int]) -> None:
-    """Add to a count of a post, in SQL, leaving ``updated_at`` as it is (MySQL's table would move it)."""
-    values = {counter: counter + amount, Post.updated_at: Post.updated_at}
+    """Add to a count of a post, in SQL. ``updated_at`` stays."""
+    set_counter(session, post_id, counter, counter + amount)
+
+
+def set_counter(session: Session, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
+    """Set a count of a post, leaving ``updated_at`` as it is (MySQL's table would move it)."""
+    values = {counter: value, Post.updated_at: Post.updated_at}
     session.execute(update(Post).where(Post.id == post_id).values(values))
 
 

@@ -1,5 +1,6 @@
 """Adding images to a post: at most ten, whatever the concurrency; never a row without its objects."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
@@ -10,14 +11,15 @@ from sqlalchemy.orm import Session
 from post.database import retried
 from post.errors import FieldProblem, InvalidFields, MediaLimitReached, ServiceError
 from post.image_storage import CONTENT_TYPES, image_storage, new_key
-from post.images import CleanImage, ImageRefused, check_beginning, clean_image
+from post.images import CleanImage, ImageRefused, check_beginning, image_cleaner
 from post.models import Media, Post, db, transaction, utc_now
 from post.services.media import MEDIA_MAX_PER_POST, discard_objects
 from post.services.media_files import media_files_of
 from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
 
-FILES_MAX_PER_REQUEST = 20  # that are decoded: some may turn out to be damaged, and make no use of the room
+FILES_MAX_PER_REQUEST = 20  # some may turn out to be damaged, and make no use of the room
+UPLOAD_SECONDS = 30  # for all files of a request
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 
 Row = dict[str, Any]
@@ -52,6 +54,7 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
 
     Each object is stored before the row that names it. Decoding and storing take seconds, so no
     transaction is open meanwhile; the one that ends it asks again whether the post may have them.
+    What can be told of a file without decoding it is checked before the post is looked for.
 
     Args:
         post_id: Id of the post, 32 hex characters.
@@ -71,16 +74,19 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
     errors: Errors = {}
     for number, upload in enumerate(uploads):
         with _noted(errors, number, upload):
+            if number >= FILES_MAX_PER_REQUEST:
+                raise ImageRefused("too_many_items", maximum=FILES_MAX_PER_REQUEST)
             check_beginning(upload.file)
     if len(errors) == len(uploads):
         raise _of_all(errors)
     room = _room(post_id, editor)
     rows: dict[int, Row] = {}
+    deadline = time.monotonic() + UPLOAD_SECONDS
     try:
-        for number in [n for n in range(len(uploads)) if n not in errors][:FILES_MAX_PER_REQUEST]:
+        for number in [n for n in range(len(uploads)) if n not in errors]:
             if len(rows) < room:
                 with _noted(errors, number, uploads[number]):
-                    rows[number] = _store(uploads[number])
+                    rows[number] = _store(uploads[number], deadline)
         stored = _add(post_id, editor, list(rows.values()))
     except ServiceError:
         # Raised before anything was committed; after a database's fault nobody knows, and orphans do no harm.
@@ -130,9 +136,9 @@ def _count(session: Session, post_id: str) -> int:
     return session.scalar(select(func.count()).select_from(Media).where(Media.post_id == post_id)) or 0
 
 
-def _store(upload: Upload) -> Row:
+def _store(upload: Upload, deadline: float) -> Row:
     """Clean an upload and store its objects; returns the row to insert."""
-    image = clean_image(upload.file)
+    image = image_cleaner.clean(upload.file, deadline=deadline)
     row = _row(upload, image)
     try:
         image_storage.put(row["object_key"], image.content)
