@@ -67,7 +67,7 @@ HTTP_CODES = {
     429: "rate_limited",
 }
 IMAGES_PATH = "/api/v1/images/"
-THREADS_KEPT_FREE = 2  # of a worker, for what is not an upload
+THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
 CORS_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
 CORS_EXPOSED = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]

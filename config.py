@@ -181,7 +181,7 @@ class Settings(BaseModel):
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
     web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
-    web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 8
+    web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 12
     log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
 
     @property

@@ -1,73 +1,67 @@
 """
 What becomes of an uploaded image: decoded, freed of all that is not picture, and encoded anew.
 
-``post.images`` runs this file as a program in a process of its own, which imports nothing of the
-service: what hostile bytes cost in memory and time, or break in a decoder, ends with that process,
-and neither the service's memory nor its environment is within their reach. It reads the file from
-stdin and writes to stdout a line of JSON, then the image, then its thumbnail.
+``post.images`` runs this in a process of its own, which imports nothing of the service and is given
+nothing of its environment: what hostile bytes cost in memory and time, or break in a decoder, ends
+with that process. It reads the file from stdin and writes to stdout a line of JSON, then the image,
+then its thumbnail.
 """
 
 import ctypes
-import io
 import json
+import re
 import resource
 import signal
 import sys
 import traceback
 import warnings
-import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Set
 from typing import Any, NamedTuple
 
-from PIL import GifImagePlugin, Image, ImageChops, ImageCms
+from PIL import Image
 
-MAX_PIXELS = 40_000_000
+from post.image_frames import (
+    PNG_SIGNATURE,
+    Apng,
+    Box,
+    apng_pictures,
+    apng_size,
+    gif_picture,
+    png_chunks,
+    read_apng,
+    read_gif,
+    written_apng,
+    written_gif,
+)
+from post.image_pictures import (
+    Refused,
+    check_kept,
+    check_pixels,
+    decoded,
+    encoded,
+    in_srgb,
+    open_image,
+    orientation_of,
+    thumbnail_of,
+    upright,
+)
+
 MAX_FRAMES = 300
-MAX_ANIMATION_PIXELS = {"GIF": 75_000_000, "WEBP": 75_000_000, "PNG": 40_000_000}  # of all frames: 6 s, or 600 MB
-MAX_KEPT_BYTES = 10 * 1024**2  # twice what may be uploaded
-MAX_MEMORY_BYTES = 800 * 1024**2  # of addresses: up to 700 MiB in use, which a pod of 1 GiB has beside two workers
+MAX_ANIMATION_PIXELS = 75_000_000  # of all frames
+MAX_SCANS = 500  # of a JPEG: one of 50 bytes keeps a decoder busy for milliseconds, and 5 MiB have 100,000
+MAX_MEMORY_BYTES = 960 * 1024**2  # of addresses; a WebP of 40 megapixels with alpha needs 900 of them, 690 in use
 MAX_CPU_SECONDS = 10
-THUMBNAIL_MAX_WIDTH = 480
-THUMBNAIL_MAX_HEIGHT = 4_800  # keeps a strip of 40 megapixels within what WebP can say (16,383)
-GIF_TRAILER = b";"  # GIF 89a, section 27
-PNG_END = b"IEND\xaeB`\x82"  # PNG, section 11.2.5, with its checksum
-WEBP_OUT_OF_MEMORY = "encoding error 1"  # libwebp's VP8_ENC_ERROR_OUT_OF_MEMORY
 PR_SET_PDEATHSIG = 1  # prctl(2)
-ORIENTATION = 0x0112  # Exif 2.3, 4.6.4
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-MODES = {"JPEG": {"L", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}, "GIF": {"1", "L", "P", "RGB", "RGBA"}}
 STILL: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 85},
     "PNG": {},
-    "GIF": {},
     "WEBP": {"quality": 90, "method": 2},  # a slower method gains little, and takes 10 s for 40 megapixels
 }
-# Decoding gives whole frames, so they replace what was there before them.
-ANIMATION: dict[str, dict[str, Any]] = {
-    "PNG": {"disposal": 0, "blend": 0, "default_image": False, "icc_profile": None},
-    "GIF": {"comment": b""},
-    "WEBP": {"quality": 85, "method": 1},
-}
-
-# A frame of the palette that the first one has needs no other: converted, it would lose colours.
-GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-
-
-class Refused(Exception):
-    """The image is not accepted: a key of the message catalogue, with its parameters."""
-
-    def __init__(self, key: str, **params: Any) -> None:
-        super().__init__(key)
-        self.key, self.params = key, params
+PNG_PARTS = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
+ONCE = {b"iCCP", b"eXIf"}
+# What a JPEG's picture depends on, and how much of each is needed: JFIF, EXIF (the orientation), ICC, Adobe.
+JPEG_PARTS = {(0xE0, b"JFIF\0"): 1, (0xE1, b"Exif\0"): 1, (0xE2, b"ICC_P"): 255, (0xEE, b"Adobe"): 1}
+_MARKER = re.compile(rb"\xff+([^\xff\0])")
 
 
 class Cleaned(NamedTuple):
@@ -89,24 +83,6 @@ class Cleaned(NamedTuple):
     thumbnail: bytes
 
 
-@dataclass
-class _Frames:
-    """
-    The frames of an animation.
-
-    Attributes:
-        durations: Of each, in milliseconds.
-        thumbnail: Of the first.
-        uncover: Whether something of a frame is to be gone in the next one.
-        redrawn: The frames themselves, where the file's own cannot be written as they are.
-    """
-
-    durations: list[float] = field(default_factory=list)
-    thumbnail: bytes = b""
-    uncover: bool = False
-    redrawn: list[Image.Image] = field(default_factory=list)
-
-
 def clean(data: bytes) -> Cleaned:
     """
     Decode an image and encode it anew, upright and with nothing but the picture.
@@ -119,152 +95,148 @@ def clean(data: bytes) -> Cleaned:
         Exception: Whatever Pillow raises over damaged files.
     """
     _refuse_polyglots(data)
-    with _open(data) as image:
-        kept_format = "JPEG" if image.format == "MPO" else str(image.format)
-        _refuse_cut_off(data, kept_format)
-        if _count_frames(image, kept_format) > 1:
-            return _clean_animation(image, kept_format, data)
-        image.load()
-        orientation = image.getexif().get(ORIENTATION)
-        picture = image._new(image.im)  # noqa: SLF001 - without the file, and WebP's decoder of thrice the picture's size
+    if data.startswith(b"GIF"):
+        return _clean_gif(data)
+    if data.startswith(PNG_SIGNATURE):
+        data = _bare_png(data)
+        apng = read_apng(data)
+        if apng is not None:
+            return _clean_apng(data, apng)
+        data = _bare_png(data, PNG_PARTS - {b"acTL", b"fcTL", b"fdAT"})
+    elif data.startswith(b"\xff\xd8"):
+        data = _bare_jpeg(data)
+    elif data[12:16] == b"VP8X" and data[20] & 2:
+        # What no frame of an animation covers is transparent, also where no frame is (RFC 9649, 2.7.1.1).
+        data = data[:20] + bytes([data[20] | 0x10]) + data[21:]
+    with open_image(data) as image:
+        kept_format = str(image.format)
+        if getattr(image, "n_frames", 1) > 1:
+            return _clean_webp(image, data)
+        picture, orientation = decoded(image, data)
     del image
-    picture = _as_kept(_upright(_in_srgb(picture), orientation), kept_format)
-    return Cleaned(kept_format, *picture.size, _encoded(picture, kept_format, STILL[kept_format]), _thumbnail(picture))
+    picture = upright(picture, orientation)
+    return Cleaned(kept_format, *picture.size, encoded(picture, kept_format, STILL[kept_format]), thumbnail_of(picture))
 
 
 def _refuse_polyglots(data: bytes) -> None:
     # Each would be opened as that by its own readers (PDF: ISO 32000-1, annex H.3.4.1).
-    if zipfile.is_zipfile(io.BytesIO(data)):
+    if _ends_as_zip(data):
         raise Refused("image_is_more", format="ZIP")
     if b"%PDF-" in data[:1024]:
         raise Refused("image_is_more", format="PDF")
 
 
-def _refuse_cut_off(data: bytes, kept_format: str) -> None:
-    # Pillow takes these for whole where they end between two blocks.
-    if kept_format == "GIF" and not data.rstrip(b"\0").endswith(GIF_TRAILER):
-        raise Refused("image_damaged")
-    if kept_format == "PNG" and PNG_END not in data:
-        raise Refused("image_damaged")
+def _ends_as_zip(data: bytes) -> bool:
+    """Tell whether a directory of files ends the file (APPNOTE 4.3.16); four bytes alone prove nothing."""
+    end = data.rfind(b"PK\5\6", max(0, len(data) - 65_557))
+    if end < 0 or end + 22 > len(data):
+        return False
+    directory = end - int.from_bytes(data[end + 12 : end + 16], "little")
+    return data[max(0, directory) :][:4] in (b"PK\1\2", b"PK\5\6") or data[max(0, end - 20) : end][:4] == b"PK\6\7"
 
 
-def _open(data: bytes) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "GIF", "WEBP"))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as exc:
-        raise Refused("too_many_pixels", maximum=MAX_PIXELS // 1_000_000) from exc
-    if image.width * image.height > MAX_PIXELS:
-        raise Refused("too_many_pixels", maximum=MAX_PIXELS // 1_000_000)
-    return image
+def _bare_png(data: bytes, parts: Set[bytes] = PNG_PARTS) -> bytes:
+    """Leave out the chunks that no picture is made of, whose number and size once inflated nothing limits."""
+    kept, seen = [PNG_SIGNATURE], set()
+    for name, _, whole in png_chunks(data):
+        if name in parts and name not in seen:
+            kept.append(whole)
+            seen |= {name} & ONCE
+    return b"".join(kept)
 
 
-def _count_frames(image: Image.Image, kept_format: str) -> int:
-    if kept_format == "JPEG":  # an MPO's further pictures are of the same scene, not of an animation
-        return 1
-    frames: int = getattr(image, "n_frames", 1)
+def _bare_jpeg(data: bytes) -> bytes:
+    """Leave out the segments that no picture is made of; what follows the first scan's header stays."""
+    kept, left, position = [b"\xff\xd8"], dict(JPEG_PARTS), 2
+    while (marker := _MARKER.search(data, position)) and marker[1] != b"\xda":
+        position = marker.end()
+        end = position + int.from_bytes(data[position : position + 2])
+        kind = marker[1][0]
+        part = (kind, data[position + 2 : position + 7])
+        left[part] = left.get(part, 0) - 1
+        if left[part] >= 0 or not (0xE0 <= kind <= 0xEF or kind == 0xFE):
+            kept.append(b"\xff" + marker[1] + data[position:end])
+        position = end
+    if data.count(b"\xff\xda", position) > MAX_SCANS:
+        raise Refused("image_too_complex")
+    return b"".join([*kept, data[marker.start() if marker else len(data) :]])
+
+
+def _check_frames(frames: int, pixels: int) -> None:
     if frames > MAX_FRAMES:
         raise Refused("too_many_frames", maximum=MAX_FRAMES)
-    if frames > 1 and frames * image.width * image.height > MAX_ANIMATION_PIXELS[kept_format]:
-        raise Refused("animation_too_large", maximum=MAX_ANIMATION_PIXELS[kept_format] // 1_000_000)
-    return frames
+    if frames > 1 and pixels > MAX_ANIMATION_PIXELS:
+        raise Refused("animation_too_large", maximum=MAX_ANIMATION_PIXELS // 1_000_000)
 
 
-def _clean_animation(image: Image.Image, kept_format: str, data: bytes) -> Cleaned:
-    frames = _read_frames(image, kept_format)
-    options = ANIMATION[kept_format] | {"duration": frames.durations, "save_all": True}
-    if "loop" in image.info:  # how often it plays; without, once
-        options["loop"] = image.info["loop"]
-    if kept_format == "GIF" and frames.uncover:
-        options["disposal"] = 2  # else what shows through a frame is the one before it
-    if frames.redrawn:
-        first, *others = frames.redrawn
-        content = _encoded(first, kept_format, options | {"append_images": others})
-        return Cleaned(kept_format, *first.size, content, frames.thumbnail)
-    with _open(data) as again:  # its frames are read one by one, while they are written
-        return Cleaned(kept_format, *again.size, _encoded(again, kept_format, options), frames.thumbnail)
+def _clean_gif(data: bytes) -> Cleaned:
+    gif = read_gif(data, max_frames=MAX_FRAMES)
+    for size in [gif.size, *(frame.box[2:] for frame in gif.frames)]:
+        check_pixels(size)
+    _check_frames(len(gif.frames), sum(frame.box[2] * frame.box[3] for frame in gif.frames))
+    if not all(gif.size):  # as some old programs wrote it
+        gif = gif._replace(size=gif.frames[0].box[2:])
+    for left, top, width, height in (frame.box for frame in gif.frames):
+        if left + width > gif.size[0] or top + height > gif.size[1]:
+            raise Refused("image_damaged")
+    picture = gif_picture(gif, gif.frames[0])
+    if picture.size != gif.size:
+        part, picture = picture.convert("RGBA"), Image.new("RGBA", gif.size)
+        picture.paste(part, gif.frames[0].box[:2])
+    return Cleaned("GIF", *gif.size, check_kept(written_gif(gif)), thumbnail_of(picture))
 
 
-def _read_frames(image: Image.Image, kept_format: str) -> _Frames:
-    frames = _Frames()
-    orientation = image.getexif().get(ORIENTATION)
-    # Pillow can neither go back to an APNG's first frame nor write one with palettes.
-    is_redrawn = kept_format == "PNG" or orientation in UPRIGHT or "icc_profile" in image.info
-    size, covered = image.size, None
-    # What an APNG shows where animations are unknown is no frame of it.
-    for number in range(1 if getattr(image, "default_image", False) else 0, image.n_frames):  # type: ignore[attr-defined]  # of the plugins that know animations
+def _clean_apng(data: bytes, apng: Apng) -> Cleaned:
+    width, height = apng_size(apng, b"")
+    check_pixels((width, height))
+    sizes = [apng_size(apng, control) for control, _ in apng.frames]
+    _check_frames(len(sizes), sum(width * height for width, height in sizes))
+    with open_image(data) as image:
+        orientation = orientation_of(image)
+    thumbnails: list[bytes] = []
+
+    def cleaned(part: bytes) -> bytes:
+        with open_image(part) as image:
+            picture = upright(decoded(image, part)[0], orientation)
+        if not thumbnails:
+            thumbnails.append(thumbnail_of(picture))
+        return encoded(picture, "PNG", {})
+
+    size = (height, width) if orientation >= 5 else (width, height)
+    pictures = map(cleaned, apng_pictures(apng))
+    content = written_apng(apng, size, lambda box: _turned(box, (width, height), orientation), pictures)
+    return Cleaned("PNG", *size, check_kept(content), thumbnails[0])
+
+
+def _turned(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Return where a frame is in the upright picture."""
+    left, top, width, height = box
+    right, below = size[0] - left - width, size[1] - top - height
+    if right < 0 or below < 0:
+        raise Refused("image_damaged")
+    places = [(left, top), (right, top), (right, below), (left, below)]
+    places += [(top, left), (below, left), (below, right), (top, right)]
+    return (*places[orientation - 1], *((height, width) if orientation >= 5 else (width, height)))
+
+
+def _clean_webp(image: Any, data: bytes) -> Cleaned:
+    _check_frames(image.n_frames, image.n_frames * image.width * image.height)
+    orientation, profile = orientation_of(image), image.info.get("icc_profile")
+    durations, pictures, thumbnail = [], [], b""
+    for number in range(image.n_frames):
         image.seek(number)
         image.load()
-        if image.size != size:  # a frame that reaches over the edge; Pillow cannot write such
-            raise Refused("image_damaged")
-        frames.durations.append(image.info.get("duration", 0))
-        if kept_format == "GIF":
-            covers = image.convert("RGBA").getchannel("A")
-            frames.uncover |= covered is not None and ImageChops.subtract(covered, covers).getbbox() is not None
-            covered = covers
-        if is_redrawn or number == 0:
-            picture = _upright(_in_srgb(image.copy()), orientation).convert("RGBA")
-            frames.redrawn += [picture] if is_redrawn else []
-            frames.thumbnail = frames.thumbnail or _thumbnail(picture)
-    return frames
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """Return the picture in sRGB, which is what a browser takes an image without a profile for."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "P"):
-        return image
-    if image.mode == "P":
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return image
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        is_same = image.mode == mode
-        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, mode)
-        return ImageCms.applyTransform(image, transform, inPlace=is_same) or image
-    except (ImageCms.PyCMSError, OSError, ValueError):  # a damaged profile: nobody could show it otherwise
-        return image
-
-
-def _upright(picture: Image.Image, orientation: int | None) -> Image.Image:
-    return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
-
-
-def _as_kept(picture: Image.Image, kept_format: str) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):  # 16 bits of grey, of which a screen shows 8
-        transparency = picture.info.pop("transparency", None)
-        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
-        if isinstance(transparency, int):
-            picture.info["transparency"] = transparency // 256
-    if picture.mode not in MODES.get(kept_format, {"RGB", "RGBA"}):
-        has_alpha = picture.has_transparency_data and kept_format != "JPEG"
-        picture = picture.convert("RGBA" if has_alpha else "RGB")
-    # The rest would be written again: comments, profiles, resolutions.
-    picture.info = {name: value for name, value in picture.info.items() if name == "transparency"}
-    return picture
-
-
-def _thumbnail(picture: Image.Image) -> bytes:
-    scale = min(1, THUMBNAIL_MAX_WIDTH / picture.width, THUMBNAIL_MAX_HEIGHT / picture.height)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    mode = "RGBA" if picture.has_transparency_data else "RGB"
-    small = picture if picture.mode == mode else picture.convert(mode)
-    small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)  # a copy, also of the same size
-    return _encoded(small, "WEBP", {"quality": 80})
-
-
-def _encoded(picture: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
-    output = io.BytesIO()
-    try:
-        picture.save(output, image_format, **options)
-    except ValueError as exc:
-        if str(exc) != WEBP_OUT_OF_MEMORY:
-            raise
-        raise MemoryError from exc
-    if output.tell() > MAX_KEPT_BYTES:
-        raise Refused("image_too_complex")
-    return output.getvalue()
+        durations.append(image.info["duration"])
+        if orientation != 1 or profile or not thumbnail:
+            picture = upright(in_srgb(image.copy(), profile), orientation)
+            pictures.append(picture)
+            thumbnail = thumbnail or thumbnail_of(picture)
+    options = {"quality": 85, "method": 1, "duration": durations, "loop": image.info["loop"], "save_all": True}
+    size = pictures[0].size
+    if len(pictures) == 1:
+        pictures = [open_image(data)]
+    options["append_images"] = pictures[1:]
+    return Cleaned("WEBP", *size, encoded(pictures[0], "WEBP", options), thumbnail)
 
 
 def _limit_this_process() -> None:
@@ -292,7 +264,8 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - there is no end to what Pillow raises over damaged files
         traceback.print_exc()
         verdict = {"refused": "image_damaged", "params": {}}
-    sys.stdout.buffer.write(json.dumps(verdict).encode() + b"\n" + content + thumbnail)
+    for part in (json.dumps(verdict).encode(), b"\n", content, thumbnail):
+        sys.stdout.buffer.write(part)
 
 
 if __name__ == "__main__":

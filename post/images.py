@@ -29,7 +29,7 @@ IMAGE_MAX_BYTES = 5 * 1024 * 1024
 PATIENCE_SECONDS = 1.5
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp")
 CLEANING_TIMEOUT_SECONDS = 60
-_CLEANER = Path(__file__).with_name("image_cleaning.py")
+_CLEANER = Path(__file__).with_name("image_cleaner.py")
 # The first bytes of each type (WHATWG MIME Sniffing, 6.1); of WebP, whose bytes 4 to 8 are its length.
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 

@@ -49,8 +49,11 @@ LAYERS = {
     "post/request_checks.py": PURE | {"post.validators"},
     "post/auth_utils.py": PURE | {"post.jwks"},
     "post/dev_issuer.py": PURE | {"post.jwks"},
-    # Run as a program of its own, where nothing of the service is to be found.
-    "post/image_cleaning.py": set(),
+    # A program of its own, where nothing of the service is to be found.
+    "post/image_cleaner.py": {"post.image_cleaning"},
+    "post/image_cleaning.py": {"post.image_frames", "post.image_pictures"},
+    "post/image_frames.py": set(),
+    "post/image_pictures.py": set(),
     "post/aws.py": {"config"},
     "post/rate_limits.py": PURE | {"post.auth_utils", "config"},
     "post/openapi.py": PURE | {"post.answers"},

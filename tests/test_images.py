@@ -26,6 +26,7 @@ from tests.image_samples import (
     ANIMATIONS,
     COSTLY,
     MARKER,
+    MIB,
     MODES,
     PROFILES,
     SAMPLES,
@@ -33,6 +34,7 @@ from tests.image_samples import (
     chunk,
     corners,
     encoded,
+    growing_png,
     jpeg,
     many_frames,
     oversized_animation,
@@ -456,6 +458,15 @@ def test_a_file_that_some_would_show_is_refused_or_kept_clean(run_here, name):
 )
 def test_the_program_names_the_limit_that_is_broken(run_here, build, key, params):
     assert run_here(build()) == ({"refused": key, "params": params}, b"")
+
+
+def test_a_small_file_of_which_a_large_one_is_made_is_refused(run_here):
+    content = growing_png((3000, 2000))
+
+    answer = run_here(content)
+
+    assert len(content) < MIB
+    assert answer == ({"refused": "image_too_complex", "params": {}}, b"")
 
 
 def test_the_program_tells_the_log_alone_why_a_file_is_damaged(run_here, capsys):

@@ -1,0 +1,10 @@
+"""The program that cleans an image. Isolated, Python finds the service's modules only where it is told."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from post.image_cleaning import main
+
+main()
