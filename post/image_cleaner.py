@@ -7,4 +7,5 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from post.image_cleaning import main
 
-main()
+if __name__ == "__main__":
+    main()

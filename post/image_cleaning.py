@@ -266,7 +266,3 @@ def main() -> None:
         verdict = {"refused": "image_damaged", "params": {}}
     for part in (json.dumps(verdict).encode(), b"\n", content, thumbnail):
         sys.stdout.buffer.write(part)
-
-
-if __name__ == "__main__":
-    main()
