@@ -56,7 +56,7 @@ def read_gif(data: bytes, *, max_frames: int) -> Gif:
         max_frames: After one more the rest is left unread.
 
     Raises:
-        IndexError, struct.error: It is cut off.
+        IndexError, ValueError, struct.error: It is cut off.
     """
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + _table_bytes(flags)
@@ -78,6 +78,8 @@ def read_gif(data: bytes, *, max_frames: int) -> Gif:
         else:
             raise ValueError("neither an extension nor a frame")
         position = end
+    if position >= len(data):
+        raise ValueError("the trailer is cut off")
     return Gif((width, height), flags, table, plays, frames)
 
 

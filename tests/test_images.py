@@ -737,3 +737,9 @@ def test_what_is_served_is_the_clean_image(client, upload, name):
     assert picture.size == (media["width"], media["height"]) == SAMPLES[name].size
     assert (picture.get_format_mimetype(), len(content)) == (media["content_type"], media["file_size"])
     assert_nothing_but_a_picture(CleanImage(picture.format, *picture.size, content, thumbnail))
+
+
+def test_a_gif_that_is_cut_off_between_two_frames_is_refused():
+    without_trailer = ANIMATIONS["gif"]()[:-1]
+
+    assert refusal_of(without_trailer).key == "image_damaged"
