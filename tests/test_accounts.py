@@ -435,6 +435,15 @@ def test_deactivated_accounts_are_listed_the_latest_first(app, deactivate, flask
     ]
 
 
+def test_a_list_of_accounts_ends_where_it_is_told(flask, client, as_user):
+    for name in ("ana", "bo"):
+        client.post("/api/v1/users/me/deactivate", headers=as_user(name))
+
+    result = flask("users", "list-deactivated", "--limit", "1")
+
+    assert len(result.output.splitlines()) == 1
+
+
 def test_a_list_of_no_accounts_is_empty(flask):
     result = flask("users", "list-deactivated")
 

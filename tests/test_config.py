@@ -194,7 +194,8 @@ WRONG = {
     ],
     "COGNITO_USER_POOL_ID": ["pool", "ap-northeast-2", "ap-northeast-2_", "_x", "ap-northeast-2_a/b", "a b_c"],
     "COGNITO_REGION": ["Seoul", "ap-northeast", "ap_northeast_2", "AP-NORTHEAST-2", "2", "ap-northeast-2.evil.example"],
-    "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": ["localhost:4566", "ftp://h", "//h", "http"],
+    "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": ["localhost:4566", "ftp://h", "//h", "http", "http://", "http://a b"],
+    "AWS_ENDPOINT_URL_S3": ["http://", "http://h:x", "http://h:0", "https://[::1"],
     "CORS_ORIGINS": [
         "*",
         "hhottdogg.shop",

@@ -459,6 +459,18 @@ def test_what_no_post_has_is_pruned_and_the_rest_is_left(app, use_storage, make_
     assert keys_in(storage) == {key_of(image[name]) for image in kept for name in ("url", "thumbnail_url")}
 
 
+@pytest.mark.parametrize("command", [("images", "prune"), ("users", "list-deactivated"), ("idempotency", "prune")])
+def test_a_command_makes_no_database_to_work_on(app, make_app, tmp_path, command):
+    """On an empty one, every stored image would be nobody's."""
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")
+    (tmp_path / "other.sqlite3").unlink()
+
+    result = app.test_cli_runner().invoke(args=list(command))
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: DATABASE_URL: must lead to a database that can be used: its schema is not")
+
+
 @both_storages
 def test_what_is_younger_than_a_day_may_be_an_upload_that_is_under_way(app, use_storage, kind):
     storage = use_storage(kind)
@@ -642,3 +654,10 @@ def test_settings_never_show_their_secrets():
 
     assert "s3cret" not in repr(settings) + str(settings)
     assert settings.aws_secret_access_key == "s3cret-AWS_SECRET_ACCESS_KEY"
+
+
+def test_what_the_sdk_refuses_is_told_in_a_line(make_app, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_PROFILE", "nobody-has-this")
+
+    with pytest.raises(ConfigError, match=r"^AWS: .*nobody-has-this"):
+        make_app(S3_BUCKET_NAME="images", DATABASE_URL=f"sqlite:///{tmp_path}/a.sqlite3")

@@ -907,6 +907,16 @@ def test_an_image_that_the_client_has_is_304_without_a_body(client, make_post, u
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+def test_an_image_that_the_client_has_is_not_read_for_it(app, client, monkeypatch):
+    monkeypatch.setitem(app.extensions, "post_image_storage", None)  # whoever asks it crashes
+
+    response = client.get(
+        f"{IMAGES}/{UNKNOWN_KEY}", headers={"If-None-Match": f'"{KEY.fullmatch(f"{IMAGES}/{UNKNOWN_KEY}")[2]}"'}
+    )
+
+    assert response.status_code == 304
+
+
 def test_an_image_that_the_client_has_not_is_sent(client, make_post, upload):
     url = upload(make_post(), PNG)[0]["url"]
 
@@ -968,6 +978,14 @@ def test_no_other_path_reaches_the_storage(app, client, monkeypatch, path):
     response = client.get(f"{IMAGES}/{path}")
 
     assert fault(response) in {(404, "media_not_found"), (404, "not_found")}
+
+
+def test_a_request_may_have_20_files(client, make_post, send):
+    response = send(make_post(), *[b"no image"] * 20, PNG)
+
+    assert fault(response) == (400, "validation_error")
+    details = response.json["error"]["details"]
+    assert details[20] == {"field": "files[20]", "message": "20개 이하여야 합니다."}
 
 
 # At once

@@ -49,3 +49,15 @@ def test_the_addresses_of_one_ipv6_network_share_a_budget(other, is_the_same_cli
     statuses = [read("2001:db8::1"), read(other)]
 
     assert statuses == [200, 429 if is_the_same_client else 200]
+
+
+def test_images_do_not_use_up_what_a_client_may_read(make_app, tmp_path):
+    app = make_app(RATELIMIT_READ="2/minute", DATABASE_URL=f"sqlite:///{tmp_path}/postdb.sqlite3")
+    client = app.test_client()
+    image = f"/api/v1/images/{'0' * 32}-{'0' * 64}.png"
+
+    images = [client.get(image).status_code for _ in range(3)]
+    reads = [client.get("/api/v1/categories").status_code for _ in range(3)]
+
+    assert images == [404, 404, 429]
+    assert reads == [200, 200, 429]
