@@ -28,6 +28,7 @@ UNLIMITED = "1000000/minute"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--db", choices=["sqlite", "mysql"], help="run on this database alone")
+    parser.addoption("--without-others", action="store_true", help="leave out the tests that need no database")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,7 +41,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         database = item.callspec.params.get("database") if hasattr(item, "callspec") else None
         if database is None and "mysql_server" in item.fixturenames:
             database = "mysql"
-        wanted = database is None or (only in (None, database) and (database == "sqlite" or has_mysql))
+        wanted = only in (None, database) and (database != "mysql" or has_mysql)
+        if database is None:
+            wanted = not config.getoption("--without-others")
         (kept if wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
