@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import struct
 from typing import Any
 
 from PIL import Image, ImageChops, ImageCms
@@ -20,6 +21,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# What Pillow raises over it; what else there may be is told in the log, with the image refused.
+DAMAGED_EXIF = (SyntaxError, ValueError, TypeError, LookupError, OverflowError, OSError, struct.error)
 MODES = {"JPEG": {"L", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}}
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -63,7 +66,7 @@ def orientation_of(image: Image.Image) -> int:
     """Return the orientation that EXIF tells, 1 to 8."""
     try:
         orientation = image.getexif().get(ORIENTATION)
-    except Exception:  # noqa: BLE001 - damaged metadata do not damage the picture, and Pillow raises much over them
+    except DAMAGED_EXIF:  # which does not damage the picture
         return 1
     return orientation if orientation in UPRIGHT else 1
 

@@ -11,11 +11,10 @@ from limits.storage import Storage
 from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingWindow
 
 from config import Settings
-from post.auth_utils import optional_caller
+from post.auth_utils import READS, optional_caller
 from post.shared_memory import SharedCounters
 
 IMAGE_ENDPOINT = "media.get_image"
-READS = ["GET", "HEAD"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
 

@@ -11,14 +11,14 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, event, text, update
+from sqlalchemy import create_engine, event, func, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from app import create_app
 from config import load_config
 from post import services
-from post.models import Post, db
+from post.models import Media, Post, db
 from post.utils import Caller
 from tests.servers import find_mysqld, private_mysql
 
@@ -180,6 +180,23 @@ def row(app: Flask) -> Callable[[str], Any]:
             return post
 
     return read
+
+
+@pytest.fixture
+def stored(app: Flask) -> Callable[[Any], Any]:
+    """Read one value from the database."""
+
+    def read(query: Any) -> Any:
+        with app.app_context():
+            return db.session.scalar(query)
+
+    return read
+
+
+@pytest.fixture
+def count_media(stored: Callable[[Any], Any]) -> Callable[[], int]:
+    """Count the rows of images."""
+    return lambda: stored(select(func.count()).select_from(Media))
 
 
 @pytest.fixture

@@ -33,17 +33,6 @@ def deactivate(client, as_user):
 
 
 @pytest.fixture
-def stored(app):
-    """Read one value from the database."""
-
-    def read(query):
-        with app.app_context():
-            return db.session.scalar(query)
-
-    return read
-
-
-@pytest.fixture
 def another_app(app, make_app, database_url):
     """Build a further service on this half's database, as another replica is."""
     apps = []

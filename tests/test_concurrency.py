@@ -15,17 +15,6 @@ from post.utils import Caller
 from tests.conftest import at_once, empty
 
 
-@pytest.fixture
-def stored(app):
-    """Read one value from the database."""
-
-    def read(query):
-        with app.app_context():
-            return db.session.scalar(query)
-
-    return read
-
-
 def send(app, method, url, headers, body=None):
     # A client for each call: clients are not made for threads.
     return lambda: app.test_client().open(url, method=method, headers=headers, json=body)

@@ -12,14 +12,13 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from PIL import Image
-from sqlalchemy import func, select
 
 from config import ConfigError, load_config
 from post import image_storage
 from post.aws import new_client
 from post.errors import StorageUnavailable
 from post.image_storage import FileStorage, S3Storage, new_key
-from post.models import Media, db
+from post.models import db
 from post.services import media
 from tests.answers import fault
 from tests.servers import free_port, moto_server
@@ -134,15 +133,6 @@ def send(as_user):
         return service.test_client().post(f"{POSTS}/{post_id}/media", data=data, headers=as_user("ana"))
 
     return upload
-
-
-@pytest.fixture
-def count_media(app):
-    def count():
-        with app.app_context():
-            return db.session.scalar(select(func.count()).select_from(Media))
-
-    return count
 
 
 def keys_in(storage) -> set[str]:

@@ -14,7 +14,7 @@ from datetime import datetime
 import pytest
 import requests
 from PIL import Image
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from post import messages
 from post.image_storage import new_key
@@ -152,15 +152,6 @@ def files(app, instance):
     for file in folder.glob("*"):
         file.unlink()
     return lambda: {file.name for file in folder.glob("*")}
-
-
-@pytest.fixture
-def count_media(app):
-    def count():
-        with app.app_context():
-            return db.session.scalar(select(func.count()).select_from(Media))
-
-    return count
 
 
 @pytest.fixture
