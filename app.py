@@ -21,7 +21,7 @@ from post import commands, messages, routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
 from post.cognito import CognitoUsers
-from post.database import engine_options, is_away
+from post.database import READING, engine_options, is_away, reading_options
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.errors import (
     Conflict,
@@ -43,9 +43,10 @@ from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
 from post.schema import MIGRATIONS_DIR, DatabaseUnusableError, prepare_schema
 from post.shared_memory import SharedCounters
+from post.shared_tally import SharedTally
 from post.utils import choose_request_id, request_language, respond_error
 from post.validators import JSON_MAX_BYTES
-from post.view_counter import ViewWindow
+from post.view_counter import ViewCounter, ViewWindow
 
 logger = logging.getLogger(__name__)
 
@@ -122,11 +123,21 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
     app.config.update({name: value for name, value in overrides.items() if name.lower() not in Settings.model_fields})
     options = engine_options(app.config["SQLALCHEMY_DATABASE_URI"], pool_size=settings.web_threads)
     app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", options)
+    if "pool_size" in options:  # MySQL's: SQLite reads and writes by the same connections
+        reading = reading_options(options) | {"url": app.config["SQLALCHEMY_DATABASE_URI"]}
+        app.config.setdefault("SQLALCHEMY_BINDS", {READING: reading})
 
 
 def _init_counters(app: Flask, settings: Settings) -> None:
     # A table each: a flood of views must not push the limits out, nor the other way round.
-    app.extensions["post_view_window"] = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
+    window = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
+    app.extensions["post_views"] = ViewCounter(
+        window,
+        write=services.add_views,
+        flush_seconds=settings.view_flush_seconds,
+        tally=SharedTally() if settings.view_flush_seconds else None,
+        context=app.app_context,
+    )
     limiter = init_rate_limits(app, settings, SharedCounters())
     for exempt in (system.health, system.ready, system.issue_token):
         limiter.exempt(exempt)

@@ -174,6 +174,9 @@ class Settings(BaseModel):
     cloudfront_domain: Domain | None = None
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_from_commas)] = ()
     view_window_seconds: Annotated[int, Field(ge=1, le=86_400), BeforeValidator(_whole_number)] = 120
+    view_flush_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
+        default_factory=lambda values: 0 if values["database_url"].startswith("sqlite") else 1
+    )
     trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
     ratelimit_read: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
     ratelimit_write: Annotated[str, AfterValidator(_rate_limit)] = "60/minute"

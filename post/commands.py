@@ -20,12 +20,14 @@ from post import messages, services
 from post.database import is_away
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
 from post.errors import DatabaseUnavailable, ServiceError
-from post.models import Category, Like, Post, transaction
-from post.schema import DatabaseUnusableError, prepare_schema, require_schema
+from post.models import Category, Like, Post, db, transaction
+from post.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
+from post.services.listing import list_new
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
 BATCH_POSTS = 2000
+REPORTED_MAX = 100
 
 # What a post has of its category, by the name that the demo data give it.
 StoredCategories = dict[str, Row]
@@ -33,7 +35,7 @@ StoredCategories = dict[str, Row]
 
 def register(app: Flask) -> None:
     """Add the commands to an application's ``flask``."""
-    for command in (seed_demo, images, users, idempotency):
+    for command in (seed_demo, images, users, idempotency, counters, search):
         app.cli.add_command(command)
 
 
@@ -116,6 +118,44 @@ def prune_idempotency() -> None:
     click.echo(f"Removed {services.prune_idempotency_keys()} answers.")
 
 
+@click.group()
+def counters() -> None:
+    """Counts that are kept: of lists, of likes, of images."""
+
+
+@counters.command("verify")
+@click.option("--repair", is_flag=True, help="Set right what is wrong; others may write meanwhile.")
+@_on_database
+def verify_counters(*, repair: bool) -> None:
+    """Compare every counter with its rows; exit status 1 where one is wrong and not repaired."""
+    with schema_lock(db.engine.url):
+        _report(services.verify_counters(repair=repair), repaired=repair)
+
+
+@click.group()
+def search() -> None:
+    """What the search looks up."""
+
+
+@search.command("verify")
+@click.option("--repair", is_flag=True, help="Set right what is wrong; others may write meanwhile.")
+@_on_database
+def verify_search(*, repair: bool) -> None:
+    """Compare what the search looks up with the titles; exit status 1 where something is wrong and not repaired."""
+    with schema_lock(db.engine.url):
+        _report(services.verify_search(repair=repair), repaired=repair)
+
+
+def _report(wrong: Sequence[services.Mismatch], *, repaired: bool) -> None:
+    for mismatch in wrong[:REPORTED_MAX]:
+        click.echo(f"{mismatch.what} of {mismatch.of}: {mismatch.kept} kept, {mismatch.counted} counted")
+    if len(wrong) > REPORTED_MAX:
+        click.echo(f"… and {len(wrong) - REPORTED_MAX} more")
+    click.echo(f"{len(wrong)} wrong{', repaired' if wrong and repaired else ''}.")
+    if wrong and not repaired:
+        raise SystemExit(1)
+
+
 @click.command("seed-demo")
 @click.option("--posts", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="How many posts.")
 # Not below 0: random.Random takes -1 for 1.
@@ -176,4 +216,5 @@ def _store(batch: Sequence[DemoPost], categories: StoredCategories) -> int:
         connection.execute(insert(Post), posts)
         if likes:
             connection.execute(insert(Like), likes)
+        list_new(session, [post["id"] for post in posts])
     return len(likes)

@@ -4,10 +4,10 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Row, Select, event, inspect, text
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -33,8 +33,11 @@ SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error"
 MYSQL_SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', "
     # Below the driver's read timeout, so that a wait for a row ends as error 1205, which is retried.
-    "innodb_lock_wait_timeout = 3"
+    "innodb_lock_wait_timeout = 3, "
+    # A list's version is its rows' versions in one text: of 51 rows, the most that a page reads.
+    "group_concat_max_len = 16384"
 )
+READING = "reading"  # the bind whose connections only read
 
 
 def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
@@ -57,8 +60,46 @@ def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
         "pool_timeout": 10,
         "pool_pre_ping": True,
         "pool_recycle": 280,
+        "pool_reset_on_return": None,  # every transaction ends before its connection goes back
         "connect_args": {"connect_timeout": 5, "read_timeout": 15, "write_timeout": 15, "init_command": MYSQL_SESSION},
     }
+
+
+def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what ``create_engine`` should be given for connections that only read: a query is then one round trip.
+
+    Args:
+        options: What ``engine_options`` gave for MySQL. No transaction is begun or ended, and
+            whether a connection is still good is found out by using it.
+    """
+    return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_pre_ping": False}
+
+
+def read(query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+    """
+    Run a query that stands alone, and give its connection back.
+
+    Args:
+        query: Made once, where it is run often: SQLAlchemy then compiles it once.
+        values: Of its parameters, by name.
+
+    Returns:
+        All rows.
+    """
+    engine = db.engines.get(READING, db.engine)
+    try:
+        return _read(engine, query, values)
+    except DBAPIError as exc:
+        if not exc.connection_invalidated:
+            raise
+    # The server has closed an idle connection: the pool has given up all it had, and opens another.
+    return _read(engine, query, values)
+
+
+def _read(engine: Engine, query: Select[Any], values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
+    with engine.connect() as connection:
+        return connection.execute(query, values or {}).all()
 
 
 @event.listens_for(Engine, "connect")

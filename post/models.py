@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    BigInteger,
     DateTime,
     Enum,
     FetchedValue,
@@ -65,6 +66,7 @@ Id = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii
 ObjectKey = String(OBJECT_KEY_MAX_CHARS).with_variant(
     mysql.VARCHAR(OBJECT_KEY_MAX_CHARS, charset="ascii", collation="ascii_bin"), "mysql"
 )
+Scope = String(8).with_variant(mysql.VARCHAR(8, charset="ascii", collation="ascii_bin"), "mysql")
 Sha256 = String(64).with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql")
 Body = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")  # an answer may pass a BLOB's 64 KiB
 Moment = DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql")
@@ -87,24 +89,6 @@ def _utc_now_sqlite(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
-class lower_case(FunctionElement[str]):  # noqa: N801 - reads as the SQL function it is
-    """A text in lower case: of ASCII at least, and on MySQL the same for columns and parameters."""
-
-    type = String()
-    inherit_cache = True
-
-
-@compiles(lower_case)
-def _lower_case(element: lower_case, compiler: Any, **kwargs: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **kwargs)})"
-
-
-@compiles(lower_case, "mysql")
-def _lower_case_mysql(element: lower_case, compiler: Any, **kwargs: Any) -> str:
-    # A parameter has the connection's collation, and MySQL's default one folds other letters than the columns' does.
-    return f"LOWER({compiler.process(element.clauses, **kwargs)} COLLATE {TEXT_COLLATION})"
-
-
 class Category(db.Model):
     """A category; ``name_key`` is what makes its name unique with letter case ignored."""
 
@@ -123,7 +107,8 @@ class Category(db.Model):
 
 class Post(db.Model):
     """
-    A post. ``category`` repeats the category's name, as the client's table has it.
+    A post. ``category`` repeats the category's name, as the client's table has it; ``media_count``
+    spares the lists a look for images where there are none.
 
     ``No`` is the board number, given by the database: by AUTO_INCREMENT on MySQL, by a trigger
     over an AUTOINCREMENT table on SQLite; neither gives a number twice.
@@ -135,6 +120,8 @@ class Post(db.Model):
         Index("ix_posts_status_no", "status", "No"),
         Index("ix_posts_category_status_no", "category_id", "status", "No"),
         Index("ix_posts_user_status_no", "user_id", "status", "No"),
+        Index("ix_posts_popular", "status", "like_count", "view_count", "No"),
+        Index("ix_posts_category_popular", "category_id", "status", "like_count", "view_count", "No"),
         TABLE_OPTIONS,
     )
 
@@ -149,11 +136,50 @@ class Post(db.Model):
     view_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
     like_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
     comment_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    media_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
     status: Mapped[str] = mapped_column(
         Enum(VISIBLE, HIDDEN, DELETED, name="status", create_constraint=True), server_default=FetchedValue()
     )
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue(), server_onupdate=FetchedValue())
+
+
+class PostCount(db.Model):
+    """
+    How many posts there are of a subject: kept by every transaction that changes it, so that nobody counts rows.
+
+    ``scope`` says what ``subject`` is: nothing (``all``), a category's id, an author's ``sub``, or a block of
+    numbers. A count is the sum of its shards, so that concurrent writers seldom wait for one row.
+    """
+
+    __tablename__ = "post_counts"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    scope: Mapped[str] = mapped_column(Scope, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(USER_ID_MAX_CHARS), primary_key=True)
+    shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    visible: Mapped[int] = mapped_column(Integer)
+    hidden: Mapped[int] = mapped_column(Integer)
+
+
+class SearchTitle(db.Model):
+    """The title of a visible post with its letter case folded, by the post's number."""
+
+    __tablename__ = "search_titles"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    No: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    title_key: Mapped[str] = mapped_column(String(TITLE_MAX_CHARS))
+
+
+class SearchGram(db.Model):
+    """That two characters stand side by side in a ``SearchTitle``; ``post.search_grams`` makes the number of them."""
+
+    __tablename__ = "search_grams"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    gram: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    No: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
 
 
 class Like(db.Model):

@@ -94,7 +94,7 @@ def schema_connection(engine: Engine) -> Iterator[Connection]:
     """
     create_missing_database(engine.url)
     patient = engine if is_in_memory(engine.url) else _engine(engine.url)
-    with _lock(engine.url), patient.connect() as connection:
+    with schema_lock(engine.url), patient.connect() as connection:
         yield connection
 
 
@@ -121,7 +121,16 @@ def _engine(url: URL) -> Engine:
 
 
 @contextmanager
-def _lock(url: URL) -> Iterator[None]:
+def schema_lock(url: URL) -> Iterator[None]:
+    """
+    Hold the lock under which one process at a time changes the schema, or what is derived from the posts.
+
+    Args:
+        url: The database's.
+
+    Raises:
+        DatabaseUnusableError: Another process holds it for too long.
+    """
     if url.get_backend_name() != "sqlite":
         with _mysql_lock(url):
             yield

@@ -18,7 +18,8 @@ from sqlalchemy.pool import NullPool
 from app import create_app
 from config import load_config
 from post import services
-from post.models import Media, Post, db
+from post.models import Media, Post, db, transaction
+from post.services.listing import listed, relist
 from post.utils import Caller
 from tests.servers import find_mysqld, private_mysql
 
@@ -97,6 +98,7 @@ def make_app(instance: Any) -> Callable[..., Flask]:
 
     def make(**settings: str) -> Flask:
         defaults = {"INSTANCE_PATH": str(instance), "RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
+        defaults["VIEW_FLUSH_SECONDS"] = "0"  # a test finds in the database what it has just done
         return create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
 
     return make
@@ -162,11 +164,18 @@ def make_post(app: Flask, user_id: Callable[[str], str]) -> Callable[..., str]:
             caller = Caller(user_id=user_id(author), username=author)
             post_id = services.create_post(author=caller, title=title, content=content, category=category)["id"]
             if columns:
-                db.session.execute(update(Post).where(Post.id == post_id).values(**columns))
-                db.session.commit()
+                _set_columns(post_id, columns)
             return post_id
 
     return make
+
+
+def _set_columns(post_id: str, columns: dict[str, Any]) -> None:
+    this = select(Post).where(Post.id == post_id).with_only_columns(*Post.__table__.columns)
+    with transaction() as session:
+        before = listed(session.execute(this).one())
+        session.execute(update(Post).where(Post.id == post_id).values(**columns))
+        relist(session, before, listed(session.execute(this).one()))
 
 
 @pytest.fixture
@@ -211,12 +220,14 @@ def count_queries(app: Flask) -> Callable[[], Any]:
             statements.append(statement)
 
         with app.app_context():
-            engine = db.engine
-        event.listen(engine, "before_cursor_execute", note)
+            engines = list(db.engines.values())
+        for engine in engines:
+            event.listen(engine, "before_cursor_execute", note)
         try:
             yield statements
         finally:
-            event.remove(engine, "before_cursor_execute", note)
+            for engine in engines:
+                event.remove(engine, "before_cursor_execute", note)
 
     return counting
 

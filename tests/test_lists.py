@@ -9,11 +9,9 @@ import unicodedata
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
 
-from post.models import Post, db
 from post.paging import SORT_COLUMNS, Cursor
-from post.services import lists
+from post.services import search_plans
 from tests.answers import POST_FIELDS, UNKNOWN_ID, wrong_fields
 
 POSTS = "/api/v1/posts"
@@ -592,7 +590,7 @@ def test_search_is_python_s_in_with_ascii_letter_case_ignored(client, as_user, u
 
 
 def test_a_search_counts_up_to_its_limit(client, make_post, monkeypatch):
-    monkeypatch.setattr(lists, "SEARCH_TOTAL_MAX", 3)
+    monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 3)
     for number in range(5):
         make_post(title=f"a{number}")
 
@@ -605,7 +603,7 @@ def test_a_search_counts_up_to_its_limit(client, make_post, monkeypatch):
 
 
 def test_the_links_of_a_search_lead_beyond_its_limit_and_back(client, make_post, monkeypatch, walk):
-    monkeypatch.setattr(lists, "SEARCH_TOTAL_MAX", 2)
+    monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 2)
     for number in range(5):
         make_post(title=f"a{number}")
     first = client.get(POSTS, query_string={"q": "a", "per_page": 1})
@@ -618,7 +616,7 @@ def test_the_links_of_a_search_lead_beyond_its_limit_and_back(client, make_post,
 
 
 def test_the_cursors_of_a_search_lead_beyond_its_limit(client, make_post, monkeypatch):
-    monkeypatch.setattr(lists, "SEARCH_TOTAL_MAX", 2)
+    monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 2)
     for number in range(5):
         make_post(title=f"a{number}")
     query = {"q": "a", "per_page": 2}
@@ -636,7 +634,7 @@ def test_the_cursors_of_a_search_lead_beyond_its_limit(client, make_post, monkey
 
 @pytest.mark.parametrize("page", ["4", str(10**30)])
 def test_a_page_past_the_end_of_a_search_beyond_its_limit_is_empty(client, make_post, monkeypatch, page):
-    monkeypatch.setattr(lists, "SEARCH_TOTAL_MAX", 2)
+    monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 2)
     for _ in range(3):
         make_post(title="a")
 
@@ -648,7 +646,7 @@ def test_a_page_past_the_end_of_a_search_beyond_its_limit_is_empty(client, make_
 
 @pytest.mark.parametrize("matches", [2, 3])
 def test_a_total_within_the_limit_is_exact_and_says_nothing_of_it(client, make_post, monkeypatch, matches):
-    monkeypatch.setattr(lists, "SEARCH_TOTAL_MAX", 3)
+    monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 3)
     for _ in range(matches):
         make_post(title="a")
 
@@ -661,7 +659,7 @@ def test_a_total_within_the_limit_is_exact_and_says_nothing_of_it(client, make_p
 @pytest.mark.parametrize("query", ["", "q=", "category=일반", "sort=popular"])
 @both_lists
 def test_without_a_search_totals_are_exact(client, make_post, as_user, monkeypatch, *, url, query):
-    monkeypatch.setattr(lists, "SEARCH_TOTAL_MAX", 1)
+    monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 1)
     for _ in range(3):
         make_post()
 
@@ -798,13 +796,11 @@ def test_a_cursor_back_to_the_start_is_an_empty_page(client, make_post, as_user)
     assert meta["has_next"] == (meta["next_cursor"] is not None) == ("next" in links(response))
 
 
-def test_a_cursor_of_an_emptied_list_leads_nowhere(app, client, make_post):
-    for _ in range(2):
-        make_post()
+def test_a_cursor_of_an_emptied_list_leads_nowhere(client, make_post, as_user):
+    posts = [make_post() for _ in range(2)]
     cursor = client.get(POSTS, query_string={"per_page": 1}).json["meta"]["next_cursor"]
-    with app.app_context():
-        db.session.execute(update(Post).values(status="deleted"))
-        db.session.commit()
+    for post_id in posts:
+        client.delete(f"{POSTS}/{post_id}", headers=as_user("ana"))
 
     response = client.get(POSTS, query_string={"cursor": cursor})
 

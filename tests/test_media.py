@@ -14,11 +14,11 @@ from datetime import datetime
 import pytest
 import requests
 from PIL import Image
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from post import messages
 from post.image_storage import new_key
-from post.models import Media, db
+from post.models import Media, Post, db
 from post.utils import new_id
 from tests.answers import UNKNOWN_ID, fault, wrong_fields
 from tests.conftest import at_once
@@ -122,6 +122,8 @@ def make_media(app):
         kept = {"post_id": post_id, "created_at": CREATED_AT}
         with app.app_context():
             db.session.execute(insert(Media), [row | key | kept for row, key in zip(rows, keys, strict=True)])
+            counted = {Post.media_count: Post.media_count + count, Post.updated_at: Post.updated_at}
+            db.session.execute(update(Post).where(Post.id == post_id).values(counted))
             db.session.commit()
         return [
             row

@@ -1,10 +1,13 @@
 """Categories."""
 
+from functools import partial
+
 from flask import Response
 
 from post import services
 from post.answers import CategoryAnswer, CategoryListAnswer
 from post.auth_utils import token_required
+from post.http_cache import respond_versioned
 from post.openapi import BEARER, CATEGORIES, answers, new_blueprint
 from post.request_checks import checked
 from post.utils import respond
@@ -16,7 +19,7 @@ bp = new_blueprint("categories", __name__, url_prefix="/api/v1")
 @bp.get("/categories", tags=[CATEGORIES], responses=answers(CategoryListAnswer))
 def list_categories() -> Response:
     """List the categories with their numbers of visible posts."""
-    return respond(services.list_categories(), message="categories_listed")
+    return respond_versioned(services.list_categories(), partial(respond, message="categories_listed"))
 
 
 @bp.post(

@@ -1,5 +1,6 @@
 """Posts: lists of them, and one post's life."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ from flask import Response, current_app, request, url_for
 from post import services
 from post.answers import DeletedAnswer, PostAnswer, PostListAnswer
 from post.auth_utils import current_user, optional_caller, token_required
+from post.http_cache import known_version, respond_versioned
 from post.openapi import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
 from post.request_checks import checked
 from post.services.lists import PostPage
@@ -22,7 +24,8 @@ bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
 def list_posts(query: ListQuery) -> Response:
     """List the visible posts."""
     filters = query.model_dump(include={"q", "category_id", "category", "user_id"})
-    return _respond_page(services.list_posts(query.page_request(query.sort), **filters))
+    found = services.list_posts(query.page_request(query.sort), **filters, is_known=known_version())
+    return respond_versioned(found, _respond_page)
 
 
 @bp.get("/posts/my", tags=[POSTS], security=BEARER, responses=answers(PostListAnswer, 400, 401))
@@ -30,7 +33,8 @@ def list_posts(query: ListQuery) -> Response:
 @checked
 def list_my_posts(query: PageQuery) -> Response:
     """List the caller's own posts, visible and hidden."""
-    return _respond_page(services.list_my_posts(current_user().user_id, query.page_request()))
+    found = services.list_my_posts(current_user().user_id, query.page_request(), is_known=known_version())
+    return respond_versioned(found, _respond_page)
 
 
 @bp.post(
@@ -52,9 +56,10 @@ def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
 @checked
 def get_post(path: PostPath) -> Response:
     """Show a post, and count the view once per address within a window."""
-    window = None if request.method == "HEAD" else current_app.extensions["post_view_window"]
-    post = services.get_post(path.post_id, viewer=optional_caller(), window=window, address=request.remote_addr)
-    return respond(post, message="post_found")
+    address = None if request.method == "HEAD" else request.remote_addr
+    views, viewer = current_app.extensions["post_views"], optional_caller()
+    found = services.get_post(path.post_id, viewer=viewer, views=views, address=address, is_known=known_version())
+    return respond_versioned(found, partial(respond, message="post_found"))
 
 
 @bp.put("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 413, 415))

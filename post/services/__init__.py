@@ -9,8 +9,12 @@ from post.services.lists import list_my_posts, list_posts
 from post.services.media import delete_media, prune_images, read_image, upload_permissions
 from post.services.posts import create_post, delete_post, edit_post, get_post
 from post.services.uploads import upload_media
+from post.services.verification import Mismatch, verify_counters, verify_search
+from post.services.views import add_views
 
 __all__ = [
+    "Mismatch",
+    "add_views",
     "create_category",
     "create_post",
     "create_post_once",
@@ -35,4 +39,6 @@ __all__ = [
     "unlike_post",
     "upload_media",
     "upload_permissions",
+    "verify_counters",
+    "verify_search",
 ]

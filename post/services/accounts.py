@@ -2,11 +2,13 @@
 
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
-from post.database import insert_unless_there, retried
-from post.models import DeactivatedAccount, db, transaction
+from post.database import insert_unless_there, read, retried
+from post.models import DeactivatedAccount, transaction
 from post.utils import Caller, isoformat_utc
+
+_DEACTIVATED = select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id"))
 
 
 class UserDirectory(Protocol):
@@ -34,10 +36,7 @@ def is_deactivated(user_id: str) -> bool:
     Args:
         user_id: The token's ``sub``.
     """
-    query = select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == user_id)
-    found = db.session.scalar(query) is not None
-    db.session.rollback()  # gives the connection back: what follows may be the upload of an image
-    return found
+    return bool(read(_DEACTIVATED, {"user_id": user_id}))
 
 
 def deactivate_account(user: Caller, *, directory: UserDirectory | None) -> dict[str, Any]:
@@ -101,7 +100,5 @@ def list_deactivated(*, limit: int) -> list[DeactivatedUser]:
         limit: How many at most.
     """
     columns = select(DeactivatedAccount.user_id, DeactivatedAccount.login, DeactivatedAccount.created_at)
-    rows = db.session.execute(
-        columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id).limit(limit)
-    )
+    rows = read(columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id).limit(limit))
     return [DeactivatedUser(row.user_id, row.login, isoformat_utc(row.created_at)) for row in rows]

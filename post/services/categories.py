@@ -2,27 +2,38 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from post.database import insert_unless_there, retried
+from post.database import insert_unless_there, read, retried
 from post.errors import CategoryExists
-from post.models import VISIBLE, Category, Post, db, transaction
+from post.models import Category, PostCount, transaction
+from post.services.counts import CATEGORY
+from post.services.versions import Versioned
 from post.utils import fold_case, isoformat_utc, new_id
 
+_POST_COUNT = (
+    select(func.coalesce(func.sum(PostCount.visible), 0))
+    .where(PostCount.scope == CATEGORY, PostCount.subject == Category.id)
+    .scalar_subquery()
+)
+_NAMED = select(Category.id, Category.name).where(Category.name_key == bindparam("name_key"))
+_CATEGORIES = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(
+    Category.name
+)
 
-def list_categories() -> list[dict[str, Any]]:
+
+def list_categories() -> Versioned[list[dict[str, Any]]]:
     """
     Return every category with its number of visible posts.
 
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
-    # Of each category by itself, which an index answers alone; grouped, MySQL reads the rows.
-    visible = select(func.count()).where(Post.category_id == Category.id, Post.status == VISIBLE).scalar_subquery()
-    query = select(Category.id, Category.name, visible, Category.created_at).order_by(Category.name)
-    return [_to_dict(*row) for row in db.session.execute(query)]
+    rows = read(_CATEGORIES)
+    version = " ".join(f"{row.id}:{row.post_count}" for row in rows)
+    return Versioned(version, [_to_dict(row.id, row.name, int(row.post_count), row.created_at) for row in rows])
 
 
 @retried
@@ -60,12 +71,11 @@ def ensure_category(session: Session, name: str) -> tuple[str, str]:
     Returns:
         The category's id, and its name as the category has it.
     """
-    key = fold_case(name)
-    find = select(Category.id, Category.name).where(Category.name_key == key)
-    found = session.execute(find).one_or_none()
+    key = {"name_key": fold_case(name)}
+    found = session.execute(_NAMED, key).one_or_none()
     if found is None:
-        insert_unless_there(session, Category, {"id": new_id(), "name": name, "name_key": key})
-        found = session.execute(find).one()
+        insert_unless_there(session, Category, {"id": new_id(), "name": name, **key})
+        found = session.execute(_NAMED, key).one()
     return found.id, found.name
 
 

@@ -2,14 +2,19 @@
 
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
-from post.database import retried
+from post.database import read, retried
 from post.errors import Forbidden, PostNotFound
-from post.models import Like, Post, db, transaction
+from post.models import Like, Post, transaction
 from post.services.posts import add_to_counter, is_seen_by, lock_seen_post
 from post.utils import Caller, new_id
+
+_MINE = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("liker_id")).exists()
+_STATUS = select(Post.status, Post.user_id, Post.like_count, _MINE.label("is_liked")).where(
+    Post.id == bindparam("post_id")
+)
 
 
 class LikeState(NamedTuple):
@@ -63,7 +68,8 @@ def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool
         if wanted == is_liked:
             return LikeState("unchanged", is_liked, count)
         if wanted:
-            session.execute(insert(Like).values(id=new_id(), post_id=post_id, user_id=user_id))
+            row = {"id": new_id(), "post_id": post_id, "user_id": user_id}
+            session.connection().execute(insert(Like), row)  # not the session: no object is made of it
             return _counted(session, post_id, LikeState("added", True, count + 1))
         session.execute(delete(Like).where(mine))
         return _counted(session, post_id, LikeState("removed", False, count - 1))
@@ -89,9 +95,7 @@ def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[st
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    mine = select(Like.id).where(Like.post_id == Post.id, Like.user_id == user_id).exists()
-    query = select(Post.status, Post.user_id, Post.like_count, mine.label("is_liked")).where(Post.id == post_id)
-    row = db.session.execute(query).one_or_none()
+    row = next(iter(read(_STATUS, {"post_id": post_id, "liker_id": user_id})), None)
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return {"is_liked": bool(row.is_liked), "like_count": row.like_count}

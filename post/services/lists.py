@@ -1,17 +1,22 @@
 """Lists of posts: filters, the two orders, pages by number and by cursor."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
+from sqlalchemy import Row
 
-from post.models import HIDDEN, VISIBLE, Category, Post, db, lower_case
+from post.database import read
 from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
-from post.services.media_files import media_files_of
-from post.services.posts import select_posts, to_dict
+from post.services.counts import BLOCK_NUMBERS
+from post.services.list_queries import Shape, blocks_query, page_query, total_query
+from post.services.post_rows import to_dicts
+from post.services.search_plans import plan_search
+from post.services.versions import Versioned, version_of
 from post.utils import fold_case
 
-SEARCH_TOTAL_MAX = 10_000
+# From here on a page's place is looked for before its rows are read: to skip posts costs more than another query.
+DEEP_OFFSET = 1000
 
 Link = dict[str, str | int]
 
@@ -34,6 +39,29 @@ class PostPage:
     prev_link: Link | None
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """
+    How a page of a list is read.
+
+    Attributes:
+        wanted: What was asked for.
+        shape: Of the query.
+        values: Of the query's parameters.
+        total: How many posts the list has, where that is known already.
+        is_capped: Whether there are more than the total.
+    """
+
+    wanted: PageRequest
+    shape: Shape
+    values: Mapping[str, Any]
+    total: int | None = None
+    is_capped: bool = False
+
+
+IsKnown = Callable[[str], bool]
+
+
 def list_posts(
     wanted: PageRequest,
     *,
@@ -41,7 +69,8 @@ def list_posts(
     category_id: str | None = None,
     category: str | None = None,
     user_id: str | None = None,
-) -> PostPage:
+    is_known: IsKnown | None = None,
+) -> Versioned[PostPage]:
     """
     Return a page of the visible posts.
 
@@ -51,41 +80,119 @@ def list_posts(
         category_id: Id of the category.
         category: Name of the category, letter case ignored.
         user_id: The author's ``sub``.
+        is_known: Tells whether the caller has a version of the page already: its posts are then not read.
     """
-    conditions: list[ColumnElement[bool]] = [Post.status == VISIBLE]
-    if user_id is not None:
-        conditions.append(Post.user_id == user_id)
-    if category_id is not None:
-        conditions.append(Post.category_id == category_id)
-    if category is not None:
-        named = select(Category.id).where(Category.name_key == fold_case(category)).scalar_subquery()
-        conditions.append(Post.category_id == named)
+    named = {"category_id": category_id, "category": category and fold_case(category), "user_id": user_id}
+    filters = {name: value for name, value in named.items() if value is not None}
+    listing = Listing(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters)
     if q is not None:
-        conditions.append(_title_contains(q))
-    return _page(conditions, wanted, total_max=SEARCH_TOTAL_MAX if q is not None else None)
+        plan = plan_search(q, listing.shape, filters)
+        shape = listing.shape._replace(search=plan.search)
+        listing = Listing(wanted, shape, {**filters, **plan.values}, plan.total, plan.is_capped)
+    return _page(_placed(listing), is_known)
 
 
-def list_my_posts(user_id: str, wanted: PageRequest) -> PostPage:
+def list_my_posts(user_id: str, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[PostPage]:
     """
     Return a page of a user's own posts, visible and hidden.
 
     Args:
         user_id: ``sub`` of the verified token.
         wanted: Page and view.
+        is_known: As for ``list_posts``.
     """
-    return _page([Post.user_id == user_id, Post.status.in_([VISIBLE, HIDDEN])], wanted)
+    return _page(_placed(Listing(wanted, Shape(is_mine=True), {"user_id": user_id})), is_known)
 
 
-def _title_contains(q: str) -> ColumnElement[bool]:
-    pattern = "%" + "".join(f"/{char}" if char in "/%_" else char for char in q) + "%"
-    return lower_case(Post.title).like(lower_case(pattern), escape="/")
-
-
-def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_max: int | None = None) -> PostPage:
-    total, is_capped = _count(conditions, total_max)
+def _placed(listing: Listing) -> Listing:
+    """Say from where a page is walked to, and how far."""
+    wanted = listing.wanted
     offset = 0 if wanted.cursor else (wanted.page - 1) * wanted.per_page
-    is_past_the_end = offset >= total and not is_capped
-    rows, has_more = ([], False) if is_past_the_end else _rows(conditions, wanted, offset)
+    limit = wanted.per_page + 1
+    slice_ = {"limit": limit, "offset": offset, "reach": offset + limit}
+    listing = replace(listing, values={**listing.values, **slice_})
+    if wanted.cursor is not None:
+        place = zip(SORT_COLUMNS[wanted.sort], wanted.cursor.values, strict=True)
+        values = {**listing.values, **{f"cursor_{name}": value for name, value in place}}
+        return replace(listing, shape=listing.shape._replace(direction=wanted.cursor.direction), values=values)
+    if offset < DEEP_OFFSET:
+        return listing
+    if listing.shape == Shape():
+        return _placed_in_block(listing, offset)
+    if listing.total is None:
+        listing = replace(listing, total=_total(listing))
+    return _placed_from_the_end(listing, offset)
+
+
+def _placed_in_block(listing: Listing, offset: int) -> Listing:
+    """Skip whole blocks of numbers by their counts, from the newest on."""
+    blocks = sorted(((int(row.subject), int(row.visible)) for row in read(blocks_query())), reverse=True)
+    total = sum(visible for _, visible in blocks)
+    listing = replace(listing, total=total)
+    for block, visible in blocks:
+        if offset < visible:
+            values = {"below": (block + 1) * BLOCK_NUMBERS, "offset": offset}
+            return replace(listing, shape=listing.shape._replace(is_bounded=True), values={**listing.values, **values})
+        offset -= visible
+    return listing
+
+
+def _placed_from_the_end(listing: Listing, offset: int) -> Listing:
+    """Walk from the list's end where that is nearer."""
+    total, limit = listing.total or 0, listing.wanted.per_page + 1
+    if listing.is_capped or offset >= total or offset < total / 2:
+        return listing
+    end = max(0, total - offset - limit)
+    limit = min(limit, total - offset)
+    values = {"offset": end, "limit": limit, "reach": end + limit}
+    return replace(listing, shape=listing.shape._replace(direction="last"), values={**listing.values, **values})
+
+
+def _total(listing: Listing) -> int:
+    return int(read(total_query(listing.shape), listing.values)[0].total)
+
+
+def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
+    offset = 0 if listing.wanted.cursor else (listing.wanted.page - 1) * listing.wanted.per_page
+    is_empty = listing.total is not None and offset >= listing.total and not listing.is_capped
+    if is_known is not None and not is_empty:
+        version = _version(listing)
+        if is_known(version):
+            return Versioned(version, None)
+    rows = [] if is_empty else _rows(listing)
+    total = listing.total
+    if total is None:
+        total = int(rows[0].total) if rows else _total(listing)
+    version = _joined(total, [version_of(row) for row in rows])
+    if is_known is not None and is_known(version):
+        return Versioned(version, None)
+    return Versioned(version, _post_page(listing, rows, total))
+
+
+def _version(listing: Listing) -> str:
+    with_total = listing.total is None
+    (row,) = read(page_query(listing.shape, view="version", with_total=with_total), listing.values)
+    total = row.total if listing.total is None else listing.total
+    return _joined(int(total), row.versions.split(",") if row.versions else [])
+
+
+def _joined(total: int, versions: Sequence[str]) -> str:
+    # In any order: it follows from what the versions say.
+    return " ".join([str(total), *sorted(versions)])
+
+
+def _rows(listing: Listing) -> list[Row[Any]]:
+    """Return the page's rows in the list's order, with one more where there are more."""
+    with_total = listing.total is None
+    query = page_query(listing.shape, view=listing.wanted.view, with_total=with_total)
+    return sorted(read(query, listing.values), key=lambda row: _key(row, listing.wanted.sort), reverse=True)
+
+
+def _post_page(listing: Listing, rows: list[Row[Any]], total: int) -> PostPage:
+    wanted = listing.wanted
+    has_more = len(rows) > wanted.per_page
+    if has_more:
+        rows = rows[1:] if wanted.cursor and wanted.cursor.direction == "prev" else rows[: wanted.per_page]
     pages = -(-total // wanted.per_page)
     has_next, has_prev = _neighbours(wanted, has_more=has_more, is_empty=total == 0)
     next_cursor, prev_cursor = _cursors(wanted, rows)
@@ -98,15 +205,14 @@ def _page(conditions: list[ColumnElement[bool]], wanted: PageRequest, *, total_m
         "has_prev": has_prev,
         "next_cursor": next_cursor if has_next else None,
     }
-    if is_capped:
+    if listing.is_capped:
         meta["total_capped"] = True
     next_link: Link = {"cursor": next_cursor}
     prev_link: Link = {"cursor": prev_cursor}
     if wanted.cursor is None:
         last_page = wanted.page - 1 if rows else min(wanted.page - 1, pages)
         next_link, prev_link = {"page": wanted.page + 1}, {"page": max(1, last_page)}
-    media_files = media_files_of(db.session(), [row.id for row in rows])
-    posts = [to_dict(row, media_files[row.id]) for row in rows]
+    posts = to_dicts(rows)
     return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
 
 
@@ -129,41 +235,6 @@ def _cursors(wanted: PageRequest, rows: list[Row[Any]]) -> tuple[str, str]:
     else:
         return "", ""
     return Cursor("next", wanted.sort, last).encode(), Cursor("prev", wanted.sort, first).encode()
-
-
-def _count(conditions: list[ColumnElement[bool]], maximum: int | None) -> tuple[int, bool]:
-    if maximum is None:
-        return db.session.scalar(select(func.count()).select_from(Post).where(*conditions)) or 0, False
-    some = select(literal(1)).select_from(Post).where(*conditions).limit(maximum + 1).subquery()
-    counted = db.session.scalar(select(func.count()).select_from(some)) or 0
-    return min(counted, maximum), counted > maximum
-
-
-def _rows(conditions: list[ColumnElement[bool]], wanted: PageRequest, offset: int) -> tuple[list[Row[Any]], bool]:
-    """Return the page's rows in the list's order, and whether more lie beyond them."""
-    query = select_posts(excerpt=wanted.view == "summary").where(*conditions).limit(wanted.per_page + 1)
-    if wanted.cursor is not None:
-        query = _beyond(query, wanted.cursor)
-    else:
-        query = query.order_by(*(column.desc() for column in _order(wanted.sort))).offset(offset)
-    rows = list(db.session.execute(query))
-    has_more = len(rows) > wanted.per_page
-    rows = rows[: wanted.per_page]
-    if wanted.cursor is not None and wanted.cursor.direction == "prev":
-        rows.reverse()
-    return rows, has_more
-
-
-def _beyond(query: Select[Any], cursor: Cursor) -> Select[Any]:
-    columns = _order(cursor.sort)
-    here, there = tuple_(*columns), tuple_(*(literal(value) for value in cursor.values))
-    if cursor.direction == "next":
-        return query.where(here < there).order_by(*(column.desc() for column in columns))
-    return query.where(here > there).order_by(*(column.asc() for column in columns))
-
-
-def _order(sort: Sort) -> list[Any]:
-    return [getattr(Post, name) for name in SORT_COLUMNS[sort]]
 
 
 def _key(row: Row[Any], sort: Sort) -> tuple[int, ...]:

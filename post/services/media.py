@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from post.database import retried
 from post.errors import MediaNotFound, StorageUnavailable
@@ -77,8 +78,14 @@ def _remove(post_id: str, media_id: str, editor: Caller) -> dict[str, str]:
             raise MediaNotFound
         check_writable(post, editor)
         session.execute(delete(Media).where(this))
-        session.execute(update(Post).where(Post.id == post_id).values(updated_at=utc_now()))
+        count_media(session, post_id, -1)
         return {"object_key": row.object_key, "thumbnail_key": row.thumbnail_key}
+
+
+def count_media(session: Session, post_id: str, amount: int) -> None:
+    """Add to a post's number of images, whose rows the transaction changes under the lock of the post's."""
+    values = {Post.media_count: Post.media_count + amount, Post.updated_at: utc_now()}
+    session.execute(update(Post).where(Post.id == post_id).values(values))
 
 
 def read_image(key: str) -> bytes:

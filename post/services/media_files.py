@@ -4,36 +4,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
+from post.database import read
 from post.image_storage import image_storage
 from post.models import Media
 from post.utils import isoformat_utc
 
-
-def media_files_of(session: Session, post_ids: Sequence[str]) -> defaultdict[str, list[dict[str, Any]]]:
-    """
-    Return the images of posts, in one query for all of them.
-
-    Args:
-        session: Where to read.
-        post_ids: Ids of the posts, as many as a page has at most.
-
-    Returns:
-        The API's media files by post id, in the order of their upload; an empty list for a post without.
-    """
-    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    if post_ids:
-        of_posts = select_media().where(Media.post_id.in_(post_ids)).order_by(Media.post_id, Media.id)
-        for row in session.execute(of_posts):
-            found[row.post_id].append(to_media_file(row))
-    return found
-
-
-def select_media() -> Select[Any]:
-    """Return the query for images as rows."""
-    return select(
+_MEDIA = (
+    select(
         Media.id,
         Media.post_id,
         Media.object_key,
@@ -45,10 +25,34 @@ def select_media() -> Select[Any]:
         Media.height,
         Media.created_at,
     )
+    .where(Media.post_id.in_(bindparam("post_ids", expanding=True)))
+    .order_by(Media.post_id, Media.id)
+)
+
+
+def media_files_of(
+    post_ids: Sequence[str], *, session: Session | None = None
+) -> defaultdict[str, list[dict[str, Any]]]:
+    """
+    Return the images of posts, in one query for all of them.
+
+    Args:
+        post_ids: Ids of the posts that have any, as many as a page has at most.
+        session: The session of the transaction to read in, if any.
+
+    Returns:
+        The API's media files by post id, in the order of their upload; an empty list for every other post.
+    """
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    if post_ids:
+        values = {"post_ids": post_ids}
+        for image in read(_MEDIA, values) if session is None else session.execute(_MEDIA, values):
+            found[image.post_id].append(to_media_file(image))
+    return found
 
 
 def to_media_file(row: Row[Any]) -> dict[str, Any]:
-    """Return the API's media file of a row of ``select_media``."""
+    """Return the API's media file of a row of ``media``."""
     return {
         "id": row.id,
         "url": image_storage.url(row.object_key),

@@ -1,36 +1,48 @@
 """One post: reading it, and its life from creation to soft deletion."""
 
-import logging
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from post.database import is_away, retried
+from post.database import read, retried
 from post.errors import Forbidden, PostNotFound
-from post.models import DELETED, HIDDEN, VISIBLE, Post, db, transaction, utc_now
+from post.models import DELETED, HIDDEN, VISIBLE, Post, transaction, utc_now
 from post.services.categories import ensure_category
-from post.services.media_files import media_files_of
-from post.utils import Caller, isoformat_utc, new_id
-from post.view_counter import ViewWindow
+from post.services.listing import listed, relist
+from post.services.post_rows import POST_COLUMNS, to_dicts
+from post.services.versions import Versioned, version_columns, version_of
+from post.utils import Caller, new_id
+from post.view_counter import ViewCounter
 
-logger = logging.getLogger(__name__)
-
-EXCERPT_CHARS = 200
+_THIS = Post.id == bindparam("post_id")
+_POST = select(*POST_COLUMNS).where(_THIS)
+_LOCKED = (
+    select(Post.No, Post.user_id, Post.status, Post.like_count, Post.media_count, Post.category_id, Post.title)
+    .where(_THIS)
+    .with_for_update()
+)
+_POST_VERSION = select(Post.user_id, Post.status, *version_columns()).where(_THIS)
 
 
 def get_post(
-    post_id: str, *, viewer: Caller | None = None, window: ViewWindow | None = None, address: str | None = None
-) -> dict[str, Any]:
+    post_id: str,
+    *,
+    viewer: Caller | None = None,
+    views: ViewCounter | None = None,
+    address: str | None = None,
+    is_known: Callable[[str], bool] | None = None,
+) -> Versioned[dict[str, Any]]:
     """
     Return a post, and count the view if it is the address's first within the window.
 
     Args:
         post_id: Id of the post, 32 hex characters.
         viewer: Who looks; None for an anonymous caller.
-        window: What remembers views; None counts nothing.
+        views: What counts views; None counts nothing.
         address: The client's IP address, proxies seen through.
+        is_known: Tells whether the caller has a version of the post already: it is then not read whole.
 
     Returns:
         The post object of the API, this view included.
@@ -38,27 +50,31 @@ def get_post(
     Raises:
         PostNotFound: It is deleted, hidden from this viewer, or was never there.
     """
-    row = db.session.execute(select_posts().where(Post.id == post_id)).one_or_none()
-    if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
-        raise PostNotFound
-    post = to_dict(row, media_files_of(db.session(), [post_id])[post_id])
-    if row.status == VISIBLE and window is not None and address and window.is_first_view(post_id, address):
-        post["view_count"] += _count_view(post_id, address, window)
-    return post
+    row = _seen_row(_POST if is_known is None else _POST_VERSION, post_id, viewer)
+    pending = _pending_views(row, post_id, views, address)
+    shown = {"view_count": row.view_count + pending}
+    version = version_of(row, more_views=pending)
+    if is_known is not None:
+        if is_known(version):
+            return Versioned(version, None)
+        row = _seen_row(_POST, post_id, viewer)
+    return Versioned(version, to_dicts([row])[0] | shown)
 
 
-def _count_view(post_id: str, address: str, window: ViewWindow) -> int:
-    """Return 1, or 0 where the post can be read and its count cannot be written."""
-    try:
-        with transaction() as session:
-            add_to_counter(session, post_id, Post.view_count, 1)
-    except SQLAlchemyError as exc:
-        if not is_away(exc):
-            raise
-        logger.warning("view_not_counted", extra={"post_id": post_id})
-        window.forget(post_id, address)
+def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, address: str | None) -> int:
+    """Return the views that the row has not counted yet: with this one, where it counts."""
+    if views is None:
         return 0
-    return 1
+    if row.status == VISIBLE and address:
+        return views.count(post_id, address, stored=row.view_count)
+    return views.pending(post_id, stored=row.view_count)
+
+
+def _seen_row(query: Select[Any], post_id: str, viewer: Caller | None) -> Row[Any]:
+    rows = read(query, {"post_id": post_id})
+    if not rows or not is_seen_by(viewer, status=rows[0].status, owner_id=rows[0].user_id):
+        raise PostNotFound
+    return rows[0]
 
 
 @retried
@@ -86,8 +102,10 @@ def insert_post(session: Session, *, author: Caller, title: str, content: str, c
     values = {"id": post_id, "title": title, "content": content}
     values |= {"user_id": author.user_id, "username": author.username}
     values |= {"category_id": category_id, "category": category_name}
-    session.execute(insert(Post).values(values))
-    return _read_back(session, post_id)
+    session.connection().execute(insert(Post), values)  # not the session: no object is made of it
+    row = _read_back(session, post_id)
+    relist(session, None, listed(row))
+    return to_dicts([row], session=session)[0]
 
 
 @retried
@@ -110,12 +128,14 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as session:
-        lock_for_writing(session, post_id, editor, even_deleted=restores)
+        before = lock_for_writing(session, post_id, editor, even_deleted=restores)
         values: dict[str, Any] = dict(changes)
         if "category" in changes:
             values["category_id"], values["category"] = ensure_category(session, changes["category"])
         session.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
-        return _read_back(session, post_id)
+        row = _read_back(session, post_id)
+        relist(session, listed(before), listed(row))
+        return to_dicts([row], session=session)[0]
 
 
 @retried
@@ -135,8 +155,9 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
         Forbidden: The editor is neither its author nor an admin.
     """
     with transaction() as session:
-        lock_for_writing(session, post_id, editor)
+        before = listed(lock_for_writing(session, post_id, editor))
         session.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=utc_now()))
+        relist(session, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
 
 
@@ -162,7 +183,7 @@ def lock_seen_post(session: Session, post_id: str, viewer: Caller | None) -> Row
     shared lock of a foreign key and then wanted the row would deadlock (MySQL error 1213).
 
     Returns:
-        ``user_id``, ``status`` and ``like_count``.
+        What ``lock_post`` gives.
 
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
@@ -186,65 +207,34 @@ def set_counter(session: Session, post_id: str, counter: Any, value: int | Colum
 
 def lock_post(session: Session, post_id: str) -> Row[Any] | None:
     """Lock a post's row until the transaction ends, whoever may see it; returns what decides over it."""
-    columns = select(Post.user_id, Post.status, Post.like_count)
-    return session.execute(columns.where(Post.id == post_id).with_for_update()).one_or_none()
+    return session.execute(_LOCKED, {"post_id": post_id}).one_or_none()
 
 
-def lock_for_writing(session: Session, post_id: str, editor: Caller, *, even_deleted: bool = False) -> None:
+def lock_for_writing(session: Session, post_id: str, editor: Caller, *, even_deleted: bool = False) -> Row[Any]:
     """
     Lock a post's row until the transaction ends, if the editor may change the post.
+
+    Returns:
+        What ``lock_post`` gives.
 
     Raises:
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
     """
     row = lock_post(session, post_id)
-    if even_deleted and row is not None and row.status == DELETED:
-        return
-    check_writable(row, editor)
+    if row is not None and even_deleted and row.status == DELETED:
+        return row
+    return check_writable(row, editor)
 
 
-def check_writable(row: Row[Any] | None, editor: Caller) -> None:
-    """Refuse an editor as ``lock_for_writing`` does, by the ``user_id`` and ``status`` of a post's row."""
+def check_writable(row: Row[Any] | None, editor: Caller) -> Row[Any]:
+    """Return a post's row, or refuse an editor as ``lock_for_writing`` does, by its ``user_id`` and ``status``."""
     if row is None or not is_seen_by(editor, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     if editor.user_id != row.user_id and not editor.is_admin:
         raise Forbidden
+    return row
 
 
-def select_posts(*, excerpt: bool = False) -> Select[Any]:
-    """Return the query for whole posts as rows, or with the text's first characters in its place."""
-    text = func.substr(Post.content, 1, EXCERPT_CHARS).label("excerpt") if excerpt else Post.content
-    return select(
-        Post.id,
-        Post.No,
-        Post.title,
-        text,
-        Post.username,
-        Post.user_id,
-        Post.category,
-        Post.category_id,
-        Post.view_count,
-        Post.like_count,
-        Post.comment_count,
-        Post.status,
-        Post.created_at,
-        Post.updated_at,
-    )
-
-
-def to_dict(row: Row[Any], media_files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the API's post object of a row of ``select_posts`` and the post's media files."""
-    post: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    created_at, updated_at = post.pop("created_at"), post.pop("updated_at")
-    return post | {
-        "media_files": media_files,
-        "media_count": len(media_files),
-        "created_at": isoformat_utc(created_at),
-        "updated_at": isoformat_utc(updated_at),
-    }
-
-
-def _read_back(session: Session, post_id: str) -> dict[str, Any]:
-    row = session.execute(select_posts().where(Post.id == post_id)).one()
-    return to_dict(row, media_files_of(session, [post_id])[post_id])
+def _read_back(session: Session, post_id: str) -> Row[Any]:
+    return session.execute(_POST, {"post_id": post_id}).one()

@@ -5,15 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import insert, select
 
-from post.database import retried
+from post.database import read, retried
 from post.errors import FieldProblem, InvalidFields, MediaLimitReached, ServiceError
 from post.image_storage import CONTENT_TYPES, image_storage, new_key
 from post.images import CleanImage, ImageRefused, check_beginning, image_cleaner
-from post.models import Media, Post, db, transaction, utc_now
-from post.services.media import MEDIA_MAX_PER_POST, discard_objects
+from post.models import Media, Post, transaction
+from post.services.media import MEDIA_MAX_PER_POST, count_media, discard_objects
 from post.services.media_files import media_files_of
 from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
@@ -124,16 +123,11 @@ def _of_all(errors: Errors) -> ServiceError:
 
 
 def _room(post_id: str, editor: Caller) -> int:
-    """Return how many more images a post may have; the connection is given back for the time of the decoding."""
-    columns = select(Post.user_id, Post.status)
-    check_writable(db.session.execute(columns.where(Post.id == post_id)).one_or_none(), editor)
-    count = _count(db.session(), post_id)
-    db.session.rollback()
-    return MEDIA_MAX_PER_POST - count
-
-
-def _count(session: Session, post_id: str) -> int:
-    return session.scalar(select(func.count()).select_from(Media).where(Media.post_id == post_id)) or 0
+    """Return how many more images a post may have."""
+    columns = select(Post.user_id, Post.status, Post.media_count)
+    row = next(iter(read(columns.where(Post.id == post_id))), None)
+    media_count: int = check_writable(row, editor).media_count
+    return MEDIA_MAX_PER_POST - media_count
 
 
 def _store(upload: Upload, deadline: float) -> Row:
@@ -167,11 +161,11 @@ def _row(upload: Upload, image: CleanImage) -> Row:
 def _add(post_id: str, editor: Caller, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Insert rows while there is room; returns the media files that they make."""
     with transaction() as session:
-        lock_for_writing(session, post_id, editor)
-        added = [row | {"post_id": post_id} for row in rows[: max(0, MEDIA_MAX_PER_POST - _count(session, post_id))]]
+        room = MEDIA_MAX_PER_POST - lock_for_writing(session, post_id, editor).media_count
+        added = [row | {"post_id": post_id} for row in rows[: max(0, room)]]
         if not added:
             return []
         session.execute(insert(Media), added)
-        session.execute(update(Post).where(Post.id == post_id).values(updated_at=utc_now()))
+        count_media(session, post_id, len(added))
         ids = {row["id"] for row in added}
-        return [media for media in media_files_of(session, [post_id])[post_id] if media["id"] in ids]
+        return [media for media in media_files_of([post_id], session=session)[post_id] if media["id"] in ids]

@@ -1,0 +1,236 @@
+"""
+The SQL of lists, made once for each shape of list: SQLAlchemy then compiles it once.
+
+A page's keys are found first, by an index alone, and only their rows are read ("late row lookup").
+The rows come in any order.
+"""
+
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+
+from post.models import HIDDEN, VISIBLE, Category, Post, PostCount, SearchGram, SearchTitle
+from post.paging import SORT_COLUMNS, Sort
+from post.services.counts import ALL, AUTHOR, BLOCK, CATEGORY
+from post.services.post_rows import POST_COLUMNS, SUMMARY_COLUMNS
+from post.services.versions import joined_versions
+
+# How titles are searched: by the one pair of characters that is looked for; by a pair of several, each title
+# being looked at; by all pairs that begin with the one character; or by looking at each title of the list in turn.
+Search = Literal["pair", "pairs", "character", "walk"]
+
+
+class Shape(NamedTuple):
+    """
+    What decides a list's SQL.
+
+    Attributes:
+        sort: Its order.
+        filters: Which of its conditions there are: ``category_id``, ``category`` (a name), ``user_id``.
+        is_mine: Whether it is an author's own, hidden posts among them.
+        search: How titles are searched, if at all.
+        direction: From which end it is walked, or on which side of a cursor.
+        is_bounded: Whether only numbers below ``below`` are wanted.
+    """
+
+    sort: Sort = "latest"
+    filters: frozenset[str] = frozenset()
+    is_mine: bool = False
+    search: Search | None = None
+    direction: Literal["first", "last", "next", "prev"] = "first"
+    is_bounded: bool = False
+
+
+# Without being told, MySQL takes the index on the number alone for a page next to a cursor, and reads
+# every post from one end of the list. Of other shapes it may choose.
+_INDEXES = {
+    (frozenset(), "latest"): "ix_posts_status_no",
+    (frozenset(), "popular"): "ix_posts_popular",
+    (frozenset({"category"}), "latest"): "ix_posts_category_status_no",
+    (frozenset({"category"}), "popular"): "ix_posts_category_popular",
+    (frozenset({"user_id"}), "latest"): "ix_posts_user_status_no",
+}
+
+
+@lru_cache
+def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], with_total: bool) -> Select[Any]:
+    """
+    Return the query for a page.
+
+    Args:
+        shape: The list's.
+        view: Whole posts, posts with excerpts, or their versions as one text.
+        with_total: Whether ``total`` is wanted beside each row.
+
+    Returns:
+        Its parameters are ``limit``, ``offset``, the filters by their names, ``cursor_`` and a column's
+        name for each value of a cursor, ``below``, and those of the search.
+    """
+    keys = _keys(shape).subquery()
+    columns = {"full": POST_COLUMNS, "summary": SUMMARY_COLUMNS, "version": (joined_versions().label("versions"),)}
+    query = select(*columns[view])
+    if with_total:
+        query = query.add_columns(total_of(shape).label("total"))
+    key = next(iter(keys.c))
+    return query.select_from(keys.join(Post, getattr(Post, key.name) == key))
+
+
+@lru_cache
+def total_query(shape: Shape) -> Select[Any]:
+    """Return the query for how many posts a list has: of a search ``maximum`` at most. Other parameters as above."""
+    return select(total_of(shape).label("total"))
+
+
+@lru_cache
+def blocks_query() -> Select[Any]:
+    """Return the query for how many visible posts each block of numbers has."""
+    total = cast(func.sum(PostCount.visible), Integer).label("visible")
+    return select(PostCount.subject, total).where(PostCount.scope == BLOCK).group_by(PostCount.subject)
+
+
+@lru_cache
+def frequencies_query(size: int) -> Select[Any]:
+    """Return the query for how many titles have each of the pairs ``gram_0``, ``gram_1``, …: ``maximum`` at most."""
+    counts = []
+    for index in range(size):
+        some = select(literal(1)).where(SearchGram.gram == bindparam(f"gram_{index}")).limit(_number("maximum"))
+        counts.append(_count(some).label(f"count_{index}"))
+    return select(*counts)
+
+
+def _keys(shape: Shape) -> Select[Any]:
+    if shape.is_mine:
+        return _own_keys(shape)
+    if shape.search is not None and not shape.filters and shape.sort == "latest":
+        found = _found(shape.search).subquery()
+        return _slice(select(found.c.No), shape, {"No": found.c.No})
+    query = select(Post.id).where(*_conditions(shape))
+    if shape.search == "walk":
+        query = query.where(exists().where(SearchTitle.No == Post.No, _title_matches()))
+    elif shape.search is not None:
+        found = _found(shape.search).subquery()
+        return _slice(query.join(found, found.c.No == Post.No), shape, _order(shape))
+    kinds = frozenset("category" if name == "category_id" else name for name in shape.filters)
+    index = _INDEXES.get((kinds, shape.sort))
+    if index is not None:
+        query = query.with_hint(Post, f"FORCE INDEX ({index})", "mysql")
+    return _slice(query, shape, _order(shape))
+
+
+def _own_keys(shape: Shape) -> Select[Any]:
+    # Of each status by itself, which the index has in order.
+    parts = []
+    for status in (VISIBLE, HIDDEN):
+        part = select(Post.id, Post.No).where(Post.user_id == bindparam("user_id"), Post.status == status)
+        part = part.with_hint(Post, "FORCE INDEX (ix_posts_user_status_no)", "mysql")
+        parts.append(select(_slice(part, shape, {"No": Post.No}, skips=False).subquery()))
+    both = union_all(*parts).subquery()
+    order = both.c.No.asc() if shape.direction in ("prev", "last") else both.c.No.desc()
+    return _cut(select(both.c.id).order_by(order))
+
+
+def _found(search: Search) -> Select[Any]:
+    """Return the query for the numbers of the posts whose titles are found."""
+    if search == "walk":
+        return select(SearchTitle.No).where(_title_matches())
+    if search == "character":
+        begins = (SearchGram.gram >= bindparam("gram")) & (SearchGram.gram < bindparam("gram_end"))
+        return select(SearchGram.No).where(begins).distinct()
+    having = select(SearchGram.No).where(SearchGram.gram == bindparam("gram"))
+    if search == "pair":
+        return having
+    return having.join(SearchTitle, SearchTitle.No == SearchGram.No).where(_title_matches())
+
+
+def _title_matches() -> ColumnElement[bool]:
+    return SearchTitle.title_key.like(bindparam("pattern"), escape="/")
+
+
+def _slice(query: Select[Any], shape: Shape, order: dict[str, Any], *, skips: bool = True) -> Select[Any]:
+    """Return a query's part: what lies next to a cursor, or at an offset."""
+    is_reversed = shape.direction in ("prev", "last")
+    if shape.direction in ("next", "prev"):
+        query = query.where(_beyond(order, is_before=shape.direction == "prev"))
+    if shape.is_bounded:
+        query = query.where(order["No"] < _number("below"))
+    query = query.order_by(*(column.asc() if is_reversed else column.desc() for column in order.values()))
+    return _cut(query) if skips else query.limit(_number("reach"))
+
+
+def _cut(query: Select[Any]) -> Select[Any]:
+    return query.limit(_number("limit")).offset(_number("offset"))
+
+
+def _beyond(order: dict[str, Any], *, is_before: bool) -> ColumnElement[bool]:
+    """Return what a post beyond the cursor has: not as a comparison of tuples, which MySQL finds in no index."""
+    beyond: ColumnElement[bool] = false()
+    for name, column in reversed(order.items()):
+        value = _number(f"cursor_{name}")
+        beyond = or_(column > value if is_before else column < value, and_(column == value, beyond))
+    return beyond
+
+
+def _order(shape: Shape) -> dict[str, Any]:
+    return {name: getattr(Post, name) for name in SORT_COLUMNS[shape.sort]}
+
+
+def _number(name: str) -> Any:
+    return bindparam(name, type_=Integer)
+
+
+def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [Post.status == VISIBLE]
+    if "category_id" in shape.filters:
+        conditions.append(Post.category_id == bindparam("category_id"))
+    if "category" in shape.filters:
+        conditions.append(Post.category_id == _category_named())
+    if "user_id" in shape.filters:
+        conditions.append(Post.user_id == bindparam("user_id"))
+    return conditions
+
+
+def _category_named() -> ScalarSelect[Any]:
+    return select(Category.id).where(Category.name_key == bindparam("category")).scalar_subquery()
+
+
+def total_of(shape: Shape) -> ScalarSelect[Any]:
+    """Return the expression for how many posts a list has: as ``total_query`` says."""
+    if shape.search is not None:
+        found = _found(shape.search)
+        if shape.filters:
+            numbers = found.subquery()
+            found = select(Post.id).join(numbers, numbers.c.No == Post.No).where(*_conditions(shape))
+        return _count(found.limit(_number("maximum")))
+    if len(shape.filters) > 1:
+        return _count(select(Post.id).where(*_conditions(shape)))
+    scope: str = ALL
+    subject: ColumnElement[Any] = literal("")
+    if shape.is_mine or "user_id" in shape.filters:
+        scope, subject = AUTHOR, bindparam("user_id")
+    elif "category_id" in shape.filters:
+        scope, subject = CATEGORY, bindparam("category_id")
+    elif "category" in shape.filters:
+        scope, subject = CATEGORY, _category_named()
+    counted = PostCount.visible + PostCount.hidden if shape.is_mine else PostCount.visible
+    kept = select(func.coalesce(func.sum(counted), 0)).where(PostCount.scope == scope, PostCount.subject == subject)
+    return kept.scalar_subquery()
+
+
+def _count(query: Select[Any]) -> ScalarSelect[Any]:
+    return select(func.count()).select_from(query.subquery()).scalar_subquery()

@@ -1,0 +1,58 @@
+"""Posts as rows, and as the API's objects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, func
+from sqlalchemy.orm import Session
+
+from post.models import Post
+from post.services.media_files import media_files_of
+from post.utils import isoformat_utc
+
+EXCERPT_CHARS = 200
+
+# Lists and details show the same columns; the text's first characters may stand in the place of the text.
+_BEFORE_TEXT = (Post.id, Post.No, Post.title)
+_AFTER_TEXT = (
+    Post.username,
+    Post.user_id,
+    Post.category,
+    Post.category_id,
+    Post.view_count,
+    Post.like_count,
+    Post.comment_count,
+    Post.status,
+    Post.media_count,
+    Post.created_at,
+    Post.updated_at,
+)
+POST_COLUMNS: tuple[Any, ...] = (*_BEFORE_TEXT, Post.content, *_AFTER_TEXT)
+SUMMARY_COLUMNS: tuple[Any, ...] = (
+    *_BEFORE_TEXT,
+    func.substr(Post.content, 1, EXCERPT_CHARS).label("excerpt"),
+    *_AFTER_TEXT,
+)
+
+
+def to_dicts(rows: Sequence[Row[Any]], *, session: Session | None = None) -> list[dict[str, Any]]:
+    """
+    Return posts as the API shows them, with their images: read only where there are any.
+
+    Args:
+        rows: Of ``POST_COLUMNS`` or ``SUMMARY_COLUMNS``, as many as a page has at most.
+        session: The session of the transaction that they were read in, if any.
+    """
+    media_files = media_files_of([row.id for row in rows if row.media_count], session=session)
+    names = rows[0]._fields if rows else ()
+    return [_to_dict(names, row, media_files[row.id]) for row in rows]
+
+
+def _to_dict(names: Sequence[str], row: Row[Any], media_files: list[dict[str, Any]]) -> dict[str, Any]:
+    post: dict[str, Any] = dict(zip(names, row, strict=True))
+    post.pop("total", None)  # which lists read beside it
+    post["media_files"] = media_files
+    post["media_count"] = len(media_files)
+    post["created_at"] = isoformat_utc(row.created_at)
+    post["updated_at"] = isoformat_utc(row.updated_at)
+    return post

@@ -1,0 +1,66 @@
+"""How a search is best done: by what it looks for, and by how many posts it finds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from post.database import read
+from post.search_grams import grams_from, pairs_of, search_key
+from post.services.list_queries import Search, Shape, frequencies_query, total_query
+
+SEARCH_TOTAL_MAX = 10_000
+
+# Of a long text so many pairs are looked at for the rarest one.
+PAIRS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """
+    How a list is searched.
+
+    Attributes:
+        search: The way to find its titles.
+        values: The parameters of that.
+        total: How many posts it has, at most ``SEARCH_TOTAL_MAX``.
+        is_capped: Whether there are more.
+    """
+
+    search: Search
+    values: Mapping[str, Any]
+    total: int
+    is_capped: bool
+
+
+def plan_search(q: str, shape: Shape, filters: Mapping[str, Any]) -> SearchPlan:
+    """
+    Return the plan for a search, and its total.
+
+    Args:
+        q: What titles must contain, 1 character or more.
+        shape: The list's, without a search.
+        filters: Its other conditions' values.
+    """
+    key = search_key(q)
+    maximum = SEARCH_TOTAL_MAX + 1
+    search, values = _indexed(key, maximum)
+    values["maximum"] = maximum
+    values["pattern"] = "%" + "".join(f"/{char}" if char in "/%_" else char for char in key) + "%"
+    (row,) = read(total_query(Shape(filters=shape.filters, search=search)), {**filters, **values})
+    is_capped = row.total > SEARCH_TOTAL_MAX
+    # Where so many titles are found, a page of them is soon met on the list's own way; else all are found and sorted.
+    walks = is_capped and (search != "pair" or bool(shape.filters) or shape.sort != "latest")
+    return SearchPlan("walk" if walks else search, values, min(row.total, SEARCH_TOTAL_MAX), is_capped)
+
+
+def _indexed(key: str, maximum: int) -> tuple[Search, dict[str, Any]]:
+    if len(key) == 1:
+        first, end = grams_from(key)
+        return "character", {"gram": first, "gram_end": end}
+    pairs = pairs_of(key)
+    if len(key) == 2:
+        return "pair", {"gram": pairs[0]}
+    some = pairs[:: -(-len(pairs) // PAIRS_MAX)]
+    grams = {f"gram_{index}": gram for index, gram in enumerate(some)}
+    (counts,) = read(frequencies_query(len(some)), {**grams, "maximum": maximum})
+    return "pairs", {"gram": min(zip(counts, some, strict=True))[1]}
