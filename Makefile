@@ -1,8 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clean
+.PHONY: help run test bench lint format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+
+# Of bench, whose DATABASE_URL names a server; without one it starts its own.
+POSTS ?= 100000
+ROUNDS ?= 3
+SECONDS ?= 5
+ONLY ?=
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,6 +18,9 @@ run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says other
 
 test: .venv/dev ## Run the suite on SQLite and on MySQL or MariaDB, with the coverage of post/
 	$(BIN)/python -m pytest --cov=post tests/
+
+bench: .venv/dev ## Measure the service against its limits; POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
+	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
 
 lint: .venv/dev ## Check style and types
 	$(BIN)/ruff check .

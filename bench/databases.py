@@ -1,0 +1,241 @@
+"""The database that is measured on: its server, its demo data, its rest before the clock starts."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pymysql
+from pymysql.cursors import Cursor
+from sqlalchemy.engine import make_url
+
+from tests.servers import PROJECT, find_mysqld, private_mysql
+
+GIB = 1 << 30
+BUFFER_POOL_MAX = 4 * GIB
+RESIZE_SECONDS = 60
+QUIET_BYTES_PER_SECOND = 1 << 20
+QUIET_SECONDS_MAX = 120
+# Of those who post while it is measured: by their names their posts are told from the demo data.
+BENCH_NAMES = "bench-%"
+
+# Posts above a number, with all that is kept of them but the counts.
+REMOVE_NEW = (
+    "DELETE FROM likes WHERE post_id IN (SELECT id FROM posts WHERE `No` > %s)",
+    "DELETE FROM search_grams WHERE `No` > %s",
+    "DELETE FROM search_titles WHERE `No` > %s",
+    "DELETE FROM posts WHERE `No` > %s",
+)
+
+
+class Server(NamedTuple):
+    """
+    The database server.
+
+    Attributes:
+        kind: ``MySQL`` or ``MariaDB``.
+        version: As it says itself.
+        buffer_pool_mib: What it keeps of tables in memory.
+        flushes_at_commit: ``innodb_flush_log_at_trx_commit``: only with 1 does a commit wait for the disk.
+    """
+
+    kind: str
+    version: str
+    buffer_pool_mib: int
+    flushes_at_commit: int
+
+
+@contextmanager
+def server_of(url: str | None, *, name: str) -> Iterator[str]:
+    """
+    Lead to a database, which need not be there yet.
+
+    Args:
+        url: ``mysql+pymysql://…`` of a server to use; None for a private one that ends with the block.
+        name: Of the database, in the place of the URL's.
+
+    Yields:
+        The database's URL.
+    """
+    if url is None and find_mysqld() is None:
+        raise SystemExit("no server of MySQL's protocol: set DATABASE_URL, or install mariadb-server or mysql-server")
+    with nullcontext(url) if url else private_mysql() as given:
+        parsed = make_url(given)
+        if parsed.drivername != "mysql+pymysql":
+            raise SystemExit("DATABASE_URL must be mysql+pymysql://…")
+        yield parsed.set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def cursor_of(url: str, *, database: bool = True) -> Iterator[Cursor]:
+    """
+    Connect for statements of our own, each a transaction.
+
+    Args:
+        url: Of the database.
+        database: Whether to use it, or only to reach its server.
+    """
+    parsed = make_url(url)
+    connection = pymysql.connect(
+        host=parsed.host or "127.0.0.1",
+        port=parsed.port or 3306,
+        user=parsed.username,
+        password=parsed.password or "",
+        database=parsed.database if database else None,
+        charset="utf8mb4",
+        autocommit=True,
+    )
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def rows_of(cursor: Cursor, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run a query; returns its rows."""
+    cursor.execute(query, values or None)
+    return list(cursor.fetchall())
+
+
+def flask(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run a command of ``flask``.
+
+    Args:
+        url: Of the database.
+        folder: As the instance folder.
+        arguments: The command's.
+
+    Returns:
+        How it ended, with what it printed.
+    """
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+    env |= {"DATABASE_URL": url, "FLASK_ENV": "development", "INSTANCE_PATH": str(folder / "instance")}
+    command = [sys.executable, "-m", "flask", *arguments]
+    return subprocess.run(  # noqa: S603 - our own program
+        command, env=env, cwd=PROJECT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def require(done: subprocess.CompletedProcess[str]) -> None:
+    """End the program with what a command printed, where it failed."""
+    if done.returncode:
+        raise SystemExit(f"{' '.join(done.args[2:])}\n{done.stdout}")
+
+
+def prepare(url: str, folder: Path, *, posts: int, fresh: bool) -> Server:
+    """
+    See to it that the database has its demo data, and is at rest.
+
+    Args:
+        url: Of the database.
+        folder: For the seeding's instance folder.
+        posts: How many demo posts.
+        fresh: Whether to drop what is there. A database of another number of posts is dropped anyway.
+
+    Returns:
+        The server.
+    """
+    with cursor_of(url, database=False) as cursor:
+        server = _enlarge_buffer_pool(cursor)
+        if fresh or _demo_posts(cursor, _name(url)) != posts:
+            drop(url)
+            print(f"Seeding {posts:,} posts in {_name(url)} …", flush=True)
+            require(flask(url, folder, "seed-demo", "--posts", str(posts)))
+        else:
+            print(f"{_name(url)} has its {posts:,} posts already.", flush=True)
+            require(flask(url, folder, "db", "upgrade"))
+            _remove_new_posts(url, folder)
+    with cursor_of(url) as cursor:
+        tables = ", ".join(f"`{table}`" for (table,) in rows_of(cursor, "SHOW TABLES"))
+        cursor.execute(f"ANALYZE TABLE {tables}")
+        wait_until_quiet(cursor)
+    return server
+
+
+def drop(url: str) -> None:
+    """Drop a database, where it is there."""
+    with cursor_of(url, database=False) as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS `{_name(url)}`")
+
+
+def _name(url: str) -> str:
+    return str(make_url(url).database)
+
+
+def _demo_posts(cursor: Cursor, database: str) -> int:
+    """Return how many posts of the demo data a database has; 0 where it is not there."""
+    try:
+        ((count,),) = rows_of(
+            cursor,
+            f"SELECT COUNT(*) FROM `{database}`.posts WHERE username NOT LIKE %s",  # noqa: S608 - a name of ours
+            BENCH_NAMES,
+        )
+    except pymysql.MySQLError:
+        return 0
+    return int(count)
+
+
+def _remove_new_posts(url: str, folder: Path) -> None:
+    """Remove the posts of an earlier run, so that the board is again what it was."""
+    with cursor_of(url) as cursor:
+        ((last, end),) = rows_of(
+            cursor, "SELECT MAX(IF(username LIKE %s, NULL, `No`)), MAX(`No`) FROM posts", BENCH_NAMES
+        )
+        if last == end:
+            return
+        for statement in REMOVE_NEW:
+            cursor.execute(statement, (last,))
+        cursor.execute("ALTER TABLE posts AUTO_INCREMENT = 1")  # InnoDB goes on behind the last that is left
+    require(flask(url, folder, "counters", "verify", "--repair"))
+
+
+def _enlarge_buffer_pool(cursor: Cursor) -> Server:
+    """Let the server keep the data in memory, where it and the user may."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    wanted = min(BUFFER_POOL_MAX, memory // 4)
+    if _buffer_pool(cursor) < wanted:
+        try:
+            cursor.execute("SET GLOBAL innodb_buffer_pool_size = %s", (wanted,))
+        except pymysql.MySQLError as exc:
+            print(f"The buffer pool stays as it is: {exc.args[-1]}")
+        else:
+            _wait_for_buffer_pool(cursor, wanted)
+    ((version, flushes),) = rows_of(cursor, "SELECT VERSION(), @@innodb_flush_log_at_trx_commit")
+    kind = "MariaDB" if "MariaDB" in version else "MySQL"
+    return Server(kind, version, _buffer_pool(cursor) >> 20, flushes)
+
+
+def _buffer_pool(cursor: Cursor) -> int:
+    ((size,),) = rows_of(cursor, "SELECT @@innodb_buffer_pool_size")
+    return int(size)
+
+
+def _wait_for_buffer_pool(cursor: Cursor, size: int) -> None:
+    # MySQL resizes it in the background, and MariaDB may stop short of what was asked for.
+    deadline = time.monotonic() + RESIZE_SECONDS
+    while _buffer_pool(cursor) < size and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def wait_until_quiet(cursor: Cursor) -> None:
+    """Wait until the server has written out what was done before; give up after ``QUIET_SECONDS_MAX``."""
+    deadline = time.monotonic() + QUIET_SECONDS_MAX
+    before = _written_bytes(cursor)
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        after = _written_bytes(cursor)
+        if after - before < QUIET_BYTES_PER_SECOND:
+            return
+        before = after
+    print("The database server does not come to rest.")
+
+
+def _written_bytes(cursor: Cursor) -> int:
+    ((_, written),) = rows_of(cursor, "SHOW GLOBAL STATUS LIKE 'Innodb_data_written'")
+    return int(written)

@@ -1,0 +1,191 @@
+"""What is measured: each endpoint's requests, what it is compared with, and its bar."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+from urllib.parse import urlencode
+
+from bench.board import API, Board
+from bench.wrk import Request
+
+PAGE_ONE = "list"  # the endpoint whose rate others are compared with
+BARE = "bare"
+
+Requests = Callable[[Board], list[Request]]
+Reference = Literal["limit", "page 1"]
+
+
+class Bar(NamedTuple):
+    """
+    What a ratio must reach.
+
+    Attributes:
+        at_least: The ratio.
+        of: Of the limit's rate, or of that of the list's first page in the same round.
+        server: Where it holds alone; None for every database server.
+    """
+
+    at_least: float
+    of: Reference = "limit"
+    server: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """
+    An endpoint that is measured.
+
+    Attributes:
+        name: As ``ONLY`` has it.
+        title: As the table has it.
+        requests: To the service, made anew before each run; none where it lacks what is measured.
+        limit: ``same`` requests to ``limits.py``, its ``/bare``, or nothing to compare with.
+        has_page_one: Whether it is also compared with the list's first page.
+        bar: None for a row that only informs.
+        status: Of each answer of the service.
+        grows: What its rate on ten times the posts must reach of its rate here.
+    """
+
+    name: str
+    title: str
+    requests: Requests
+    limit: Literal["same", "bare"] | None = "same"
+    has_page_one: bool = False
+    bar: Bar | None = None
+    status: int = 200
+    grows: float = 0.85
+
+    def reference(self, of: Reference) -> str:
+        """Return what a ratio is of, for people."""
+        return "bare Flask" if of == "limit" and self.limit == BARE else of
+
+    def limit_requests(self, board: Board) -> list[Request]:
+        """Return the requests to ``limits.py``."""
+        return [Request(path="/bare")] if self.limit == BARE else self.requests(board)
+
+
+def _list(**query: str) -> list[Request]:
+    return [Request(path=f"{API}/posts?{urlencode(query)}" if query else f"{API}/posts")]
+
+
+def _searches(board: Board, pattern: str) -> list[Request]:
+    return [request for word in board.words(pattern) for request in _list(q=word)]
+
+
+def _details(board: Board, *, has_token: bool = False) -> list[Request]:
+    user = board.users[0] if has_token else None
+    return [Request(path=f"{API}/posts/{post_id}", user=user) for post_id in board.post_ids]
+
+
+def _unchanged(board: Board, path: str) -> list[Request]:
+    """Return what is answered with 304; nothing where the service sends no ETag."""
+    etag = board.get(path).headers.get("ETag")
+    return [Request(path=path, headers={"If-None-Match": etag})] if etag else []
+
+
+OF_RAW = Bar(0.6)
+OF_PAGE_ONE = Bar(0.9, of="page 1")
+
+ENDPOINTS = (
+    Endpoint(name=PAGE_ONE, title="list, page 1", requests=lambda _: _list(), bar=OF_RAW),
+    Endpoint(name="popular", title="popular", requests=lambda _: _list(sort="popular"), bar=OF_RAW),
+    Endpoint(
+        name="category",
+        title="category",
+        requests=lambda board: _list(category_id=board.categories[0][0]),
+        bar=OF_RAW,
+    ),
+    Endpoint(name="author", title="author", requests=lambda board: _list(user_id=board.author), bar=OF_RAW),
+    Endpoint(
+        name="category-popular",
+        title="category, popular",
+        requests=lambda board: _list(category_id=board.categories[0][0], sort="popular"),
+    ),
+    Endpoint(name="summary", title="list, summary view", requests=lambda _: _list(view="summary")),
+    Endpoint(
+        name="deep-page",
+        title="page 5,000, or the last",
+        requests=lambda board: _list(page=str(board.deep_page)),
+        limit=None,
+        has_page_one=True,
+        bar=Bar(0.25, of="page 1"),
+    ),
+    Endpoint(
+        name="cursor",
+        title="cursor behind page 1",
+        requests=lambda board: _list(cursor=board.shallow_cursor),
+        has_page_one=True,
+        bar=OF_PAGE_ONE,
+    ),
+    Endpoint(
+        name="deep-cursor",
+        title="cursor far back",
+        requests=lambda board: _list(cursor=board.deep_cursor),
+        has_page_one=True,
+        bar=OF_PAGE_ONE,
+    ),
+    Endpoint(
+        name="search",
+        title="search, two syllables",
+        requests=lambda board: _searches(board, "[가-힣]{2}"),
+        limit=None,
+        has_page_one=True,
+        bar=Bar(0.3, of="page 1", server="MySQL"),
+        grows=0.6,
+    ),
+    Endpoint(
+        name="long-search",
+        title="search, three and more",
+        requests=lambda board: _searches(board, "[가-힣]{3,}"),
+        limit=None,
+        has_page_one=True,
+        grows=0.6,
+    ),
+    Endpoint(name="detail", title="detail", requests=_details, bar=Bar(0.55)),
+    Endpoint(name="detail-token", title="detail, with a token", requests=lambda board: _details(board, has_token=True)),
+    Endpoint(
+        name="list-304",
+        title="list, page 1, not modified",
+        requests=lambda board: _unchanged(board, f"{API}/posts"),
+        limit="bare",
+        bar=Bar(0.35),
+        status=304,
+    ),
+    Endpoint(
+        name="detail-304",
+        title="detail, not modified",
+        requests=lambda board: _unchanged(board, f"{API}/posts/{board.post_ids[0]}"),
+        limit="bare",
+        bar=Bar(0.35),
+        status=304,
+    ),
+    Endpoint(
+        name="categories",
+        title="categories",
+        requests=lambda _: [Request(path=f"{API}/categories")],
+        limit="bare",
+    ),
+    Endpoint(name="like", title="like, toggled", requests=lambda board: board.likes, bar=Bar(0.5)),
+    Endpoint(name="create", title="create", requests=lambda board: board.new_posts, bar=Bar(0.5), status=201),
+    Endpoint(name="health", title="health", requests=lambda _: [Request(path="/health")], limit="bare"),
+)
+
+
+def chosen(names: str) -> list[Endpoint]:
+    """
+    Return the endpoints to measure.
+
+    Args:
+        names: Separated by commas; all where it is empty.
+
+    Returns:
+        Those that are named, and the list's first page where one is compared with it.
+    """
+    wanted = {name.strip() for name in names.split(",") if name.strip()} or {each.name for each in ENDPOINTS}
+    unknown = wanted - {each.name for each in ENDPOINTS}
+    if unknown:
+        known = ", ".join(each.name for each in ENDPOINTS)
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; there are {known}")
+    if any(each.name in wanted and each.has_page_one for each in ENDPOINTS):
+        wanted.add(PAGE_ONE)
+    return [each for each in ENDPOINTS if each.name in wanted]

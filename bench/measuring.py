@@ -1,0 +1,142 @@
+"""Runs of wrk, in turns against the service and its limit, with a look at how the workers share the work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests as http
+
+from bench.board import TIMEOUT_SECONDS, Board
+from bench.endpoints import Endpoint
+from bench.processes import Server
+from bench.results import ONE_SIDED
+from bench.wrk import Answers, Load, Request, Side, send
+
+RERUNS = 3
+WARM_UP_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    A run of wrk that counts.
+
+    Attributes:
+        answers: What wrk told.
+        cpu_ms: The workers' time on a processor for an answer.
+        busier: The busier worker's share of that.
+        reruns: How many one-sided runs it replaces.
+    """
+
+    answers: Answers
+    cpu_ms: float
+    busier: float
+    reruns: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the run as results keep it."""
+        return self.answers._asdict() | {
+            "cpu_ms": self.cpu_ms,
+            "busier": self.busier,
+            "reruns": self.reruns,
+        }
+
+
+class Bench:
+    """The two servers, what is asked of them, and the faults that were found."""
+
+    def __init__(self, servers: dict[Side, Server], board: Board, load: Load, folder: Path) -> None:
+        self._servers, self._board, self._load = servers, board, load
+        self._file = folder / "requests.bin"
+        self.faults: list[str] = []
+
+    def warm_up(self, endpoint: Endpoint) -> None:
+        """Run an endpoint for a moment, and see that the service and its limit answer alike."""
+        load = self._load._replace(seconds=WARM_UP_SECONDS)
+        for side, requests in self._sides(endpoint):
+            if requests:
+                self._send(side, requests, load)
+        self._compare(endpoint)
+
+    def begin_round(self) -> None:
+        """Make what the last round may have used up."""
+        self._board.log_in_again()
+
+    def measure(self, endpoint: Endpoint) -> dict[str, Any]:
+        """
+        Run an endpoint against the service, then against its limit.
+
+        Returns:
+            A run for each ``service`` and ``limit``, as results keep them; None for one that there is not.
+        """
+        measured: dict[str, Any] = {"service": None, "limit": None}
+        for side, requests in self._sides(endpoint):
+            if requests:
+                run = self._balanced(side, requests)
+                measured[side] = run.as_json()
+                self._note_faults(endpoint, side, requests, run)
+        return measured
+
+    def _sides(self, endpoint: Endpoint) -> list[tuple[Side, Sequence[Request]]]:
+        requests = endpoint.requests(self._board)
+        # Without its counterpart the limit tells nothing.
+        has_limit = endpoint.limit is not None and requests
+        return [("service", requests), ("limit", endpoint.limit_requests(self._board) if has_limit else [])]
+
+    def _balanced(self, side: Side, requests: Sequence[Request]) -> Run:
+        runs = []
+        for reruns in range(RERUNS + 1):
+            before = self._servers[side].cpu_seconds()
+            answers = self._send(side, requests, self._load)
+            spent = [after - earlier for earlier, after in zip(before, self._servers[side].cpu_seconds(), strict=True)]
+            cpu_ms = 1000 * sum(spent) / (answers.number or 1)
+            runs.append(Run(answers, cpu_ms, max(spent) / (sum(spent) or 1), reruns))
+            if len(spent) == 1 or runs[-1].busier <= ONE_SIDED:
+                return runs[-1]
+            print(f"    one worker of the {side} did {runs[-1].busier:.0%} of the work", flush=True)
+        return min(runs, key=lambda run: run.busier)
+
+    def _send(self, side: Side, requests: Sequence[Request], load: Load) -> Answers:
+        return send(requests, side=side, url=self._servers[side].url, load=load, file=self._file)
+
+    def _note_faults(self, endpoint: Endpoint, side: Side, requests: Sequence[Request], run: Run) -> None:
+        if run.answers.refused:
+            self.faults.append(f"{endpoint.name}: {run.answers.refused} answers of the {side} of status 400 and above")
+        if run.answers.rate == 0:
+            self.faults.append(f"{endpoint.name}: the {side} answered nothing")
+        if side == "service" and endpoint.status == 304:
+            status = self._ask(side, requests[0]).status_code
+            if status != 304:
+                self.faults.append(f"{endpoint.name}: status {status} after the run, not 304")
+
+    def _compare(self, endpoint: Endpoint) -> None:
+        """Look at one answer of each: a limit that answers something else is none."""
+        shown = []
+        for side, requests in self._sides(endpoint):
+            if not requests or (side == "limit" and endpoint.limit != "same"):
+                continue
+            answer = self._ask(side, requests[0])
+            if answer.status_code != endpoint.status:
+                self.faults.append(f"{endpoint.name}: status {answer.status_code} of the {side}: {answer.text[:300]}")
+            elif answer.content:
+                shown.append(_comparable(answer.json().get("data")))
+        if len(shown) == 2 and not _are_alike(endpoint, *shown):
+            self.faults.append(f"{endpoint.name}: the limit answers otherwise than the service")
+
+    def _ask(self, side: Side, request: Request) -> http.Response:
+        url, headers = self._servers[side].url + request.path, request.headers_for(side)
+        return http.request(request.method, url, headers=headers, data=request.body or None, timeout=TIMEOUT_SECONDS)
+
+
+def _comparable(data: Any) -> Any:
+    """Return an answer's data without its views, which the service may show before they are written."""
+    if isinstance(data, list):
+        return [_comparable(each) for each in data]
+    return {name: value for name, value in data.items() if name != "view_count"} if isinstance(data, dict) else data
+
+
+def _are_alike(endpoint: Endpoint, service: Any, limit: Any) -> bool:
+    # What is written twice has two ids: of that the shape is compared.
+    is_read = endpoint.status == 200 and endpoint.name != "like"
+    return bool(service == limit if is_read else service.keys() == limit.keys())

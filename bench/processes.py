@@ -1,0 +1,170 @@
+"""The two servers that are compared, as processes: their start, their workers, what these use."""
+
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from bench.upload_memory import children_of, memory_of
+from tests.servers import PROJECT, Service, free_port, start_service, stop, wait_until_healthy
+
+UNLIMITED = "1000000/minute"  # so that the limits' bookkeeping is paid for and nothing is refused
+POLL_SECONDS = 0.002
+START_SECONDS_MAX = 60
+LOG_CHARS = 2000  # of its end, where something went wrong
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# Those of gunicorn.conf.py, for a program that does not read it.
+LIMIT_OPTIONS = [
+    "--worker-class=gthread",
+    "--keep-alive=5",
+    "--timeout=30",
+    "--preload",
+    "--no-control-socket",
+    "--worker-tmp-dir=/dev/shm",
+    "--access-logfile=-",
+]
+ACCESS_LOG_FORMAT = '%(h)s "%(m)s %(U)s" %(s)s %(B)s bytes %(M)s ms request_id=%({x-request-id}o)s'
+
+Start = Callable[[], Service]
+
+
+class Size(NamedTuple):
+    """How many workers gunicorn has, and threads in each."""
+
+    workers: int
+    threads: int
+
+
+class Memory(NamedTuple):
+    """What a worker has in memory, in MiB: resident, and proportional (what is shared is shared out)."""
+
+    rss: int
+    pss: int
+
+
+class Server:
+    """A server whose workers are watched."""
+
+    def __init__(self, service: Service) -> None:
+        self.url = service.url
+        self._service = service
+        self._workers = sorted(children_of(service.process.pid))
+
+    def cpu_seconds(self) -> list[float]:
+        """
+        Return the time on a processor that each worker has had (proc(5): ``utime`` and ``stime``).
+
+        Raises:
+            RuntimeError: A worker has ended.
+        """
+        try:
+            return [_cpu_seconds(worker) for worker in self._workers]
+        except FileNotFoundError:
+            raise RuntimeError(f"a worker has ended: {self._service.log[-LOG_CHARS:]}") from None
+
+    def memory(self) -> list[Memory]:
+        """Return what each worker has in memory."""
+        return [Memory(memory_of(worker, "VmRSS"), _proportional(worker)) for worker in self._workers]
+
+
+def _cpu_seconds(process_id: int) -> float:
+    # The name of the program stands in brackets, and may have spaces.
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def _proportional(process_id: int) -> int:
+    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("Pss:"))
+
+
+def service_starter(folder: Path, database_url: str, size: Size, **settings: str) -> Start:
+    """
+    Return what starts the service as production does, but for its rate limits and its tokens.
+
+    Args:
+        folder: For its log, and as its instance folder.
+        database_url: Of a database with the schema.
+        size: Of gunicorn.
+        settings: Further ones.
+    """
+    settings = {"DATABASE_URL": database_url, "FLASK_ENV": "development"} | settings
+    settings |= {"WEB_CONCURRENCY": str(size.workers), "WEB_THREADS": str(size.threads)}
+    settings |= {"RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
+    # Another port each time: several starts must not meet.
+    return lambda: start_service(folder, METRICS_PORT=str(free_port()), **settings)
+
+
+def limits_starter(folder: Path, database_url: str, size: Size, *, bare_body: Path) -> Start:
+    """
+    Return what starts ``limits.py`` under the same gunicorn.
+
+    Args:
+        folder: For its log.
+        database_url: Of the database that the service has.
+        size: Of gunicorn.
+        bare_body: A file with what ``/bare`` answers.
+    """
+    return partial(_start_limits, folder, database_url, size, bare_body)
+
+
+def _start_limits(folder: Path, database_url: str, size: Size, bare_body: Path) -> Service:
+    port, log = free_port(), folder / "limits.log"
+    log.unlink(missing_ok=True)  # its "Booting worker" lines are counted
+    command = [sys.executable, "-m", "gunicorn", *LIMIT_OPTIONS, "--access-logformat", ACCESS_LOG_FORMAT]
+    command += [f"--bind=127.0.0.1:{port}", f"--workers={size.workers}", f"--threads={size.threads}"]
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+    env |= {"DATABASE_URL": database_url, "BARE_BODY": str(bare_body), "PYTHONPATH": str(PROJECT)}
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [*command, "bench.limits:app"], env=env, cwd=PROJECT, stdout=output, stderr=output
+        )
+    return Service(process, f"http://127.0.0.1:{port}", size.workers, log)
+
+
+@contextmanager
+def running(start: Start) -> Iterator[Service]:
+    """Run a server until the block ends; yields it once all its workers are there."""
+    service = start()
+    try:
+        wait_until_healthy(service)
+        yield service
+    finally:
+        stop(service.process)
+
+
+def median_start(start: Start, *, times: int) -> float:
+    """Return how many seconds pass from a server's start to its first 200 on ``/health``."""
+    return statistics.median(_seconds_to_answer(start) for _ in range(times))
+
+
+def _seconds_to_answer(start: Start) -> float:
+    began = time.perf_counter()
+    service = start()
+    try:
+        while not _is_healthy(service.url):
+            if service.process.poll() is not None or time.perf_counter() - began > START_SECONDS_MAX:
+                raise RuntimeError(f"the server does not start: {service.log[-LOG_CHARS:]}")
+            time.sleep(POLL_SECONDS)
+        return time.perf_counter() - began
+    finally:
+        stop(service.process)
+
+
+def _is_healthy(url: str) -> bool:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()

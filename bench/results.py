@@ -1,0 +1,176 @@
+"""What was measured: its file, its ratios, and whether the bars are reached."""
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.endpoints import BARE, ENDPOINTS, PAGE_ONE, Endpoint, Reference
+
+Results = dict[str, Any]
+
+# Connections stay with the worker that accepted them: where one has accepted all, there is half a server.
+ONE_SIDED = 0.85
+RSS_MAX_MIB = 130
+START_MAX_SECONDS = 2.0
+
+
+class Side(NamedTuple):
+    """Medians over the rounds, of the service or of its limit: as runs have them."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """
+    An endpoint's figures.
+
+    Attributes:
+        endpoint: What was measured.
+        service: None where the service lacks it.
+        limit: None where there is none.
+        ratios: The medians of each round's ratios.
+        is_reached: Whether the bar is; None where there is none, or none on this server.
+        is_one_sided: Whether one worker did nearly all in each round.
+    """
+
+    endpoint: Endpoint
+    service: Side | None
+    limit: Side | None
+    ratios: dict[Reference, float]
+    is_reached: bool | None
+    is_one_sided: bool
+
+
+def rows_of(results: Results) -> list[Row]:
+    """Return the rows of all endpoints that were measured, in their order."""
+    measured = results["endpoints"]
+    return [_row(endpoint, results) for endpoint in ENDPOINTS if endpoint.name in measured]
+
+
+def _row(endpoint: Endpoint, results: Results) -> Row:
+    rounds = results["endpoints"][endpoint.name]
+    ratios = _ratios(endpoint, results)
+    bar, is_reached = endpoint.bar, None
+    if bar and bar.of in ratios and bar.server in (None, results["conditions"]["kind"]):
+        is_reached = ratios[bar.of] >= bar.at_least
+    return Row(
+        endpoint=endpoint,
+        service=_side(rounds, "service"),
+        limit=_side(rounds, "limit"),
+        ratios=ratios,
+        is_reached=is_reached,
+        is_one_sided=not any(is_fair(*filter(None, each.values())) for each in rounds),
+    )
+
+
+def _side(rounds: list[dict[str, Any]], side: str) -> Side | None:
+    runs = [each[side] for each in rounds if each[side]]
+    if not runs:
+        return None
+    counted = [run for run in runs if is_fair(run)] or runs
+    return Side(*(statistics.median(run[name] for run in counted) for name in Side._fields))
+
+
+def is_fair(*runs: dict[str, Any]) -> bool:
+    """Tell whether in no run one worker did nearly all. What is measured otherwise counts for want of better alone."""
+    return all(run["busier"] <= ONE_SIDED for run in runs)
+
+
+def _ratios(endpoint: Endpoint, results: Results) -> dict[Reference, float]:
+    """Return how an endpoint stands to what it is compared with: the medians of each round's ratios."""
+    rounds = results["endpoints"][endpoint.name]
+    references: dict[Reference, list[Any]] = {"limit": [each["limit"] for each in rounds]}
+    if endpoint.has_page_one:
+        references["page 1"] = [each["service"] for each in results["endpoints"][PAGE_ONE]]
+    ratios: dict[Reference, float] = {}
+    for reference, runs in references.items():
+        both = [(each["service"], run) for each, run in zip(rounds, runs, strict=True)]
+        known = [(service, run) for service, run in both if service and run and run["rate"]]
+        counted = [pair for pair in known if is_fair(*pair)] or known
+        if counted:
+            ratios[reference] = statistics.median(service["rate"] / run["rate"] for service, run in counted)
+    return ratios
+
+
+def largest_worker_mib(results: Results) -> int:
+    """Return what the largest of the service's workers has resident after all runs."""
+    return max(int(rss) for rss, _ in results["memory"]["service"]["after"])
+
+
+def missed(results: Results) -> list[str]:
+    """Return the bars that are missed, by name."""
+    names = [row.endpoint.title for row in rows_of(results) if row.is_reached is False]
+    if largest_worker_mib(results) >= RSS_MAX_MIB:
+        names.append("memory of a worker")
+    if results["starts"]["service"] >= START_MAX_SECONDS:
+        names.append("start")
+    return names
+
+
+class Growth(NamedTuple):
+    """
+    How an endpoint's rate stands to that on another board.
+
+    Attributes:
+        endpoint: What was measured.
+        rate: Of the rates.
+        ratio: Of the ratios to the limit, which do not change where the machine alone does; None without a limit.
+        is_reached: Whether the rate reaches the bar.
+    """
+
+    endpoint: Endpoint
+    rate: float
+    ratio: float | None
+    is_reached: bool
+
+
+def growths(before: Results, after: Results) -> list[Growth]:
+    """
+    Compare two results.
+
+    Args:
+        before: On the smaller board.
+        after: On the larger board.
+
+    Returns:
+        Of each endpoint that both have.
+    """
+    found, smaller = [], {row.endpoint.name: row for row in rows_of(before)}
+    for row in rows_of(after):
+        old = smaller.get(row.endpoint.name)
+        if old is None or old.service is None or row.service is None or not old.service.rate:
+            continue
+        rate, ratio = row.service.rate / old.service.rate, None
+        if "limit" in row.ratios and "limit" in old.ratios:
+            ratio = row.ratios["limit"] / old.ratios["limit"]
+        found.append(Growth(row.endpoint, rate, ratio, rate >= row.endpoint.grows))
+    return found
+
+
+def machine_drift(before: Results, after: Results) -> float | None:
+    """Return how the rates of bare Flask stand to each other, which no database changes; None if they are unknown."""
+    rates = []
+    for results in (before, after):
+        bare = [row.limit.rate for row in rows_of(results) if row.endpoint.limit == BARE and row.limit]
+        if not bare:
+            return None
+        rates.append(statistics.median(bare))
+    return rates[1] / rates[0]
+
+
+def save(results: Results, path: Path) -> None:
+    """Write results to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n")
+
+
+def load(path: Path) -> Results:
+    """Read results from a file."""
+    results: Results = json.loads(path.read_text())
+    return results

@@ -1,0 +1,127 @@
+"""Results as Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+from bench.endpoints import Endpoint
+from bench.results import (
+    RSS_MAX_MIB,
+    START_MAX_SECONDS,
+    Growth,
+    Results,
+    Row,
+    Side,
+    growths,
+    largest_worker_mib,
+    machine_drift,
+    rows_of,
+)
+
+HEADINGS = (
+    "endpoint",
+    "req/s",
+    "limit",
+    "p50 / p99 ms",
+    "limit's",
+    "CPU ms",
+    "limit's",
+    "of limit",
+    "of page 1",
+    "bar",
+    "",
+)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    aligned = [":--", *["--:"] * (len(headings) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (headings, aligned, *rows))
+
+
+def _verdict(is_reached: bool | None) -> str:
+    return {True: "ok", False: "MISSED", None: ""}[is_reached]
+
+
+def report(results: Results) -> str:
+    """Return the whole report."""
+    endpoints = _table(HEADINGS, (_cells(row) for row in rows_of(results)))
+    return "\n\n".join([_conditions(results), endpoints, _processes(results)])
+
+
+def _cells(row: Row) -> list[str]:
+    rate = f"{row.service.rate:,.0f}" if row.service else "no ETag" if row.endpoint.status == 304 else "—"
+    limit = f"{row.limit.rate:,.0f}" if row.limit else "—"
+    ratios = [f"{row.ratios[of]:.2f}" if of in row.ratios else "—" for of in ("limit", "page 1")]
+    times = [_times(row.service), _times(row.limit), _cpu(row.service), _cpu(row.limit)]
+    notes = [_verdict(row.is_reached), "one-sided" if row.is_one_sided else ""]
+    return [row.endpoint.title, rate, limit, *times, *ratios, _bar(row.endpoint), ", ".join(filter(None, notes))]
+
+
+def _times(side: Side | None) -> str:
+    return f"{side.p50_ms:.1f} / {side.p99_ms:.1f}" if side else "—"
+
+
+def _cpu(side: Side | None) -> str:
+    return f"{side.cpu_ms:.2f}" if side else "—"
+
+
+def _bar(endpoint: Endpoint) -> str:
+    bar = endpoint.bar
+    if bar is None:
+        return "—"
+    return f"≥ {bar.at_least} of {endpoint.reference(bar.of)}" + (f" ({bar.server})" if bar.server else "")
+
+
+def _conditions(results: Results) -> str:
+    told = results["conditions"]
+    lines = [
+        f"{told['posts']:,} posts on {told['kind']} {told['version']}, buffer pool {told['buffer_pool_mib']:,} MiB,"
+        f" innodb_flush_log_at_trx_commit={told['flushes_at_commit']}",
+        f"{told['cpus']} × {told['cpu']}, Python {told['python']}, shared by wrk, gunicorn and the database",
+        f"gunicorn with {told['workers']} workers of {told['threads']} threads; `{told['wrk']}`",
+        f"measured {told['at']}, medians of {told['rounds']} rounds;"
+        f" runs repeated because one worker did nearly all: {_reruns(results)}",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _reruns(results: Results) -> int:
+    runs = (run for rounds in results["endpoints"].values() for each in rounds for run in each.values() if run)
+    return sum(run["reruns"] for run in runs)
+
+
+def _processes(results: Results) -> str:
+    starts, memory = results["starts"], results["memory"]
+    largest = largest_worker_mib(results)
+    rows = [
+        [
+            "start to the first 200, s",
+            f"{starts['service']:.2f}",
+            f"{starts['limit']:.2f}",
+            f"< {START_MAX_SECONDS}",
+            _verdict(starts["service"] < START_MAX_SECONDS),
+        ]
+    ]
+    for when in ("before", "after"):
+        sides = [_memory(memory[side][when]) for side in ("service", "limit")]
+        bar = [f"< {RSS_MAX_MIB}", _verdict(largest < RSS_MAX_MIB)] if when == "after" else ["—", ""]
+        rows.append([f"each worker's RSS (PSS) {when}, MiB", *sides, *bar])
+    return _table(["process", "service", "limit", "bar", ""], rows)
+
+
+def _memory(workers: list[list[int]]) -> str:
+    return ", ".join(f"{rss} ({pss})" for rss, pss in workers)
+
+
+def growth_report(before: Results, after: Results) -> str:
+    """Return how the rates on a larger board stand to those on a smaller one."""
+    drift = machine_drift(before, after)
+    names = [f"{results['conditions']['posts']:,} posts" for results in (before, after)]
+    headings = ["endpoint", "of the rate", "of its ratio to the limit", "bar", ""]
+    table = _table(headings, (_growth_cells(growth) for growth in growths(before, after)))
+    told = f"; bare Flask, which no database changes: {drift:.2f}" if drift else ""
+    return f"{names[1]} against {names[0]}{told}\n\n{table}"
+
+
+def _growth_cells(growth: Growth) -> list[str]:
+    ratio = f"{growth.ratio:.2f}" if growth.ratio is not None else "—"
+    bar = f"≥ {growth.endpoint.grows}"
+    return [growth.endpoint.title, f"{growth.rate:.2f}", ratio, bar, _verdict(growth.is_reached)]

@@ -1,0 +1,224 @@
+"""
+Have many write at once to one category and one post, and see whether every count is still right.
+
+Fifty writers create posts in one category, edit, move, hide, restore and delete their own, like one
+post, take the like back, and view it, each view from another address. Then the service is stopped,
+``flask counters verify`` and ``flask search verify`` compare what is kept with what is there, and the
+post's likes and views are counted. The exit status is 1 where something was answered with a server's
+error, or a count is wrong.
+
+Run it as ``python bench/writers.py``; DATABASE_URL names the server as for ``bench/run.py``.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import requests
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench import databases
+from bench.board import API, TIMEOUT_SECONDS
+from bench.processes import Size, running, service_starter
+
+CATEGORY, OTHER_CATEGORY = "동시에 쓰기", "옮긴 글"
+TEXT = "여럿이 한꺼번에 씁니다. " * 40
+NAME = "postdb_bench_writers"
+
+Answers = Counter[tuple[str, int]]
+
+
+class Writer:
+    """One of those who write, one request after another."""
+
+    def __init__(self, number: int, url: str, shared_post: str) -> None:
+        self._number, self._url, self._shared_post = number, url, shared_post
+        self._random = Random(number)  # noqa: S311 - nothing here is secret
+        self._session = requests.Session()
+        self._headers = log_in(url, f"writer-{number}")
+        self._own: list[str] = []
+        self._views = 0
+        self.answers: Answers = Counter()
+
+    def write_until(self, deadline: float) -> Answers:
+        """Do one thing after another until a moment of ``time.monotonic``; returns what was answered."""
+        names, weights = zip(*WEIGHTS.items(), strict=True)
+        while time.monotonic() < deadline:
+            name = self._random.choices(names, weights)[0]
+            # Who has no post makes one.
+            if name in OF_OWN_POSTS and not self._own:
+                name = "create"
+            answer = ACTIONS[name](self)
+            self.answers[name, answer.status_code] += 1
+        return self.answers
+
+    def create(self) -> requests.Response:
+        """Create a post."""
+        title = f"{self._number}번 글쓴이의 {self._random.randrange(10_000)}번째 제목"
+        body = {"title": title, "content": TEXT, "category": CATEGORY}
+        answer = self._send("POST", "/posts", body)
+        if answer.status_code == 201:
+            self._own.append(answer.json()["data"]["id"])
+        return answer
+
+    def edit(self) -> requests.Response:
+        """Change the title of a post of one's own."""
+        return self._change({"title": f"고친 제목 {self._random.randrange(10_000)}"})
+
+    def move(self) -> requests.Response:
+        """Move a post of one's own to another category, or back."""
+        return self._change({"category": self._random.choice([CATEGORY, OTHER_CATEGORY])})
+
+    def hide(self) -> requests.Response:
+        """Hide a post of one's own, or show it again."""
+        return self._change({"status": self._random.choice(["hidden", "visible"])})
+
+    def delete(self) -> requests.Response:
+        """Delete a post of one's own."""
+        post_id = self._own.pop(self._random.randrange(len(self._own)))
+        return self._send("DELETE", f"/posts/{post_id}")
+
+    def like(self) -> requests.Response:
+        """Like the post that all like, or take the like back, in one of the three ways."""
+        return self._send(self._random.choice(["POST", "PUT", "DELETE"]), f"/posts/{self._shared_post}/like")
+
+    def view(self) -> requests.Response:
+        """View the post that all like, from an address that nobody has had before."""
+        self._views += 1
+        address = f"10.{self._number}.{self._views >> 8 & 255}.{self._views & 255}"
+        url = f"{self._url}{API}/posts/{self._shared_post}"
+        return self._session.get(url, headers={"X-Forwarded-For": address}, timeout=TIMEOUT_SECONDS)
+
+    def _change(self, body: dict[str, str]) -> requests.Response:
+        return self._send("PATCH", f"/posts/{self._random.choice(self._own)}", body)
+
+    def _send(self, method: str, path: str, body: dict[str, str] | None = None) -> requests.Response:
+        url = f"{self._url}{API}{path}"
+        return self._session.request(method, url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
+
+
+ACTIONS: dict[str, Callable[[Writer], requests.Response]] = {
+    "create": Writer.create,
+    "edit": Writer.edit,
+    "move": Writer.move,
+    "hide or restore": Writer.hide,
+    "delete": Writer.delete,
+    "like or unlike": Writer.like,
+    "view": Writer.view,
+}
+WEIGHTS = {"create": 20, "edit": 8, "move": 8, "hide or restore": 14, "delete": 10, "like or unlike": 20, "view": 20}
+OF_OWN_POSTS = {"edit", "move", "hide or restore", "delete"}
+
+
+def log_in(url: str, name: str) -> dict[str, str]:
+    """Return the headers of a user."""
+    answer = requests.post(f"{url}/dev/token", json={"username": name}, timeout=TIMEOUT_SECONDS)
+    answer.raise_for_status()
+    return {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
+
+
+def new_post(url: str) -> str:
+    """Create the post that all like; returns its id."""
+    body = {"title": "모두가 좋아하는 글", "content": TEXT, "category": CATEGORY}
+    headers = log_in(url, "writer-0")
+    answer = requests.post(f"{url}{API}/posts", json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+    answer.raise_for_status()
+    return str(answer.json()["data"]["id"])
+
+
+def write_at_once(url: str, post_id: str, *, writers: int, seconds: int) -> Answers:
+    """Have writers write at once; returns how often each action was answered with each status."""
+    with ThreadPoolExecutor(writers) as pool:
+        all_of_them = list(pool.map(lambda number: Writer(number, url, post_id), range(1, writers + 1)))
+        deadline = time.monotonic() + seconds
+        return sum(pool.map(lambda writer: writer.write_until(deadline), all_of_them), start=Counter())
+
+
+def show(answers: Answers, seconds: int) -> None:
+    """Print how often each action was answered with each status."""
+    statuses = sorted({status for _, status in answers})
+    print("| action |", " | ".join(map(str, statuses)), "|")
+    print("| :-- |", " | ".join("--:" for _ in statuses), "|")
+    for name in ACTIONS:
+        print(f"| {name} |", " | ".join(f"{answers[name, status]:,}" for status in statuses), "|")
+    print(f"\n{answers.total():,} answers, {answers.total() / seconds:,.0f} per second")
+
+
+def wrong_counts(url: str, post_id: str, answers: Answers) -> list[str]:
+    """Return what the post's own counts say that is not so."""
+    with databases.cursor_of(url) as cursor:
+        ((likes, views),) = databases.rows_of(cursor, "SELECT like_count, view_count FROM posts WHERE id = %s", post_id)
+        ((liked,),) = databases.rows_of(cursor, "SELECT COUNT(*) FROM likes WHERE post_id = %s", post_id)
+    pairs = {"likes": (likes, liked), "views": (views, answers["view", 200])}
+    print(", ".join(f"{name}: {count} kept, {true} true" for name, (count, true) in pairs.items()))
+    return [f"the post's {name}" for name, (count, true) in pairs.items() if count != true]
+
+
+def try_out(options: argparse.Namespace, url: str, folder: Path) -> list[str]:
+    """
+    Have all write, then look.
+
+    Args:
+        options: Of the command line.
+        url: Of the database.
+        folder: For what is thrown away afterwards.
+
+    Returns:
+        What is wrong.
+    """
+    databases.prepare(url, folder, posts=options.posts, fresh=True)
+    # The views come from many addresses, as through a proxy.
+    start = service_starter(folder, url, Size(options.workers, options.threads), TRUSTED_PROXY_HOPS="1")
+    with running(start) as service:
+        post_id = new_post(service.url)
+        print(f"{options.writers} writers, {options.seconds} s …", flush=True)
+        answers = write_at_once(service.url, post_id, writers=options.writers, seconds=options.seconds)
+    show(answers, options.seconds)
+    print(f"writes that a deadlock or a lock's timeout had the service repeat: {service.log.count('write_retried')}")
+    wrong = [
+        f"{name}: {number} answers of status {status}" for (name, status), number in answers.items() if status >= 500
+    ]
+    wrong += wrong_counts(url, post_id, answers)
+    for command in ("counters", "search"):
+        verified = databases.flask(url, folder, command, "verify")
+        print(f"flask {command} verify: {verified.stdout.strip()}")
+        wrong += [f"flask {command} verify"] if verified.returncode else []
+    return wrong
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--writers", type=int, default=50, help="at once (default: %(default)s)")
+    add("--seconds", type=int, default=20, help="default: %(default)s")
+    add("--posts", type=int, default=1000, help="of the demo data (default: %(default)s)")
+    add("--database-url", default=os.environ.get("DATABASE_URL") or None, help="a server (default: a private one)")
+    add("--workers", type=int, default=2, help="of gunicorn (default: %(default)s)")
+    add("--threads", type=int, default=8, help="of each worker (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Try it out, print, and return 1 where something is wrong."""
+    options = arguments()
+    with databases.server_of(options.database_url, name=NAME) as url, tempfile.TemporaryDirectory() as folder:
+        try:
+            wrong = try_out(options, url, Path(folder))
+        finally:
+            databases.drop(url)
+    for line in wrong:
+        print(f"wrong: {line}")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
