@@ -12,9 +12,8 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from post import messages, services
 from post.database import is_away
@@ -181,22 +180,22 @@ def seed_demo(count: int, seed: int) -> None:
 def _prepare(seed: int) -> tuple[StoredCategories, int]:
     """Store the categories that are missing; returns all of them, and how many were missing."""
     wanted = demo_categories(seed)
-    with transaction() as session:
-        if session.scalar(select(Post.id).where(Post.id == first_post_id(seed))) is not None:
+    with transaction() as connection:
+        if connection.scalar(select(Post.id).where(Post.id == first_post_id(seed))) is not None:
             raise click.ClickException(f"the posts of seed {seed} are here already; choose another with --seed")
-        missing = _missing(session, wanted)
+        missing = _missing(connection, wanted)
         if missing:
-            session.connection().execute(insert(Category), missing)
-        return _stored(session, wanted), len(missing)
+            connection.execute(insert(Category), missing)
+        return _stored(connection, wanted), len(missing)
 
 
-def _missing(session: Session, wanted: Sequence[Row]) -> list[Row]:
-    existing = set(session.scalars(select(Category.name_key)))
+def _missing(connection: Connection, wanted: Sequence[Row]) -> list[Row]:
+    existing = set(connection.scalars(select(Category.name_key)))
     return [category for category in wanted if category["name_key"] not in existing]
 
 
-def _stored(session: Session, wanted: Sequence[Row]) -> StoredCategories:
-    rows = session.execute(select(Category.name_key, Category.id, Category.name))
+def _stored(connection: Connection, wanted: Sequence[Row]) -> StoredCategories:
+    rows = connection.execute(select(Category.name_key, Category.id, Category.name))
     stored = {row.name_key: {"category_id": row.id, "category": row.name} for row in rows}
     return {category["name"]: stored[category["name_key"]] for category in wanted}
 
@@ -211,10 +210,9 @@ def _store(batch: Sequence[DemoPost], categories: StoredCategories) -> int:
     posts = [post.row | categories[post.row["category"]] for post in batch]
     # In the order of the primary key, so that InnoDB appends rather than scatter.
     likes = sorted((like for post in batch for like in post.likes), key=itemgetter("id"))
-    with transaction() as session:
-        connection = session.connection()  # not the session: it would go through the ORM's bookkeeping
+    with transaction() as connection:
         connection.execute(insert(Post), posts)
         if likes:
             connection.execute(insert(Like), likes)
-        list_new(session, [post["id"] for post in posts])
+        list_new(connection, [post["id"] for post in posts])
     return len(likes)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
+    Connection,
     DateTime,
     Enum,
     FetchedValue,
@@ -22,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.expression import FunctionElement
 
 from post.utils import (
@@ -56,6 +58,8 @@ db = SQLAlchemy(
         }
     )
 )
+
+_is_within: ContextVar[bool] = ContextVar("is_within_transaction", default=False)
 
 # Every text is compared bit by bit, on every database (but for spaces at its end, which MySQL does
 # not see): what ignores letter case says so in the code. MySQL's default collations would also find
@@ -255,28 +259,21 @@ class IdempotencyKey(db.Model):
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
+def transaction() -> Iterator[Connection]:
     """
     Run a block as one transaction: committed when the block ends, rolled back when it raises.
 
     Yields:
-        The session. On SQLite it holds the write lock from its first statement on.
+        Its connection. On SQLite it holds the write lock from its first statement on.
 
     Raises:
-        RuntimeError: The caller is inside another such block, whose writes this one would commit or lose.
+        RuntimeError: The caller is inside another such block, whose end would not be this one's.
     """
-    session: Session = db.session()
-    if session.info.get("in_transaction"):
+    if _is_within.get():
         raise RuntimeError("transactions do not nest")
-    # A read before this would leave an older snapshot, from which SQLite refuses to go on to write.
-    session.rollback()
-    session.info["in_transaction"] = True
+    token = _is_within.set(True)
     try:
-        session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
-        yield session
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+        with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
+            yield connection
     finally:
-        session.info["in_transaction"] = False
+        _is_within.reset(token)

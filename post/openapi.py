@@ -27,7 +27,7 @@ BEARER_OR_NONE: list[dict[str, list[Any]]] = [*BEARER, {}]
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | Response | dict[str, Any] | None]
 
 
-def answers(success: type[Answer], *errors: int, status: int = 200) -> Responses:
+def answers(success: type[Answer], *errors: int, status: int = 200, is_versioned: bool = False) -> Responses:
     """
     Return what an operation may answer.
 
@@ -35,9 +35,15 @@ def answers(success: type[Answer], *errors: int, status: int = 200) -> Responses
         success: The body of the good answer.
         errors: Statuses of the operation's own errors; those of every operation are added.
         status: Status of the good answer.
+        is_versioned: Whether the good answer has an ``ETag``, by which a client may ask again.
     """
     responses: Responses = {status: success}
-    return responses | dict.fromkeys((*errors, 429, 500, 503), ErrorAnswer)
+    return responses | (_not_modified() if is_versioned else {}) | dict.fromkeys((*errors, 429, 500, 503), ErrorAnswer)
+
+
+def _not_modified() -> Responses:
+    tag: dict[str, Any] = {"description": "That of the good answer.", "schema": {"type": "string"}}
+    return {304: {"description": "`If-None-Match` names the `ETag` of what is there.", "headers": {"ETag": tag}}}
 
 
 def optional_body(model: type[BaseModel]) -> RequestBody:
@@ -65,11 +71,8 @@ def file_answers(*content_types: str, errors: Sequence[int] = ()) -> Responses:
         errors: Statuses of the operation's own errors.
     """
     responses: Responses = {200: {"content": {content_type: {} for content_type in content_types}}}
-    return (
-        responses
-        | {304: {"description": "What `If-None-Match` names is still good."}}
-        | dict.fromkeys(errors, ErrorAnswer)
-    )
+    is_made_anew = "application/json" in content_types  # each time, and so without a tag
+    return responses | ({} if is_made_anew else _not_modified()) | dict.fromkeys(errors, ErrorAnswer)
 
 
 def new_blueprint(name: str, import_name: str, *, url_prefix: str | None = None) -> APIBlueprint:

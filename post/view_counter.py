@@ -4,7 +4,6 @@ import atexit
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -162,21 +161,25 @@ class ViewCounter:
             return
         with self._starting:
             if self._flushing_process != os.getpid():
-                atexit.register(self._flush_at_exit)
-                threading.Thread(target=self._flush_for_ever, name="views", daemon=True).start()
+                ended = threading.Event()
+                thread = threading.Thread(target=self._flush_until, args=[ended], name="views", daemon=True)
+                thread.start()
+                atexit.register(self._flush_at_exit, os.getpid(), thread, ended)
                 self._flushing_process = os.getpid()
 
-    def _flush_for_ever(self) -> None:
-        while self._tally is not None:
+    def _flush_until(self, ended: threading.Event) -> None:
+        while self._tally is not None and not ended.is_set():
             # Each worker waits for the same moment, and whichever comes first writes for all.
             left_seconds = self._flush_seconds - self._tally.waited_seconds()
             if left_seconds > 0:
-                time.sleep(left_seconds)
+                ended.wait(left_seconds)
             else:
                 self.flush()
 
-    def _flush_at_exit(self) -> None:
-        if self._flushing_process == os.getpid():
+    def _flush_at_exit(self, process: int, thread: threading.Thread, ended: threading.Event) -> None:
+        if process == os.getpid():  # and not a fork of it
+            ended.set()
+            thread.join()
             self.flush()
 
 

@@ -16,7 +16,7 @@ from post.validators import NewCategory
 bp = new_blueprint("categories", __name__, url_prefix="/api/v1")
 
 
-@bp.get("/categories", tags=[CATEGORIES], responses=answers(CategoryListAnswer))
+@bp.get("/categories", tags=[CATEGORIES], responses=answers(CategoryListAnswer, is_versioned=True))
 def list_categories() -> Response:
     """List the categories with their numbers of visible posts."""
     return respond_versioned(services.list_categories(), partial(respond, message="categories_listed"))

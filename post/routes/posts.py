@@ -19,7 +19,7 @@ from post.validators import IdempotencyHeader, ListQuery, NewPost, PageQuery, Po
 bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
 
 
-@bp.get("/posts", tags=[POSTS], security=BEARER_OR_NONE, responses=answers(PostListAnswer, 400))
+@bp.get("/posts", tags=[POSTS], security=BEARER_OR_NONE, responses=answers(PostListAnswer, 400, is_versioned=True))
 @checked
 def list_posts(query: ListQuery) -> Response:
     """List the visible posts."""
@@ -28,7 +28,7 @@ def list_posts(query: ListQuery) -> Response:
     return respond_versioned(found, _respond_page)
 
 
-@bp.get("/posts/my", tags=[POSTS], security=BEARER, responses=answers(PostListAnswer, 400, 401))
+@bp.get("/posts/my", tags=[POSTS], security=BEARER, responses=answers(PostListAnswer, 400, 401, is_versioned=True))
 @token_required
 @checked
 def list_my_posts(query: PageQuery) -> Response:
@@ -52,7 +52,12 @@ def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
     return _created(answer.body, answer.post_id, is_replayed=answer.is_replayed)
 
 
-@bp.get("/posts/<post_id>", tags=[POSTS], security=BEARER_OR_NONE, responses=answers(PostAnswer, 400, 404))
+@bp.get(
+    "/posts/<post_id>",
+    tags=[POSTS],
+    security=BEARER_OR_NONE,
+    responses=answers(PostAnswer, 400, 404, is_versioned=True),
+)
 @checked
 def get_post(path: PostPath) -> Response:
     """Show a post, and count the view once per address within a window."""

@@ -61,8 +61,8 @@ def deactivate_account(user: Caller, *, directory: UserDirectory | None) -> dict
 
 @retried
 def _store_deactivated(user: Caller) -> None:
-    with transaction() as session:
-        insert_unless_there(session, DeactivatedAccount, {"user_id": user.user_id, "login": user.login})
+    with transaction() as connection:
+        insert_unless_there(connection, DeactivatedAccount, {"user_id": user.user_id, "login": user.login})
 
 
 @retried
@@ -82,13 +82,13 @@ def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool
     """
     this = DeactivatedAccount.user_id == user_id
     # Under the row's lock, so that a deactivation at the same moment comes wholly before or wholly after.
-    with transaction() as session:
-        login = session.scalar(select(DeactivatedAccount.login).where(this).with_for_update())
+    with transaction() as connection:
+        login = connection.scalar(select(DeactivatedAccount.login).where(this).with_for_update())
         if login is None:
             return False
         if directory is not None:
             directory.enable(login)
-        session.execute(delete(DeactivatedAccount).where(this))
+        connection.execute(delete(DeactivatedAccount).where(this))
     return True
 
 

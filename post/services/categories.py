@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from post.database import insert_unless_there, read, retried
 from post.errors import CategoryExists
@@ -18,7 +17,7 @@ _POST_COUNT = (
     .where(PostCount.scope == CATEGORY, PostCount.subject == Category.id)
     .scalar_subquery()
 )
-_NAMED = select(Category.id, Category.name).where(Category.name_key == bindparam("name_key"))
+_NAMED = select(Category.id, Category.name, Category.created_at).where(Category.name_key == bindparam("name_key"))
 _CATEGORIES = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(
     Category.name
 )
@@ -50,32 +49,32 @@ def create_category(name: str) -> dict[str, Any]:
     Raises:
         CategoryExists: One of this name exists, letter case ignored.
     """
-    with transaction() as session:
-        category = Category(name=name, name_key=fold_case(name))
-        session.add(category)
+    row = {"id": new_id(), "name": name, "name_key": fold_case(name)}
+    with transaction() as connection:
         try:
-            session.flush()  # now, so that the constraint speaks inside this block
+            connection.execute(insert(Category), row)
         except IntegrityError as exc:
             raise CategoryExists from exc
-        return _to_dict(category.id, category.name, 0, category.created_at)
+        created = connection.execute(_NAMED, row).one()
+        return _to_dict(created.id, created.name, 0, created.created_at)
 
 
-def ensure_category(session: Session, name: str) -> tuple[str, str]:
+def ensure_category(connection: Connection, name: str) -> tuple[str, str]:
     """
     Find the category that a post names, or create it within the caller's transaction.
 
     Args:
-        session: The session of the transaction that writes the post.
+        connection: That of the transaction that writes the post.
         name: As for ``create_category``.
 
     Returns:
         The category's id, and its name as the category has it.
     """
     key = {"name_key": fold_case(name)}
-    found = session.execute(_NAMED, key).one_or_none()
+    found = connection.execute(_NAMED, key).one_or_none()
     if found is None:
-        insert_unless_there(session, Category, {"id": new_id(), "name": name, **key})
-        found = session.execute(_NAMED, key).one()
+        insert_unless_there(connection, Category, {"id": new_id(), "name": name, **key})
+        found = connection.execute(_NAMED, key).one()
     return found.id, found.name
 
 

@@ -28,12 +28,12 @@ def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> di
         PostNotFound: It is deleted, was never there, or is hidden from a caller without the scope.
         Forbidden: The token has no such scope.
     """
-    with transaction() as session:
+    with transaction() as connection:
         if COMMENTS_SCOPE not in caller.scopes:
-            lock_seen_post(session, post_id, caller)
+            lock_seen_post(connection, post_id, caller)
             raise Forbidden
-        row = lock_post(session, post_id)
+        row = lock_post(connection, post_id)
         if row is None or row.status == DELETED:
             raise PostNotFound
-        set_counter(session, post_id, Post.comment_count, comment_count)
+        set_counter(connection, post_id, Post.comment_count, comment_count)
     return {"id": post_id, "comment_count": comment_count}

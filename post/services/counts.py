@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.orm import Session
 
 from post.models import HIDDEN, VISIBLE, PostCount
 
@@ -56,7 +55,7 @@ class Count(NamedTuple):
 Changes = dict[Count, list[int]]
 
 
-def count_post(session: Session, before: Listed | None, after: Listed) -> None:
+def count_post(connection: Connection, before: Listed | None, after: Listed) -> None:
     """
     Bring every count up to date with a change of a post.
 
@@ -64,11 +63,11 @@ def count_post(session: Session, before: Listed | None, after: Listed) -> None:
     one order, so that no two transactions wait for each other.
 
     Args:
-        session: The session of the transaction that changes the post.
+        connection: That of the transaction that changes the post.
         before: The post before the change; None for a new one.
         after: The post after it.
     """
-    add_to_counts(session, changes_of([(before, after)]))
+    add_to_counts(connection, changes_of([(before, after)]))
 
 
 def changes_of(posts: Iterable[tuple[Listed | None, Listed]]) -> Changes:
@@ -89,12 +88,12 @@ def _counts_of(post: Listed) -> Iterator[Count]:
             yield Count(scope, subject, post.number % SHARDS[scope])
 
 
-def add_to_counts(session: Session, changes: Mapping[Count, Sequence[int]]) -> None:
+def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]) -> None:
     """
     Add to counts within the caller's transaction.
 
     Args:
-        session: The transaction's session.
+        connection: The transaction's.
         changes: How many visible and hidden posts to add to each; below 0 to take away.
     """
     rows = [
@@ -103,5 +102,5 @@ def add_to_counts(session: Session, changes: Mapping[Count, Sequence[int]]) -> N
         if visible or hidden
     ]
     if rows:
-        add = _ADD_ON_SQLITE if session.get_bind().dialect.name == "sqlite" else _ADD_ON_MYSQL
-        session.connection().execute(add, rows)  # not the session: the ORM would take it for rows of its own
+        add = _ADD_ON_SQLITE if connection.dialect.name == "sqlite" else _ADD_ON_MYSQL
+        connection.execute(add, rows)

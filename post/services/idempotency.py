@@ -6,9 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from post.database import insert_unless_there, is_lock_timeout, retried
 from post.errors import IdempotencyConflict
@@ -58,14 +57,16 @@ def create_post_once(
         IdempotencyConflict: The key came with another body before, or its first request takes too long.
     """
     request_hash = _hash(title, content, category)
-    with transaction() as session:
-        _forget_expired(session, LAZY_BATCH)
-        first = _reserve(session, author.user_id, key, request_hash)
+    with transaction() as connection:
+        _forget_expired(connection, LAZY_BATCH)
+        first = _reserve(connection, author.user_id, key, request_hash)
         if first is not None:
             return first
-        post = insert_post(session, author=author, title=title, content=content, category=category)
+        post = insert_post(connection, author=author, title=title, content=content, category=category)
         body = render(post)
-        session.execute(update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=post["id"]))
+        connection.execute(
+            update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=post["id"])
+        )
         return Answer(body, post["id"], is_replayed=False)
 
 
@@ -78,21 +79,21 @@ def _is(user_id: str, key: str) -> Any:
     return (IdempotencyKey.user_id == user_id) & (IdempotencyKey.key == key)
 
 
-def _reserve(session: Session, user_id: str, key: str, request_hash: str) -> Answer | None:
+def _reserve(connection: Connection, user_id: str, key: str, request_hash: str) -> Answer | None:
     """Insert the key's row, or return the answer that it has."""
     try:
-        insert_unless_there(session, IdempotencyKey, {"user_id": user_id, "key": key, "request_hash": request_hash})
+        insert_unless_there(connection, IdempotencyKey, {"user_id": user_id, "key": key, "request_hash": request_hash})
     except OperationalError as exc:
         if not is_lock_timeout(exc):
             raise
         raise IdempotencyConflict from exc
     columns = select(IdempotencyKey.request_hash, IdempotencyKey.answer, IdempotencyKey.post_id)
-    row = session.execute(columns.add_columns(IdempotencyKey.created_at).where(_is(user_id, key))).one()
+    row = connection.execute(columns.add_columns(IdempotencyKey.created_at).where(_is(user_id, key))).one()
     if row.answer is None:  # just inserted
         return None
     if row.created_at < _kept_since():
         new = {"request_hash": request_hash, "answer": None, "created_at": utc_now()}
-        session.execute(update(IdempotencyKey).where(_is(user_id, key)).values(new))
+        connection.execute(update(IdempotencyKey).where(_is(user_id, key)).values(new))
         return None
     if row.request_hash != request_hash:
         raise IdempotencyConflict
@@ -103,14 +104,14 @@ def _kept_since() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None) - KEPT_FOR
 
 
-def _forget_expired(session: Session, maximum: int) -> int:
+def _forget_expired(connection: Connection, maximum: int) -> int:
     """Delete some rows that are older than they are kept; those that another transaction holds are left to it."""
     expired = select(IdempotencyKey.user_id, IdempotencyKey.key).where(IdempotencyKey.created_at < _kept_since())
     some = expired.order_by(IdempotencyKey.created_at).limit(maximum).with_for_update(skip_locked=True)
-    found = session.execute(some).all()
+    found = connection.execute(some).all()
     # One by one: for a list of keys MySQL may scan the table, and wait for every row that anyone has reserved.
     for row in found:
-        session.execute(delete(IdempotencyKey).where(_is(row.user_id, row.key)))
+        connection.execute(delete(IdempotencyKey).where(_is(row.user_id, row.key)))
     return len(found)
 
 
@@ -126,5 +127,5 @@ def prune_idempotency_keys() -> int:
 
 @retried
 def _prune_batch() -> int:
-    with transaction() as session:
-        return _forget_expired(session, PRUNE_BATCH)
+    with transaction() as connection:
+        return _forget_expired(connection, PRUNE_BATCH)

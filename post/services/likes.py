@@ -2,15 +2,24 @@
 
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from post.database import read, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, transaction
-from post.services.posts import add_to_counter, is_seen_by, lock_seen_post
+from post.services.posts import is_seen_by, lock_seen_post
 from post.utils import Caller, new_id
 
+_IS_MINE = (Like.post_id == bindparam("post_id")) & (Like.user_id == bindparam("user_id"))
+_LIKE = select(Like.id).where(_IS_MINE)
+_ADD = insert(Like)
+_REMOVE = delete(Like).where(_IS_MINE)
+# ``updated_at`` stays: MySQL's table would move it.
+_COUNT = (
+    update(Post)
+    .where(Post.id == bindparam("this_id"))
+    .values(like_count=Post.like_count + bindparam("amount"), updated_at=Post.updated_at)
+)
 _MINE = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("liker_id")).exists()
 _STATUS = select(Post.status, Post.user_id, Post.like_count, _MINE.label("is_liked")).where(
     Post.id == bindparam("post_id")
@@ -57,27 +66,23 @@ def unlike_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
 @retried
 def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool | None) -> LikeState:
     """Bring one like to the wanted state, or to the other one when ``wanted`` is None."""
-    with transaction() as session:
-        count = lock_seen_post(session, post_id, viewer).like_count
+    with transaction() as connection:
+        count = lock_seen_post(connection, post_id, viewer).like_count
         if viewer is not None and viewer.user_id != user_id:
             raise Forbidden
-        mine = (Like.post_id == post_id) & (Like.user_id == user_id)
+        mine = {"post_id": post_id, "user_id": user_id}
         # Every writer of likes holds the post's lock, so what this reads stays true.
-        is_liked = session.scalar(select(Like.id).where(mine)) is not None
+        is_liked = connection.scalar(_LIKE, mine) is not None
         wanted = not is_liked if wanted is None else wanted
         if wanted == is_liked:
             return LikeState("unchanged", is_liked, count)
+        amount = 1 if wanted else -1
         if wanted:
-            row = {"id": new_id(), "post_id": post_id, "user_id": user_id}
-            session.connection().execute(insert(Like), row)  # not the session: no object is made of it
-            return _counted(session, post_id, LikeState("added", True, count + 1))
-        session.execute(delete(Like).where(mine))
-        return _counted(session, post_id, LikeState("removed", False, count - 1))
-
-
-def _counted(session: Session, post_id: str, state: LikeState) -> LikeState:
-    add_to_counter(session, post_id, Post.like_count, 1 if state.is_liked else -1)
-    return state
+            connection.execute(_ADD, {"id": new_id(), **mine})
+        else:
+            connection.execute(_REMOVE, mine)
+        connection.execute(_COUNT, {"this_id": post_id, "amount": amount})
+        return LikeState("added" if wanted else "removed", wanted, count + amount)
 
 
 def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[str, Any]:

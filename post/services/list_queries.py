@@ -17,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     exists,
-    false,
     func,
     literal,
     or_,
@@ -179,11 +178,17 @@ def _cut(query: Select[Any]) -> Select[Any]:
 
 def _beyond(order: dict[str, Any], *, is_before: bool) -> ColumnElement[bool]:
     """Return what a post beyond the cursor has: not as a comparison of tuples, which MySQL finds in no index."""
-    beyond: ColumnElement[bool] = false()
-    for name, column in reversed(order.items()):
-        value = _number(f"cursor_{name}")
-        beyond = or_(column > value if is_before else column < value, and_(column == value, beyond))
+    names = list(order)
+    beyond: ColumnElement[bool] = _passed(order, names.pop(), is_before=is_before)
+    for name in reversed(names):
+        beyond = or_(_passed(order, name, is_before=is_before), and_(order[name] == _number(f"cursor_{name}"), beyond))
     return beyond
+
+
+def _passed(order: dict[str, Any], name: str, *, is_before: bool) -> ColumnElement[bool]:
+    column, value = order[name], _number(f"cursor_{name}")
+    passed: ColumnElement[bool] = column > value if is_before else column < value
+    return passed
 
 
 def _order(shape: Shape) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, select
 
 from post.models import VISIBLE, Post
 from post.search_grams import search_key
@@ -21,27 +20,27 @@ def listed(row: Row[Any]) -> Listed:
     return Listed(row.No, row.status, row.category_id, row.user_id, row.title)
 
 
-def relist(session: Session, before: Listed | None, after: Listed) -> None:
+def relist(connection: Connection, before: Listed | None, after: Listed) -> None:
     """
     Bring all of it up to date with a change of a post: the last that a transaction does.
 
     Args:
-        session: The session of the transaction that changes the post, whose row it has locked.
+        connection: That of the transaction that changes the post, whose row it has locked.
         before: The post before the change; None for a new one.
         after: The post after it.
     """
-    index_title(session, before, after)
-    count_post(session, before, after)
+    index_title(connection, before, after)
+    count_post(connection, before, after)
 
 
-def list_new(session: Session, post_ids: Sequence[str]) -> None:
+def list_new(connection: Connection, post_ids: Sequence[str]) -> None:
     """
     Do for many new posts what ``relist`` does for one.
 
     Args:
-        session: The session of the transaction that creates them.
+        connection: That of the transaction that creates them.
         post_ids: Some thousand at most.
     """
-    posts = [listed(row) for row in session.execute(_LISTED, {"post_ids": post_ids})]
-    add_titles(session, {post.number: search_key(post.title) for post in posts if post.status == VISIBLE})
-    add_to_counts(session, changes_of([(None, post) for post in posts]))
+    posts = [listed(row) for row in connection.execute(_LISTED, {"post_ids": post_ids})]
+    add_titles(connection, {post.number: search_key(post.title) for post in posts if post.status == VISIBLE})
+    add_to_counts(connection, changes_of([(None, post) for post in posts]))

@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select, update
 
-from post.database import retried
+from post.database import read, retried
 from post.errors import MediaNotFound, StorageUnavailable
 from post.image_storage import StoredObject, image_storage, is_key
 from post.images import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
-from post.models import Media, Post, db, transaction, utc_now
+from post.models import Media, Post, transaction, utc_now
 from post.services.posts import check_writable, lock_seen_post
 from post.utils import Caller
 
@@ -70,22 +69,22 @@ def delete_media(post_id: str, media_id: str, *, editor: Caller) -> dict[str, st
 
 @retried
 def _remove(post_id: str, media_id: str, editor: Caller) -> dict[str, str]:
-    with transaction() as session:
-        post = lock_seen_post(session, post_id, editor)
+    with transaction() as connection:
+        post = lock_seen_post(connection, post_id, editor)
         this = (Media.id == media_id) & (Media.post_id == post_id)
-        row = session.execute(select(Media.object_key, Media.thumbnail_key).where(this)).one_or_none()
+        row = connection.execute(select(Media.object_key, Media.thumbnail_key).where(this)).one_or_none()
         if row is None:
             raise MediaNotFound
         check_writable(post, editor)
-        session.execute(delete(Media).where(this))
-        count_media(session, post_id, -1)
+        connection.execute(delete(Media).where(this))
+        count_media(connection, post_id, -1)
         return {"object_key": row.object_key, "thumbnail_key": row.thumbnail_key}
 
 
-def count_media(session: Session, post_id: str, amount: int) -> None:
+def count_media(connection: Connection, post_id: str, amount: int) -> None:
     """Add to a post's number of images, whose rows the transaction changes under the lock of the post's."""
     values = {Post.media_count: Post.media_count + amount, Post.updated_at: utc_now()}
-    session.execute(update(Post).where(Post.id == post_id).values(values))
+    connection.execute(update(Post).where(Post.id == post_id).values(values))
 
 
 def read_image(key: str) -> bytes:
@@ -147,7 +146,6 @@ def prune_images(*, older_than: timedelta) -> Pruned:
 def _orphans(batch: Sequence[StoredObject], *, stored_before: datetime) -> list[StoredObject]:
     old = [stored for stored in batch if stored.stored_at < stored_before]
     keys = [stored.key for stored in old]
-    named = set(db.session.scalars(select(Media.object_key).where(Media.object_key.in_(keys))))
-    named |= set(db.session.scalars(select(Media.thumbnail_key).where(Media.thumbnail_key.in_(keys))))
-    db.session.rollback()
+    named = {row.object_key for row in read(select(Media.object_key).where(Media.object_key.in_(keys)))}
+    named |= {row.thumbnail_key for row in read(select(Media.thumbnail_key).where(Media.thumbnail_key.in_(keys)))}
     return [stored for stored in old if stored.key not in named]

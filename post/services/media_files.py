@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, select
 
 from post.database import read
 from post.image_storage import image_storage
@@ -31,14 +30,14 @@ _MEDIA = (
 
 
 def media_files_of(
-    post_ids: Sequence[str], *, session: Session | None = None
+    post_ids: Sequence[str], *, connection: Connection | None = None
 ) -> defaultdict[str, list[dict[str, Any]]]:
     """
     Return the images of posts, in one query for all of them.
 
     Args:
         post_ids: Ids of the posts that have any, as many as a page has at most.
-        session: The session of the transaction to read in, if any.
+        connection: That of the transaction to read in, if any.
 
     Returns:
         The API's media files by post id, in the order of their upload; an empty list for every other post.
@@ -46,7 +45,7 @@ def media_files_of(
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     if post_ids:
         values = {"post_ids": post_ids}
-        for image in read(_MEDIA, values) if session is None else session.execute(_MEDIA, values):
+        for image in read(_MEDIA, values) if connection is None else connection.execute(_MEDIA, values):
             found[image.post_id].append(to_media_file(image))
     return found
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, func
 
 from post.models import Post
 from post.services.media_files import media_files_of
@@ -35,15 +34,15 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
 )
 
 
-def to_dicts(rows: Sequence[Row[Any]], *, session: Session | None = None) -> list[dict[str, Any]]:
+def to_dicts(rows: Sequence[Row[Any]], *, connection: Connection | None = None) -> list[dict[str, Any]]:
     """
     Return posts as the API shows them, with their images: read only where there are any.
 
     Args:
         rows: Of ``POST_COLUMNS`` or ``SUMMARY_COLUMNS``, as many as a page has at most.
-        session: The session of the transaction that they were read in, if any.
+        connection: That of the transaction that they were read in, if any.
     """
-    media_files = media_files_of([row.id for row in rows if row.media_count], session=session)
+    media_files = media_files_of([row.id for row in rows if row.media_count], connection=connection)
     names = rows[0]._fields if rows else ()
     return [_to_dict(names, row, media_files[row.id]) for row in rows]
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
 
 from post.database import read, retried
 from post.errors import Forbidden, PostNotFound
@@ -18,6 +17,7 @@ from post.view_counter import ViewCounter
 
 _THIS = Post.id == bindparam("post_id")
 _POST = select(*POST_COLUMNS).where(_THIS)
+_INSERT = insert(Post)
 _LOCKED = (
     select(Post.No, Post.user_id, Post.status, Post.like_count, Post.media_count, Post.category_id, Post.title)
     .where(_THIS)
@@ -91,21 +91,21 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
     Returns:
         The post object of the API.
     """
-    with transaction() as session:
-        return insert_post(session, author=author, title=title, content=content, category=category)
+    with transaction() as connection:
+        return insert_post(connection, author=author, title=title, content=content, category=category)
 
 
-def insert_post(session: Session, *, author: Caller, title: str, content: str, category: str) -> dict[str, Any]:
+def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> dict[str, Any]:
     """Create a visible post within the caller's transaction. Arguments and result as for ``create_post``."""
-    category_id, category_name = ensure_category(session, category)
+    category_id, category_name = ensure_category(connection, category)
     post_id = new_id()
     values = {"id": post_id, "title": title, "content": content}
     values |= {"user_id": author.user_id, "username": author.username}
     values |= {"category_id": category_id, "category": category_name}
-    session.connection().execute(insert(Post), values)  # not the session: no object is made of it
-    row = _read_back(session, post_id)
-    relist(session, None, listed(row))
-    return to_dicts([row], session=session)[0]
+    connection.execute(_INSERT, values)
+    row = _read_back(connection, post_id)
+    relist(connection, None, listed(row))
+    return to_dicts([row], connection=connection)[0]
 
 
 @retried
@@ -127,15 +127,15 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
         Forbidden: The editor is neither its author nor an admin.
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
-    with transaction() as session:
-        before = lock_for_writing(session, post_id, editor, even_deleted=restores)
+    with transaction() as connection:
+        before = lock_for_writing(connection, post_id, editor, even_deleted=restores)
         values: dict[str, Any] = dict(changes)
         if "category" in changes:
-            values["category_id"], values["category"] = ensure_category(session, changes["category"])
-        session.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
-        row = _read_back(session, post_id)
-        relist(session, listed(before), listed(row))
-        return to_dicts([row], session=session)[0]
+            values["category_id"], values["category"] = ensure_category(connection, changes["category"])
+        connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
+        row = _read_back(connection, post_id)
+        relist(connection, listed(before), listed(row))
+        return to_dicts([row], connection=connection)[0]
 
 
 @retried
@@ -154,10 +154,10 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
         PostNotFound: It is deleted already, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
     """
-    with transaction() as session:
-        before = listed(lock_for_writing(session, post_id, editor))
-        session.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=utc_now()))
-        relist(session, before, before._replace(status=DELETED))
+    with transaction() as connection:
+        before = listed(lock_for_writing(connection, post_id, editor))
+        connection.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=utc_now()))
+        relist(connection, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
 
 
@@ -175,7 +175,7 @@ def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> b
     return status == VISIBLE
 
 
-def lock_seen_post(session: Session, post_id: str, viewer: Caller | None) -> Row[Any]:
+def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) -> Row[Any]:
     """
     Lock a post's row until the transaction ends, and return what decides over it.
 
@@ -188,29 +188,24 @@ def lock_seen_post(session: Session, post_id: str, viewer: Caller | None) -> Row
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = lock_post(session, post_id)
+    row = lock_post(connection, post_id)
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return row
 
 
-def add_to_counter(session: Session, post_id: str, counter: Any, amount: int | ColumnElement[int]) -> None:
-    """Add to a count of a post, in SQL. ``updated_at`` stays."""
-    set_counter(session, post_id, counter, counter + amount)
-
-
-def set_counter(session: Session, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
+def set_counter(connection: Connection, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
     """Set a count of a post, leaving ``updated_at`` as it is (MySQL's table would move it)."""
     values = {counter: value, Post.updated_at: Post.updated_at}
-    session.execute(update(Post).where(Post.id == post_id).values(values))
+    connection.execute(update(Post).where(Post.id == post_id).values(values))
 
 
-def lock_post(session: Session, post_id: str) -> Row[Any] | None:
+def lock_post(connection: Connection, post_id: str) -> Row[Any] | None:
     """Lock a post's row until the transaction ends, whoever may see it; returns what decides over it."""
-    return session.execute(_LOCKED, {"post_id": post_id}).one_or_none()
+    return connection.execute(_LOCKED, {"post_id": post_id}).one_or_none()
 
 
-def lock_for_writing(session: Session, post_id: str, editor: Caller, *, even_deleted: bool = False) -> Row[Any]:
+def lock_for_writing(connection: Connection, post_id: str, editor: Caller, *, even_deleted: bool = False) -> Row[Any]:
     """
     Lock a post's row until the transaction ends, if the editor may change the post.
 
@@ -221,7 +216,7 @@ def lock_for_writing(session: Session, post_id: str, editor: Caller, *, even_del
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
     """
-    row = lock_post(session, post_id)
+    row = lock_post(connection, post_id)
     if row is not None and even_deleted and row.status == DELETED:
         return row
     return check_writable(row, editor)
@@ -236,5 +231,5 @@ def check_writable(row: Row[Any] | None, editor: Caller) -> Row[Any]:
     return row
 
 
-def _read_back(session: Session, post_id: str) -> Row[Any]:
-    return session.execute(_POST, {"post_id": post_id}).one()
+def _read_back(connection: Connection, post_id: str) -> Row[Any]:
+    return connection.execute(_POST, {"post_id": post_id}).one()

@@ -160,12 +160,12 @@ def _row(upload: Upload, image: CleanImage) -> Row:
 @retried
 def _add(post_id: str, editor: Caller, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Insert rows while there is room; returns the media files that they make."""
-    with transaction() as session:
-        room = MEDIA_MAX_PER_POST - lock_for_writing(session, post_id, editor).media_count
+    with transaction() as connection:
+        room = MEDIA_MAX_PER_POST - lock_for_writing(connection, post_id, editor).media_count
         added = [row | {"post_id": post_id} for row in rows[: max(0, room)]]
         if not added:
             return []
-        session.execute(insert(Media), added)
-        count_media(session, post_id, len(added))
+        connection.execute(insert(Media), added)
+        count_media(connection, post_id, len(added))
         ids = {row["id"] for row in added}
-        return [media for media in media_files_of([post_id], session=session)[post_id] if media["id"] in ids]
+        return [media for media in media_files_of([post_id], connection=connection)[post_id] if media["id"] in ids]

@@ -67,12 +67,12 @@ def verify_counters(*, repair: bool) -> list[Mismatch]:
 
 @retried
 def _verify_counts(scope: str, *, repair: bool) -> list[Mismatch]:
-    with transaction() as session:
+    with transaction() as connection:
         # What lacks is found by one statement, so at one moment, and added: what others add meanwhile stays.
-        lacking = session.execute(_lacking(scope)).all()
+        lacking = connection.execute(_lacking(scope)).all()
         if repair:
             changes = {Count(scope, row.subject, row.shard): [int(row.visible), int(row.hidden)] for row in lacking}
-            add_to_counts(session, changes)
+            add_to_counts(connection, changes)
     return [
         Mismatch(scope, f"{row.subject}/{row.shard}", int(row.kept), int(row.kept + row.visible + row.hidden))
         for row in lacking
@@ -103,16 +103,14 @@ def _miscounted(name: str, table: Any) -> Select[Any]:
 
 @retried
 def _recount(post_id: str, name: str, table: Any) -> None:
-    with transaction() as session:
-        lock_post(session, post_id)  # under which its likes and images are written
+    with transaction() as connection:
+        lock_post(connection, post_id)  # under which its likes and images are written
         counted = select(func.count()).where(table.post_id == post_id).scalar_subquery()
-        set_counter(session, post_id, getattr(Post, name), counted)
+        set_counter(connection, post_id, getattr(Post, name), counted)
 
 
 def verify_search(*, repair: bool) -> list[Mismatch]:
-    """
-    Compare what the search looks up with the titles of posts. Arguments and result as for ``verify_counters``.
-    """
+    """Compare what the search looks up with the titles of posts. Arguments and result as for ``verify_counters``."""
     wrong = list(_unsearchable())
     if repair:
         for mismatch in wrong:
@@ -132,9 +130,9 @@ def _unsearchable() -> Iterator[Mismatch]:
 
 @retried
 def _index_again(post_id: str) -> None:
-    with transaction() as session:
-        row = lock_post(session, post_id)
+    with transaction() as connection:
+        row = lock_post(connection, post_id)
         if row is not None:
-            forget_title(session, row.No)
+            forget_title(connection, row.No)
             if row.status == VISIBLE:
-                add_titles(session, {row.No: search_key(row.title)})
+                add_titles(connection, {row.No: search_key(row.title)})
