@@ -8,7 +8,6 @@ from typing import Any
 import click
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
-from flask_cors import CORS
 from flask_migrate import Migrate
 from flask_openapi import OpenAPI
 from jose.exceptions import JOSEError
@@ -21,6 +20,7 @@ from post import commands, messages, routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
 from post.cognito import CognitoUsers
+from post.cors import init_cors
 from post.database import READING, engine_options, is_away, reading_options
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.errors import (
@@ -42,6 +42,7 @@ from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
 from post.schema import MIGRATIONS_DIR, DatabaseUnusableError, prepare_schema
+from post.sessions import SparingSessions
 from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
 from post.utils import choose_request_id, request_language, respond_error
@@ -69,10 +70,6 @@ HTTP_CODES = {
 }
 IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
-CORS_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
-CORS_EXPOSED = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]
-CORS_MAX_AGE_SECONDS = 86_400
 
 
 def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
@@ -97,7 +94,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     _trust_proxies(app, settings.trusted_proxy_hops)
     _init_requests(app)
     _init_errors(app)
-    _init_cors(app, settings)
+    init_cors(app, origins=settings.cors_origins)
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS_DIR))
     commands.register(app)
@@ -157,32 +154,22 @@ def _trust_proxies(app: Flask, hops: int) -> None:
 
 
 def _init_requests(app: Flask) -> None:
+    app.session_interface = SparingSessions()
+
     @app.before_request
     def name_request() -> None:
-        g.request_id = choose_request_id(request.headers.get("X-Request-ID"))
+        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        response.headers["X-Request-ID"] = g.request_id
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.vary.add("Origin")  # for caches: CORS headers depend on it, also where it is absent
+        headers = response.headers
+        # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
+        headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
         # Unless a route says otherwise: what one caller may see is not another's to find in a cache.
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.update(rate_limit_headers(app))
+        if not headers.getlist("Cache-Control"):
+            headers.add("Cache-Control", "no-store")
+        headers.extend({"X-Request-ID": g.request_id, "X-Content-Type-Options": "nosniff", **rate_limit_headers()})
         return response
-
-
-def _init_cors(app: Flask, settings: Settings) -> None:
-    CORS(
-        app,
-        origins=list(settings.cors_origins),
-        methods=CORS_METHODS,
-        allow_headers=CORS_HEADERS,
-        expose_headers=CORS_EXPOSED,
-        supports_credentials=True,
-        always_send=False,
-        max_age=CORS_MAX_AGE_SECONDS,
-    )
 
 
 def _init_tokens(app: OpenAPI, settings: Settings) -> None:

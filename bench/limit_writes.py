@@ -13,10 +13,8 @@ from uuid_utils import uuid7
 from bench.limit_database import Row, retried, rows_of, transaction
 from bench.limit_reads import POST_COLUMNS, post_of
 from post.search_grams import grams_of, search_key
+from post.services.counts import BLOCK_NUMBERS, SHARDS
 from post.utils import fold_case
-
-SHARDS = 8
-BLOCK_NUMBERS = 8192
 
 DEACTIVATED = "SELECT user_id FROM deactivated_accounts WHERE user_id = %s"
 LOCK = "SELECT `No`, user_id, status, like_count, media_count, category_id, title FROM posts WHERE id = %s FOR UPDATE"
@@ -83,11 +81,7 @@ def _list(cursor: Cursor, number: int, *, title: str, category_id: str, user_id:
     key = search_key(title)
     cursor.execute(ADD_TITLE, (number, key))
     cursor.executemany(ADD_GRAMS, [(gram, number) for gram in sorted(grams_of(key))])
-    shard = number % SHARDS
-    counts = [
-        ("all", "", shard),
-        ("author", user_id, 0),
-        ("block", str(number // BLOCK_NUMBERS), shard),
-        ("category", category_id, shard),
-    ]
-    cursor.executemany(ADD_COUNTS, [(*count, 1, 0) for count in counts])
+    block = str(number // BLOCK_NUMBERS)
+    subjects = {"all": "", "author": user_id, "block": block, "category": category_id}
+    counts = [(scope, subject, number % SHARDS[scope], 1, 0) for scope, subject in subjects.items()]
+    cursor.executemany(ADD_COUNTS, counts)

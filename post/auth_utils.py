@@ -7,10 +7,14 @@ is built once, and a token over 8 KiB is refused before it is parsed.
 """
 
 import functools
+import hashlib
+import threading
+import time
 import unicodedata
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
+from cachetools import LRUCache
 from flask import Flask, current_app, g, request
 from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
@@ -21,6 +25,7 @@ from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, C
 
 TOKEN_MAX_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
+ACCEPTED_MAX = 4096  # tokens that are remembered, about a KiB each
 ADMIN_GROUP = "admin"
 ACCESS, IDENTITY = "access", "id"  # of ``token_use``
 LOGIN_CLAIMS = ("cognito:username", "username")
@@ -30,10 +35,32 @@ NAME_CLAIMS = ("nickname", "name", "preferred_username", "cognito:username", "us
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class TokenVerifier:
-    """Turns bearer tokens into callers."""
+class _Accepted(NamedTuple):
+    """A good token: whom it stands for, when it ends (``exp``), and the key that its signature was checked with."""
 
-    def __init__(self, jwks: JwksClient, *, issuer: str, client_ids: tuple[str, ...]) -> None:
+    caller: Caller
+    ends: float
+    kid: str
+    key: Any
+
+
+class TokenVerifier:
+    """
+    Turns bearer tokens into callers.
+
+    A token that is good is remembered by its digest until it ends, or its key is no longer the
+    pool's, so that its signature is checked once. One that is not is forgotten: made-up tokens
+    push nobody's out.
+    """
+
+    def __init__(
+        self,
+        jwks: JwksClient,
+        *,
+        issuer: str,
+        client_ids: tuple[str, ...],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """
         Make a verifier.
 
@@ -41,10 +68,14 @@ class TokenVerifier:
             jwks: The issuer's keys.
             issuer: The exact ``iss``.
             client_ids: The app clients whose tokens are ours.
+            clock: Seconds since the epoch.
         """
         self._jwks = jwks
         self._issuer = issuer
         self._client_ids = client_ids
+        self._clock = clock
+        self._accepted: LRUCache[bytes, _Accepted] = LRUCache(ACCEPTED_MAX)
+        self._lock = threading.Lock()  # of the cache, which looking changes too
 
     def verify(self, token: str) -> Caller:
         """
@@ -58,21 +89,42 @@ class TokenVerifier:
             TokenInvalid: Anything else is wrong with it.
             AuthUnavailable: No key to check it with was ever fetched.
         """
-        if len(token.encode(errors="surrogatepass")) > TOKEN_MAX_BYTES:
+        encoded = token.encode(errors="surrogatepass")
+        if len(encoded) > TOKEN_MAX_BYTES:
             raise TokenInvalid
-        return self._caller(self._claims(token))
+        digest = hashlib.sha256(encoded).digest()
+        with self._lock:
+            known = self._accepted.get(digest)
+        if known is None or not self._is_still_good(known):
+            known = self._accept(token)
+            if self._is_still_good(known):  # and not accepted for its leeway's sake
+                with self._lock:
+                    self._accepted[digest] = known
+        return known.caller
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _is_still_good(self, known: _Accepted) -> bool:
+        return self._clock() < known.ends and self._jwks.key(known.kid) is known.key
+
+    def _accept(self, token: str) -> _Accepted:
+        kid = self._key_id(token)
+        key = self._jwks.key(kid)
+        if key is None:
+            raise TokenInvalid
+        claims = self._claims(token, key)
+        return _Accepted(self._caller(claims), claims["exp"], kid, key)
+
+    def _key_id(self, token: str) -> str:
         try:
             header = jwt.get_unverified_header(token)
         except JOSEError as exc:
             raise TokenInvalid from exc
         kid = header.get("kid")
         # Nor is there an extension that we understand (RFC 7515, section 4.1.11).
-        is_usable = header.get("alg") == ALGORITHM and isinstance(kid, str) and "crit" not in header
-        key = self._jwks.key(kid) if is_usable else None
-        if key is None:
+        if header.get("alg") != ALGORITHM or not isinstance(kid, str) or "crit" in header:
             raise TokenInvalid
+        return kid
+
+    def _claims(self, token: str, key: Any) -> dict[str, Any]:
         # Neither aud nor at_hash can be left to the library: it accepts a token without the one,
         # and wants the access token in order to check the other.
         options = {"verify_aud": False, "verify_at_hash": False, "leeway": LEEWAY_SECONDS}
@@ -194,10 +246,8 @@ def token_required_to_like(view: View) -> View:
 
 def optional_caller() -> Caller | None:
     """Return the caller, or None for one without a good token: on reads anyone is welcome."""
-    try:
-        return current_user()
-    except ServiceError:
-        return None
+    found = _caller_or_refusal()
+    return None if isinstance(found, ServiceError) else found
 
 
 def current_user() -> Caller:
@@ -208,14 +258,10 @@ def current_user() -> Caller:
         Unauthenticated: There is no good token.
         AuthUnavailable: No key to check it with was ever fetched.
     """
-    if "caller" not in g:
-        try:
-            g.caller = _read_token()
-        except ServiceError as error:
-            g.caller = error
-    if isinstance(g.caller, ServiceError):
-        raise g.caller
-    return cast(Caller, g.caller)
+    found = _caller_or_refusal()
+    if isinstance(found, ServiceError):
+        raise found
+    return found
 
 
 def is_caller_deactivated() -> bool:
@@ -224,10 +270,20 @@ def is_caller_deactivated() -> bool:
     return is_deactivated(current_user().user_id)
 
 
-def _read_token() -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+def _caller_or_refusal() -> Caller | ServiceError:
+    found: Caller | ServiceError | None = g.get("caller")
+    if found is None:
+        found = g.caller = _read_token()
+    return found
+
+
+def _read_token() -> Caller | ServiceError:
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise TokenMissing
+        return TokenMissing()
     verifier: TokenVerifier = current_app.extensions["post_auth"]
-    return verifier.verify(token)
+    try:
+        return verifier.verify(token)
+    except ServiceError as refusal:
+        return refusal

@@ -2,12 +2,17 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from flask import Response, request
 
 from post import __version__
+from post.messages import Language
 from post.utils import request_language
+
+TAGS_KEPT = 64  # a request asks for one twice
+_FOR_ALL, _FOR_ITS_CALLER = "public, no-cache", "private, no-cache"
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -27,10 +32,10 @@ class Versioned(Protocol[T_co]):
 
 def known_version() -> Callable[[str], bool] | None:
     """Return what tells whether the request's ``If-None-Match`` names a version; None where it has none."""
-    if "If-None-Match" not in request.headers:
+    if "HTTP_IF_NONE_MATCH" not in request.environ:
         return None
-    known = request.if_none_match
-    return lambda version: known.contains_weak(_tag(version))
+    known, language = request.if_none_match, request_language()
+    return lambda version: known.contains_weak(_tag(version, language))
 
 
 def respond_versioned(found: Versioned[T], respond: Callable[[T], Response]) -> Response:
@@ -44,19 +49,20 @@ def respond_versioned(found: Versioned[T], respond: Callable[[T], Response]) -> 
         found: What a service returned.
         respond: Makes the response of its value.
     """
-    is_known = known_version()
+    is_known = None if found.value is None else known_version()
     if found.value is None or (is_known is not None and is_known(found.version)):
-        response = Response(status=304)
-        response.vary.add("Accept-Language")
+        response = Response(status=304, headers={"Vary": "Accept-Language"})
+        del response.headers["Content-Type"]
     else:
         response = respond(found.value)
-    response.set_etag(_tag(found.version), weak=True)
-    response.vary.add("Authorization")
-    response.headers["Cache-Control"] = f"{'private' if 'Authorization' in request.headers else 'public'}, no-cache"
+    headers = response.headers
+    headers["Vary"] += ", Authorization"
+    headers["ETag"] = f'W/"{_tag(found.version, request_language())}"'
+    headers["Cache-Control"] = _FOR_ITS_CALLER if "HTTP_AUTHORIZATION" in request.environ else _FOR_ALL
     return response
 
 
-def _tag(version: str) -> str:
+@lru_cache(maxsize=TAGS_KEPT)
+def _tag(version: str, language: Language) -> str:
     # The same data is told in other words by another release, and in another language.
-    seen = f"{__version__} {request_language()} {version}"
-    return hashlib.blake2b(seen.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(f"{__version__} {language} {version}".encode(), digest_size=16).hexdigest()

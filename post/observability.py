@@ -7,8 +7,7 @@ from flask import g, has_request_context
 
 # Every attribute that a record has by itself; what else it has, a call's ``extra`` has added.
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-# One line for each migration context, and for each request over its limit.
-_CHATTY = ("alembic", "flask-limiter")
+_CHATTY = ("alembic",)  # one line for each migration context
 
 
 class KeyValueFormatter(logging.Formatter):

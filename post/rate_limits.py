@@ -1,14 +1,17 @@
 """Rate limits: of each user with a token, else of each address."""
 
+import functools
 import ipaddress
 import math
 import time
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from flask import Flask, request
-from flask_limiter import ApplicationLimit, Limiter
+from flask import Flask, current_app, g, request
+from flask_limiter import ApplicationLimit, ExemptionScope, Limiter
+from limits import RateLimitItem
 from limits.storage import Storage
 from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingWindow
+from werkzeug.exceptions import TooManyRequests
 
 from config import Settings
 from post.auth_utils import READS, optional_caller
@@ -16,6 +19,24 @@ from post.shared_memory import SharedCounters
 
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
+NETWORKS_KEPT = 1024  # of addresses whose network is known without reading them again
+
+
+class Hit(NamedTuple):
+    """
+    What the counting of a request has found.
+
+    Attributes:
+        is_let_in: Whether the request is within its limit.
+        previous: Requests of the window before this one.
+        current: Requests of this window, with this one where it is let in.
+        remaining_seconds: Until this window ends.
+    """
+
+    is_let_in: bool
+    previous: int
+    current: int
+    remaining_seconds: float
 
 
 class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport, Storage):
@@ -63,12 +84,22 @@ class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport
 
     def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count a request unless the weighted count of the window and the one before it has reached the limit."""
+        return self.hit(key, limit, expiry, amount).is_let_in
+
+    def hit(self, key: str, limit: int, expiry: int, amount: int = 1) -> Hit:
+        """Count a request as ``acquire_sliding_window_entry`` does, and return what was found."""
         now = time.time()
         previous_key, current_key = self.sliding_window_keys(key, expiry, now)
-        previous = self._counters.get(previous_key)
-        carried = previous * (1 - now % expiry / expiry)
-        room = math.floor(limit - carried)
-        return self._counters.add(current_key, ttl_seconds=2 * expiry, amount=amount, maximum=room) <= room
+        remaining = expiry - now % expiry
+
+        def room(previous: int) -> int:
+            return math.floor(limit - previous * remaining / expiry)
+
+        previous, current = self._counters.add_beside(
+            previous_key, current_key, ttl_seconds=2 * expiry, amount=amount, maximum=room
+        )
+        is_let_in = current <= room(previous)
+        return Hit(is_let_in, previous, current if is_let_in else current - amount, remaining)
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Return count and remaining seconds of the window before this one, then of this one."""
@@ -83,6 +114,49 @@ class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport
             self._counters.remove(window)
 
 
+class SettledLimiter(Limiter):
+    """
+    Flask-Limiter, which settles once which limits the requests of an endpoint and a method have.
+
+    Its own hooks parse all limits at every request and try each on it, which takes ten times as
+    long as the counting.
+    """
+
+    def init_app(self, app: Flask) -> None:
+        """Count the requests of an app."""
+        app.extensions.setdefault("limiter", set()).add(self)  # so that the library thinks its hooks are there already
+        super().init_app(app)
+        self._settled: dict[tuple[str, str], list[tuple[RateLimitItem, str]]] = {}
+        app.before_request(self.count_request)
+
+    def count_request(self) -> None:
+        """
+        Count a request, for each of its limits from the shortest on.
+
+        Raises:
+            TooManyRequests: It is not within one of them.
+        """
+        endpoint, method = request.endpoint, request.method
+        if endpoint is None:
+            return
+        if (endpoint, method) not in self._settled:
+            self._settled[endpoint, method] = self._limits_of(endpoint)
+        storage, told = cast(SharedCounterStorage, self.storage), None
+        for limit, scope in self._settled[endpoint, method]:
+            hit = storage.hit(limit.key_for(_client(), scope), limit.amount, limit.get_expiry())
+            # The client is told of the limit that it has used up, else of the shortest.
+            if told is None or not hit.is_let_in:
+                told = g.rate_limit = (limit, hit)
+            if not hit.is_let_in:
+                raise TooManyRequests
+
+    def _limits_of(self, endpoint: str) -> list[tuple[RateLimitItem, str]]:
+        if self.limit_manager.exemption_scope(current_app, endpoint, request.blueprint) & ExemptionScope.APPLICATION:
+            return []
+        limits = sorted(self.limit_manager.application_limits, key=lambda limit: limit.limit)
+        return [(limit.limit, str(limit.scope)) for limit in limits if not limit.is_exempt and not limit.method_exempt]
+
+
 def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -> Limiter:
     """
     Limit every route of the app, reads and writes apart.
@@ -95,7 +169,7 @@ def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -
     Returns:
         The limiter, for routes to be exempted from it.
     """
-    limiter = Limiter(
+    limiter = SettledLimiter(
         _client,
         application_limits=[
             ApplicationLimit(settings.ratelimit_read, scope="read", methods=READS, exempt_when=_is_image),
@@ -125,6 +199,7 @@ def _client() -> str:
     return f"user:{caller.user_id}" if caller else f"address:{_network(request.remote_addr or '')}"
 
 
+@functools.lru_cache(maxsize=NETWORKS_KEPT)
 def _network(address: str) -> str:
     """Return an address, or of IPv6 the /64 that one customer commands whole (RFC 6177, section 2)."""
     try:
@@ -134,28 +209,28 @@ def _network(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
-def rate_limit_headers(app: Flask) -> dict[str, str]:
+def rate_limit_headers() -> dict[str, str]:
     """
     Return ``RateLimit-*`` headers of this request's limit (draft-ietf-httpapi-ratelimit-headers-07).
 
     Returns:
         No headers where the route has no limit; ``Retry-After`` too, once it is used up.
     """
-    limiter: Limiter = app.extensions["post_limiter"]
-    limit = limiter.current_limit
-    if limit is None:
+    counted: tuple[RateLimitItem, Hit] | None = g.get("rate_limit")
+    if counted is None:
         return {}
-    storage = cast(SlidingWindowCounterSupport, limiter.storage)
-    period, amount = limit.limit.get_expiry(), limit.limit.amount
-    previous, previous_ttl, current, current_ttl = storage.get_sliding_window(limit.key, period)
-    carried = previous * previous_ttl / period
+    limit, hit = counted
+    amount, period = limit.amount, limit.get_expiry()
+    carried = hit.previous * hit.remaining_seconds / period
     headers = {
         "RateLimit-Limit": str(amount),
-        "RateLimit-Remaining": str(max(0, math.floor(amount - current - carried))),
+        "RateLimit-Remaining": str(max(0, math.floor(amount - hit.current - carried))),
     }
-    if not limit.breached:
-        return headers | {"RateLimit-Reset": str(math.ceil(current_ttl))}
-    wait = seconds_until_room(amount, period, previous=previous, current=current, remaining_seconds=current_ttl)
+    if hit.is_let_in:
+        return headers | {"RateLimit-Reset": str(math.ceil(hit.remaining_seconds))}
+    wait = seconds_until_room(
+        amount, period, previous=hit.previous, current=hit.current, remaining_seconds=hit.remaining_seconds
+    )
     # Never longer than the limit's own period, which is all that a client can know of it.
     seconds = str(max(1, min(period, math.ceil(wait))))
     return headers | {"RateLimit-Reset": seconds, "Retry-After": seconds}

@@ -13,10 +13,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_ENTRY = struct.Struct("=16sdq")  # the key's digest, when it expires (seconds since the epoch), the count
+_FIELDS = "16sdq"  # the key's digest, when it expires (seconds since the epoch), the count
+_ENTRY = struct.Struct(f"={_FIELDS}")
 # A folder in memory, which can be written to where the root file system cannot; None is the system's choice.
 MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - what is put there has no name
 _WAYS = 8  # entries of a bucket; a key lives in one bucket alone
+_BUCKET = struct.Struct(f"={_FIELDS * _WAYS}")
 
 
 class SharedLock:
@@ -49,6 +51,22 @@ class SharedLock:
                 yield
             finally:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def __enter__(self) -> None:
+        """Hold the lock for a block as ``held`` does, which takes twice as long."""
+        self._threads.acquire()
+        try:
+            fcntl.flock(self._descriptor(), fcntl.LOCK_EX)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(self, *_error: object) -> None:
+        """Let it go."""
+        try:
+            fcntl.flock(self._descriptor(), fcntl.LOCK_UN)
         finally:
             self._threads.release()
 
@@ -97,47 +115,70 @@ class SharedCounters:
             maximum: Leave the counter as it is where it would pass this.
         """
         now, digest = self._clock(), self._digest(key)
-        with self._lock.held():
-            offset, expires, count = self._find(digest, now)
-            expires = expires or now + ttl_seconds
-            if maximum is not None and count + amount > maximum:
-                return count + amount
-            _ENTRY.pack_into(self._memory, offset, digest, expires, count + amount)
-        return count + amount
+        with self._lock:
+            return self._add(digest, now, ttl_seconds, amount, maximum)
+
+    def add_beside(
+        self, other: str, key: str, *, ttl_seconds: float, amount: int = 1, maximum: Callable[[int], int]
+    ) -> tuple[int, int]:
+        """
+        Add to a counter whose maximum depends on another one.
+
+        Args:
+            other: The other one's key.
+            key: Any other text; the rest is as for ``add``.
+            ttl_seconds: How long from now a counter lives that this call begins.
+            amount: What to add.
+            maximum: Tells it from the other's count.
+
+        Returns:
+            The other's count, and what ``add`` returns.
+        """
+        now, other_digest, digest = self._clock(), self._digest(other), self._digest(key)
+        with self._lock:
+            other_count = self._find(other_digest, now)[2]
+            return other_count, self._add(digest, now, ttl_seconds, amount, maximum(other_count))
 
     def get(self, key: str) -> int:
         """Return a counter's count: 0 when it is unknown or has expired."""
-        with self._lock.held():
+        with self._lock:
             return self._find(self._digest(key), self._clock())[2]
 
     def expires_at(self, key: str) -> float:
         """Return when a counter expires, in seconds since the epoch: 0 when it is unknown or has expired."""
-        with self._lock.held():
+        with self._lock:
             return self._find(self._digest(key), self._clock())[1]
 
     def remove(self, key: str) -> None:
         """Forget a counter."""
-        with self._lock.held():
+        with self._lock:
             offset, expires, _ = self._find(self._digest(key), self._clock())
             if expires:
                 _ENTRY.pack_into(self._memory, offset, b"", 0.0, 0)
 
     def clear(self) -> None:
         """Forget every counter."""
-        with self._lock.held():
+        with self._lock:
             self._memory[:] = bytes(len(self._memory))
 
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._seed).digest()
 
+    def _add(self, digest: bytes, now: float, ttl_seconds: float, amount: int, maximum: int | None) -> int:
+        offset, expires, count = self._find(digest, now)
+        count += amount
+        if maximum is None or count <= maximum:
+            _ENTRY.pack_into(self._memory, offset, digest, expires or now + ttl_seconds, count)
+        return count
+
     def _find(self, digest: bytes, now: float) -> tuple[int, float, int]:
         """Return the offset of a key's entry, its expiry and its count: both 0 where it has none yet."""
-        start = int.from_bytes(digest[:8], "little") % self._buckets * _WAYS * _ENTRY.size
-        free, free_expires = start, float("inf")
-        for offset in range(start, start + _WAYS * _ENTRY.size, _ENTRY.size):
-            held, expires, count = _ENTRY.unpack_from(self._memory, offset)
-            if held == digest and expires > now:
-                return offset, expires, count
-            if expires < free_expires:
-                free, free_expires = offset, expires
-        return free, 0.0, 0
+        start = int.from_bytes(digest[:8], "little") % self._buckets * _BUCKET.size
+        # A keyed digest is found at its own entry alone: nobody can make other bytes that are the same.
+        offset = self._memory.find(digest, start, start + _BUCKET.size)
+        if offset < 0:
+            expiries = _BUCKET.unpack_from(self._memory, start)[1::3]
+            return start + expiries.index(min(expiries)) * _ENTRY.size, 0.0, 0
+        _, expires, count = _ENTRY.unpack_from(self._memory, offset)
+        # Its own entry is used again once it has expired, so that no key ever has two.
+        return (offset, expires, count) if expires > now else (offset, 0.0, 0)

@@ -1,15 +1,18 @@
 """Small helpers that every layer may use: the envelope, dates, text, the caller."""
 
 import re
+import secrets
 import unicodedata
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 import uuid_utils
 from flask import Response, g, has_request_context, request
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from post import messages
 from post.messages import Language
@@ -68,7 +71,7 @@ def choose_request_id(offered: str | None) -> str:
     """
     if offered is not None and _REQUEST_ID.fullmatch(offered):
         return offered
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def isoformat_utc(moment: datetime) -> str:
@@ -142,8 +145,13 @@ def request_language() -> Language:
     """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
     if not has_request_context():
         return "ko"
+    return _preferred_language(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+
+
+@lru_cache(maxsize=256)  # browsers send few different ones
+def _preferred_language(accepted: str) -> Language:
     # Not best_match(): of "en-US,ko;q=0.9" it would take what matches to the letter, the second.
-    for tag, quality in request.accept_languages:
+    for tag, quality in parse_accept_header(accepted, LanguageAccept):
         primary = tag.replace("_", "-").partition("-")[0].lower()
         if quality > 0 and primary in messages.LANGUAGES:
             return "en" if primary == "en" else "ko"
@@ -224,6 +232,5 @@ def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | Non
     """Return a value, or the JSON that it is already, as a response whose words depend on ``Accept-Language``."""
     # By orjson: Flask's own writer takes several times as long, and escapes Korean text.
     content = body if isinstance(body, bytes) else orjson.dumps(body)
-    response = Response(content, status=status, mimetype="application/json", headers=headers)
-    response.vary.add("Accept-Language")
-    return response
+    own = {"Content-Type": "application/json", "Vary": "Accept-Language"}
+    return Response(content, status, own | (headers or {}))

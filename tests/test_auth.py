@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jose import jwk, jwt
 
+from post import auth_utils
 from post.auth_utils import TokenVerifier
 from post.dev_issuer import DevIssuer
 from post.errors import AuthUnavailable, ServiceError, TokenExpired, TokenInvalid
@@ -600,6 +602,250 @@ CLAIMS = ["sub", "iss", "exp", "iat", "nbf", "token_use", "client_id", "aud", "j
 @given(claims=st.dictionaries(st.sampled_from([*CLAIMS, "cognito:groups", "cognito:username"]), JSON))
 def test_random_signed_claims_raise_nothing_but_a_refusal(verifier, key, claims):
     refuses_or_accepts(verifier, key.sign_bytes(json.dumps(claims_of(**claims)).encode()))
+
+
+# Tokens that are remembered
+
+
+class Checks:
+    """How many tokens are checked whole, and at which time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.now = float(int(time.time()))
+
+    def __call__(self) -> float:
+        return self.now
+
+    def decode(self, *args: Any, **options: Any) -> Any:
+        self.count += 1
+        return jwt_decode(*args, **options)
+
+
+jwt_decode = jwt.decode
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
+    checks = Checks()
+    monkeypatch.setattr(jwt, "decode", checks.decode)
+
+    class LibrarysClock(datetime):
+        @classmethod
+        def now(cls, zone: tzinfo) -> datetime:
+            return datetime.fromtimestamp(checks.now, zone)
+
+    monkeypatch.setattr("jose.jwt.datetime", LibrarysClock)
+    return checks
+
+
+@pytest.fixture
+def remembering(key: KeyPair, checks: Checks) -> TokenVerifier:
+    """A verifier that has seen no token yet."""
+    return TokenVerifier(JwksClient(FakePool(key)), issuer=ISSUER, client_ids=(CLIENT,), clock=checks)
+
+
+def test_a_good_token_is_checked_once(remembering, key, checks):
+    token = key.sign(claims_of(nickname="아나", scope="a b", **{"cognito:groups": ["admin"]}))
+
+    callers = [remembering.verify(token) for _ in range(3)]
+
+    assert checks.count == 1
+    assert callers[0] == callers[1] == callers[2]
+    assert (callers[2].username, callers[2].scopes, callers[2].is_admin) == ("아나", {"a", "b"}, True)
+
+
+def test_each_token_stands_for_its_own_caller(remembering, key):
+    tokens = {sub: key.sign(claims_of(sub=sub)) for sub in ("ana", "bo", "cy")}
+
+    seen = [{sub: remembering.verify(token).user_id for sub, token in tokens.items()} for _ in range(2)]
+
+    assert seen == [{sub: sub for sub in tokens}] * 2
+
+
+def test_a_token_is_remembered_until_the_second_in_which_it_ends(remembering, key, checks):
+    token, end = key.sign(claims_of(exp=int(checks.now) + 600)), int(checks.now) + 600
+    remembering.verify(token)
+
+    checked = []
+    for moment in (end - 1, end - 0.001, end, end + 30):
+        checks.now = moment
+        before = checks.count
+        remembering.verify(token)
+        checked.append(checks.count - before)
+
+    assert checked == [0, 0, 1, 1]
+
+
+def test_a_remembered_token_that_has_ended_is_expired(remembering, key, checks):
+    token = key.sign(claims_of(exp=int(checks.now) + 600))
+    remembering.verify(token)
+    checks.now += 600 + 31
+
+    for _ in range(2):
+        with pytest.raises(TokenExpired):
+            remembering.verify(token)
+
+
+def test_a_token_that_lives_by_the_leeway_alone_is_checked_every_time(remembering, key, checks):
+    token = key.sign(claims_of(exp=int(checks.now) - 5))
+
+    for _ in range(3):
+        remembering.verify(token)
+
+    assert checks.count == 3
+
+
+def test_a_token_is_not_remembered_before_it_begins(remembering, key, checks):
+    begin = int(checks.now) + 600
+    token = key.sign(claims_of(nbf=begin, exp=begin + 600))
+
+    for moment in (begin - 60, begin - 31):
+        checks.now = moment
+        with pytest.raises(TokenInvalid):
+            remembering.verify(token)
+    checks.now = begin
+
+    assert [remembering.verify(token).user_id for _ in range(2)] == [SUB, SUB]
+    assert checks.count == 3
+
+
+@pytest.mark.parametrize(
+    "claims", [{"exp": 1_000_000_000}, {"iss": "another"}, {"client_id": "another"}, {"sub": ""}], ids=repr
+)
+def test_a_token_that_is_refused_is_checked_every_time(remembering, key, checks, claims):
+    token = key.sign(claims_of(**claims))
+
+    for _ in range(3):
+        with pytest.raises((TokenInvalid, TokenExpired)):
+            remembering.verify(token)
+
+    assert checks.count == 3
+
+
+def test_a_flood_of_made_up_tokens_pushes_no_good_one_out(remembering, key, forger, checks):
+    good = key.sign(claims_of())
+    remembering.verify(good)
+    forged = forger.sign(claims_of())
+
+    for number in range(auth_utils.ACCEPTED_MAX + 1):
+        with pytest.raises(TokenInvalid):
+            remembering.verify(f"{forged}{number}" if number else forged)
+    before = checks.count
+    remembering.verify(good)
+
+    assert checks.count == before
+    assert len(remembering._accepted) == 1
+
+
+def test_so_many_tokens_are_remembered_and_no_more(key, checks, monkeypatch):
+    monkeypatch.setattr(auth_utils, "ACCEPTED_MAX", 3)
+    verifier = TokenVerifier(JwksClient(FakePool(key)), issuer=ISSUER, client_ids=(CLIENT,), clock=checks)
+    tokens = [key.sign(claims_of(sub=f"user-{number}")) for number in range(6)]
+
+    for token in tokens:
+        verifier.verify(tokens[0])  # in use, and so kept
+        verifier.verify(token)
+    checks.count = 0
+    for token in (tokens[0], tokens[-1]):
+        verifier.verify(token)
+
+    assert len(verifier._accepted) == 3
+    assert checks.count == 0
+
+
+def test_of_a_large_token_its_digest_is_kept_alone(remembering, key):
+    remembering.verify(padded(key, TOKEN_MAX_BYTES))
+
+    assert [len(digest) for digest in remembering._accepted] == [32]
+
+
+def test_a_remembered_tokens_signature_is_no_other_tokens(remembering, key):
+    token = key.sign(claims_of())
+    remembering.verify(token)
+    header, _, signature = token.split(".")
+    claims = b64(json.dumps(claims_of(sub="another")).encode())
+
+    for changed in (f"{header}.{claims}.{signature}", token[:-4], f"{token}A", token.upper()):
+        with pytest.raises(TokenInvalid):
+            remembering.verify(changed)
+
+
+def test_two_verifiers_remember_apart(key, checks):
+    ours, theirs = (
+        TokenVerifier(JwksClient(FakePool(key)), issuer=ISSUER, client_ids=(client,), clock=checks)
+        for client in (CLIENT, "their-client")
+    )
+    token = key.sign(claims_of())
+
+    ours.verify(token)
+
+    with pytest.raises(TokenInvalid):
+        theirs.verify(token)
+
+
+def test_a_remembered_token_is_refused_once_its_key_is_withdrawn(key, next_key, checks):
+    pool, clock = FakePool(key), Clock()
+    verifier = TokenVerifier(JwksClient(pool, clock=clock), issuer=ISSUER, client_ids=(CLIENT,), clock=checks)
+    token = key.sign(claims_of())
+    verifier.verify(token)
+    pool.answer = {"keys": [next_key.jwk]}
+    clock.now += 60
+    verifier.verify(next_key.sign(claims_of()))
+
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token)
+
+
+def test_a_remembered_token_is_refused_once_its_key_has_another_value(key, next_key, forger, checks):
+    """The forger's key has the name of the pool's."""
+    pool, clock = FakePool(key), Clock()
+    verifier = TokenVerifier(JwksClient(pool, clock=clock), issuer=ISSUER, client_ids=(CLIENT,), clock=checks)
+    token = key.sign(claims_of())
+    verifier.verify(token)
+    pool.answer = {"keys": [forger.jwk, next_key.jwk]}
+    clock.now += 60
+    verifier.verify(next_key.sign(claims_of()))
+
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token)
+
+
+def test_a_remembered_token_outlives_a_refetch_of_its_key(key, checks):
+    pool, clock = FakePool(key), Clock()
+    verifier = TokenVerifier(JwksClient(pool, clock=clock), issuer=ISSUER, client_ids=(CLIENT,), clock=checks)
+    token = key.sign(claims_of())
+    verifier.verify(token)
+    clock.now += 60
+    with pytest.raises(TokenInvalid):
+        verifier.verify(key.sign(claims_of(), kid="made-up"))
+    checks.count = 0
+
+    callers = [verifier.verify(token).user_id for _ in range(3)]
+
+    assert callers == [SUB] * 3
+    assert checks.count == 1  # by the key as it was fetched last
+
+
+def test_many_threads_remember_the_same_tokens(remembering, key):
+    subs = [f"user-{number % 5}" for number in range(40)]
+    tokens = {sub: key.sign(claims_of(sub=sub)) for sub in set(subs)}
+
+    seen = at_once([lambda sub=sub: remembering.verify(tokens[sub]).user_id for sub in subs])
+
+    assert seen == subs
+    assert len(remembering._accepted) == 5
+
+
+def test_a_remembered_token_of_a_deactivated_account_writes_nothing_more(client, as_user):
+    ana = as_user("ana")
+    before = client.post(f"{API}/posts", json=POST, headers=ana).status_code
+    client.post(f"{API}/users/me/deactivate", headers=ana)
+
+    after = client.post(f"{API}/posts", json=POST, headers=ana)
+
+    assert before == 201
+    assert (after.status_code, after.json["error"]["code"]) == (403, "account_deactivated")
 
 
 # The pool's keys

@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from flask import Flask
+from flask import Flask, session
 from flask.testing import FlaskClient
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -656,6 +656,23 @@ def test_every_answer_has_a_request_id_and_is_not_sniffed(plain, method, path):
     assert "Origin" in response.vary
 
 
+@pytest.mark.parametrize(("method", "path"), EVERYWHERE)
+@pytest.mark.parametrize("origin", [None, SITE, "https://evil.example"])
+def test_no_header_is_sent_twice(plain, method, path, origin):
+    headers = {"Origin": origin} if origin else {}
+    with plain.open(path, method=method, headers=headers) as response:
+        names = [name.lower() for name, _ in response.headers]
+
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize(("method", "path"), EVERYWHERE)
+def test_no_answer_sets_a_cookie(plain, method, path):
+    with plain.open(path, method=method) as response:
+        assert "Set-Cookie" not in response.headers
+        assert "Cookie" not in response.vary
+
+
 @pytest.mark.parametrize("offered", ["a", "0", "-", "_", "A-z_09", "x" * 64, "550e8400-e29b-41d4-a716-446655440000"])
 def test_the_callers_request_id_is_kept(plain, offered):
     success = plain.get("/health", headers={"X-Request-ID": offered})
@@ -813,6 +830,27 @@ def test_an_error_may_be_read_by_an_allowed_origin(plain, method, path, status):
     assert "x-request-id" in listed(response, "Access-Control-Expose-Headers")
 
 
+def test_answers_to_several_sites_are_not_mixed_up(plain):
+    origins = [SITE, "https://evil.example", "http://localhost:3000", SITE, "https://evil.example"]
+
+    told = [
+        plain.get(path, headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
+        for origin in origins
+        for path in ("/health", "/nothing")
+    ]
+
+    assert told == [origin if origin != "https://evil.example" else None for origin in origins for _ in range(2)]
+
+
+def test_an_answer_to_a_site_has_no_header_of_a_preflight(plain):
+    preflight(plain)
+
+    headers = plain.get(f"{API}/posts", headers={"Origin": SITE}).headers
+
+    allowed = {name for name, _ in headers if name.startswith("Access-Control-")}
+    assert allowed == {f"Access-Control-{name}" for name in ("Allow-Origin", "Allow-Credentials", "Expose-Headers")}
+
+
 def test_configured_origins_take_the_place_of_the_default(make_app, tmp_path):
     own = "https://board.example"
     client = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3", CORS_ORIGINS=own).test_client()
@@ -841,6 +879,58 @@ def test_production_does_not_allow_the_origins_of_development(make_app, tmp_path
     ]
 
     assert allowed == [SITE, "https://www.hhottdogg.shop", None, None]
+
+
+# Sessions
+
+
+@pytest.fixture
+def with_session(make_app, tmp_path) -> FlaskClient:
+    """A service with a route that counts its visits in a session, as a later one may."""
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3")
+
+    def count() -> dict[str, int]:
+        session["visits"] = session.get("visits", 0) + 1
+        return {"visits": session["visits"]}
+
+    def forget() -> dict[str, int]:
+        session.clear()
+        return {}
+
+    app.add_url_rule("/visits", view_func=count)
+    app.add_url_rule("/forget", view_func=forget)
+    app.add_url_rule("/look", view_func=lambda: {"visits": session.get("visits")})
+    return app.test_client()
+
+
+def test_a_session_is_kept_in_a_cookie_that_other_sites_cannot_send(with_session):
+    responses = [with_session.get("/visits") for _ in range(3)]
+
+    assert [response.json for response in responses] == [{"visits": 1}, {"visits": 2}, {"visits": 3}]
+    cookie = responses[0].headers["Set-Cookie"]
+    assert "SameSite=Lax" in cookie
+    assert "HttpOnly" in cookie
+    assert {"Cookie", "Origin"} <= set(responses[0].vary)
+
+
+def test_a_session_that_is_emptied_takes_its_cookie_away(with_session):
+    with_session.get("/visits")
+
+    response = with_session.get("/forget")
+
+    assert "Expires=Thu, 01 Jan 1970" in response.headers["Set-Cookie"]
+    assert with_session.get("/look").json == {"visits": None}
+
+
+def test_an_answer_that_depends_on_a_session_says_so_to_caches(with_session):
+    assert "Cookie" in with_session.get("/look").vary
+    assert "Cookie" not in with_session.get("/health").vary
+
+
+def test_a_forged_session_is_none(with_session):
+    with_session.set_cookie("session", "eyJ2aXNpdHMiOjl9.forged.forged")
+
+    assert with_session.get("/visits").json == {"visits": 1}
 
 
 # Rate limits

@@ -1,8 +1,14 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
 
 from post.rate_limits import seconds_until_room
+from post.shared_memory import SharedCounters
 
 PERIOD = 60
 
@@ -49,6 +55,84 @@ def test_the_addresses_of_one_ipv6_network_share_a_budget(other, is_the_same_cli
     statuses = [read("2001:db8::1"), read(other)]
 
     assert statuses == [200, 429 if is_the_same_client else 200]
+
+
+@pytest.fixture
+def limited(make_app, tmp_path) -> Callable[..., FlaskClient]:
+    """A service with limits of its own."""
+
+    def make(**rates: str) -> FlaskClient:
+        return make_app(DATABASE_URL=f"sqlite:///{tmp_path}/postdb.sqlite3", **rates).test_client()
+
+    return make
+
+
+def told(response: TestResponse) -> tuple[int, str | None, str | None]:
+    headers = response.headers
+    return response.status_code, headers.get("RateLimit-Limit"), headers.get("RateLimit-Remaining")
+
+
+def test_of_several_limits_the_shortest_is_told_until_one_is_used_up(limited):
+    client = limited(RATELIMIT_READ="3/hour;1000/second")
+
+    responses = [client.get("/api/v1/categories") for _ in range(4)]
+
+    assert [told(response)[:2] for response in responses] == [(200, "1000")] * 3 + [(429, "3")]
+    assert told(responses[3])[2] == "0"
+    assert 1 <= int(responses[3].headers["Retry-After"]) <= 3600
+
+
+def test_a_request_uses_up_one_of_its_own_limit_and_none_of_the_others(limited):
+    client = limited(RATELIMIT_READ="5/minute", RATELIMIT_WRITE="5/minute")
+    image = f"/api/v1/images/{'0' * 32}-{'0' * 64}.png"
+
+    kinds = [
+        [told(client.open(path, method=method))[2] for _ in range(2)]
+        for method, path in (("GET", "/api/v1/categories"), ("GET", image), ("POST", "/api/v1/categories"))
+    ]
+
+    assert kinds == [["4", "3"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health"),
+        ("GET", "/health/ready"),
+        ("POST", "/dev/token"),
+        ("OPTIONS", "/api/v1/posts"),
+        ("GET", "/nothing"),
+        ("DELETE", "/api/v1/posts"),
+    ],
+)
+def test_what_has_no_limit_tells_none_and_uses_none_up(limited, method, path):
+    client = limited(RATELIMIT_READ="2/minute", RATELIMIT_WRITE="2/minute")
+
+    free = [client.open(path, method=method) for _ in range(4)]
+    counted = client.get("/api/v1/categories")
+
+    assert {told(response)[1:] for response in free} == {(None, None)}
+    assert 429 not in {response.status_code for response in free}
+    assert told(counted) == (200, "2", "1")
+
+
+def test_a_request_is_counted_in_one_look_at_the_counters(limited, monkeypatch):
+    client = limited(RATELIMIT_READ="5/minute")
+    looks: list[str] = []
+
+    class Watched(SharedCounters):
+        def __getattribute__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                looks.append(name)
+            return super().__getattribute__(name)
+
+    storage = client.application.extensions["post_limiter"].storage
+    monkeypatch.setattr(storage, "_counters", Watched())
+
+    response = client.get("/api/v1/categories")
+
+    assert told(response) == (200, "5", "4")
+    assert looks == ["add_beside"]
 
 
 def test_images_do_not_use_up_what_a_client_may_read(make_app, tmp_path):

@@ -168,6 +168,53 @@ def test_a_counter_without_room_is_not_made(counters, maximum):
     assert counters.get("a") == 0
 
 
+def test_a_counters_maximum_may_depend_on_another(counters):
+    counters.add("other", ttl_seconds=60, amount=2)
+
+    counts = [counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda other: 5 - other) for _ in range(5)]
+
+    assert counts == [(2, 1), (2, 2), (2, 3), (2, 4), (2, 4)]
+    assert (counters.get("other"), counters.get("a")) == (2, 3)
+
+
+def test_the_other_counter_is_0_when_it_is_unknown_or_has_expired(counters, clock):
+    unknown = counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda _: 9)
+    counters.add("other", ttl_seconds=60, amount=7)
+    clock.now += 61
+
+    expired = counters.add_beside("other", "a", ttl_seconds=60, amount=2, maximum=lambda _: 9)
+
+    assert (unknown, expired) == ((0, 1), (0, 2))
+    assert counters.get("other") == 0
+
+
+def test_processes_never_pass_a_maximum_that_another_counter_tells(counters):
+    counters.add("other", ttl_seconds=60, amount=20)
+
+    def taken() -> int:
+        room = 120
+        return sum(
+            counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda other: room - other)[1] <= 100
+            for _ in range(60)
+        )
+
+    assert sum(in_forks(taken, processes=4)) == 100
+    assert counters.get("a") == 100
+
+
+def test_a_counter_that_begins_anew_takes_no_second_place(clock):
+    counters = SharedCounters(entries=8, clock=clock)
+    counters.add("again", ttl_seconds=10)
+    for number in range(6):  # one place is still empty
+        counters.add(f"long-{number}", ttl_seconds=1000)
+    clock.now += 11
+
+    counters.add("again", ttl_seconds=100, amount=2)
+    counters.add("last", ttl_seconds=1000)
+
+    assert [counters.get(key) for key in ("again", "last", *(f"long-{number}" for number in range(6)))] == [2] + [1] * 7
+
+
 def test_many_counters_do_not_share(counters):
     amounts = {f"key-{number}": number % 7 + 1 for number in range(5000)}
 
@@ -352,6 +399,37 @@ def test_threads_of_two_processes_may_wait_crosswise_over_two_locks():
 
     assert had_to_wait
     assert came_through == [True]
+
+
+@pytest.mark.parametrize("hold", [lambda lock: lock, SharedLock.held], ids=["itself", "held"])
+def test_a_lock_is_free_again_after_a_block_that_raises(hold):
+    lock, came_through = SharedLock(), []
+
+    with pytest.raises(KeyError), hold(lock):
+        raise KeyError
+    at_once([lambda: hold_once(lock, came_through)] * 3)
+
+    assert came_through == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(lambda lock: lock, SharedLock.held), (SharedLock.held, lambda lock: lock)]
+)
+def test_the_two_ways_to_hold_a_lock_exclude_each_other(first, second):
+    lock, order = SharedLock(), []
+
+    def wait() -> None:
+        with second(lock):
+            order.append("second")
+
+    with first(lock):
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        waiter.join(0.2)
+        order.append("first")
+    waiter.join(30)
+
+    assert order == ["first", "second"]
 
 
 def hold_once(lock: SharedLock, came_through: list[bool]) -> None:

@@ -26,10 +26,10 @@ TABLE = """
     """
 # Subject and shard of each scope, as post/services/counts.py has them.
 FILLS = {
-    "all": ("''", "`No` % 8"),
-    "category": ("category_id", "`No` % 8"),
-    "block": ("CAST(`No` {divide} 8192 AS {text})", "`No` % 8"),
-    "author": ("user_id", "`No` % 1"),
+    "all": ("''", "`No` % 16"),
+    "category": ("category_id", "`No` % 16"),
+    "block": ("CAST(`No` {divide} 8192 AS {text})", "`No` % 16"),
+    "author": ("user_id", "`No` % 4"),
 }
 FILL = """
     REPLACE INTO post_counts (scope, subject, shard, visible, hidden)

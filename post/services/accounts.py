@@ -4,11 +4,11 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import bindparam, delete, select
 
-from post.database import insert_unless_there, read, retried
+from post.database import Prepared, insert_unless_there, read, retried
 from post.models import DeactivatedAccount, transaction
 from post.utils import Caller, isoformat_utc
 
-_DEACTIVATED = select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id"))
+_DEACTIVATED = Prepared(select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id")))
 
 
 class UserDirectory(Protocol):
@@ -36,7 +36,7 @@ def is_deactivated(user_id: str) -> bool:
     Args:
         user_id: The token's ``sub``.
     """
-    return bool(read(_DEACTIVATED, {"user_id": user_id}))
+    return bool(_DEACTIVATED.read({"user_id": user_id}))
 
 
 def deactivate_account(user: Caller, *, directory: UserDirectory | None) -> dict[str, Any]:

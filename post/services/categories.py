@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from post.database import insert_unless_there, read, retried
+from post.database import Prepared, insert_unless_there, retried
 from post.errors import CategoryExists
 from post.models import Category, PostCount, transaction
 from post.services.counts import CATEGORY
@@ -18,8 +18,8 @@ _POST_COUNT = (
     .scalar_subquery()
 )
 _NAMED = select(Category.id, Category.name, Category.created_at).where(Category.name_key == bindparam("name_key"))
-_CATEGORIES = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(
-    Category.name
+_CATEGORIES = Prepared(
+    select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(Category.name)
 )
 
 
@@ -30,7 +30,7 @@ def list_categories() -> Versioned[list[dict[str, Any]]]:
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
-    rows = read(_CATEGORIES)
+    rows = _CATEGORIES.read()
     version = " ".join(f"{row.id}:{row.post_count}" for row in rows)
     return Versioned(version, [_to_dict(row.id, row.name, int(row.post_count), row.created_at) for row in rows])
 

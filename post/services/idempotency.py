@@ -12,6 +12,8 @@ from sqlalchemy.exc import OperationalError
 from post.database import insert_unless_there, is_lock_timeout, retried
 from post.errors import IdempotencyConflict
 from post.models import IdempotencyKey, transaction, utc_now
+from post.services.listing import listed, relist
+from post.services.post_rows import to_dicts
 from post.services.posts import insert_post
 from post.utils import Caller
 
@@ -62,12 +64,11 @@ def create_post_once(
         first = _reserve(connection, author.user_id, key, request_hash)
         if first is not None:
             return first
-        post = insert_post(connection, author=author, title=title, content=content, category=category)
-        body = render(post)
-        connection.execute(
-            update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=post["id"])
-        )
-        return Answer(body, post["id"], is_replayed=False)
+        row = insert_post(connection, author=author, title=title, content=content, category=category)
+        body = render(to_dicts([row])[0])
+        connection.execute(update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=row.id))
+        relist(connection, None, listed(row))
+    return Answer(body, row.id, is_replayed=False)
 
 
 def _hash(*fields: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from post.database import read, retried
+from post.database import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, transaction
 from post.services.posts import is_seen_by, lock_seen_post
@@ -21,8 +21,8 @@ _COUNT = (
     .values(like_count=Post.like_count + bindparam("amount"), updated_at=Post.updated_at)
 )
 _MINE = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("liker_id")).exists()
-_STATUS = select(Post.status, Post.user_id, Post.like_count, _MINE.label("is_liked")).where(
-    Post.id == bindparam("post_id")
+_STATUS = Prepared(
+    select(Post.status, Post.user_id, Post.like_count, _MINE.label("is_liked")).where(Post.id == bindparam("post_id"))
 )
 
 
@@ -100,7 +100,7 @@ def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[st
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = next(iter(read(_STATUS, {"post_id": post_id, "liker_id": user_id})), None)
+    row = next(iter(_STATUS.read({"post_id": post_id, "liker_id": user_id})), None)
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return {"is_liked": bool(row.is_liked), "like_count": row.like_count}

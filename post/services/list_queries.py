@@ -24,6 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from post.database import Prepared
 from post.models import HIDDEN, VISIBLE, Category, Post, PostCount, SearchGram, SearchTitle
 from post.paging import SORT_COLUMNS, Sort
 from post.services.counts import ALL, AUTHOR, BLOCK, CATEGORY
@@ -68,7 +69,7 @@ _INDEXES = {
 
 
 @lru_cache
-def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], with_total: bool) -> Select[Any]:
+def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], with_total: bool) -> Prepared:
     """
     Return the query for a page.
 
@@ -87,30 +88,30 @@ def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], wit
     if with_total:
         query = query.add_columns(total_of(shape).label("total"))
     key = next(iter(keys.c))
-    return query.select_from(keys.join(Post, getattr(Post, key.name) == key))
+    return Prepared(query.select_from(keys.join(Post, getattr(Post, key.name) == key)))
 
 
 @lru_cache
-def total_query(shape: Shape) -> Select[Any]:
+def total_query(shape: Shape) -> Prepared:
     """Return the query for how many posts a list has: of a search ``maximum`` at most. Other parameters as above."""
-    return select(total_of(shape).label("total"))
+    return Prepared(select(total_of(shape).label("total")))
 
 
 @lru_cache
-def blocks_query() -> Select[Any]:
+def blocks_query() -> Prepared:
     """Return the query for how many visible posts each block of numbers has."""
     total = cast(func.sum(PostCount.visible), Integer).label("visible")
-    return select(PostCount.subject, total).where(PostCount.scope == BLOCK).group_by(PostCount.subject)
+    return Prepared(select(PostCount.subject, total).where(PostCount.scope == BLOCK).group_by(PostCount.subject))
 
 
 @lru_cache
-def frequencies_query(size: int) -> Select[Any]:
+def frequencies_query(size: int) -> Prepared:
     """Return the query for how many titles have each of the pairs ``gram_0``, ``gram_1``, …: ``maximum`` at most."""
     counts = []
     for index in range(size):
         some = select(literal(1)).where(SearchGram.gram == bindparam(f"gram_{index}")).limit(_number("maximum"))
         counts.append(_count(some).label(f"count_{index}"))
-    return select(*counts)
+    return Prepared(select(*counts))
 
 
 def _keys(shape: Shape) -> Select[Any]:

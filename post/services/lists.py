@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from post.database import read
 from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
 from post.services.counts import BLOCK_NUMBERS
 from post.services.list_queries import Shape, blocks_query, page_query, total_query
@@ -126,7 +125,7 @@ def _placed(listing: Listing) -> Listing:
 
 def _placed_in_block(listing: Listing, offset: int) -> Listing:
     """Skip whole blocks of numbers by their counts, from the newest on."""
-    blocks = sorted(((int(row.subject), int(row.visible)) for row in read(blocks_query())), reverse=True)
+    blocks = sorted(((int(row.subject), int(row.visible)) for row in blocks_query().read()), reverse=True)
     total = sum(visible for _, visible in blocks)
     listing = replace(listing, total=total)
     for block, visible in blocks:
@@ -149,7 +148,7 @@ def _placed_from_the_end(listing: Listing, offset: int) -> Listing:
 
 
 def _total(listing: Listing) -> int:
-    return int(read(total_query(listing.shape), listing.values)[0].total)
+    return int(total_query(listing.shape).read(listing.values)[0].total)
 
 
 def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
@@ -171,7 +170,7 @@ def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
 
 def _version(listing: Listing) -> str:
     with_total = listing.total is None
-    (row,) = read(page_query(listing.shape, view="version", with_total=with_total), listing.values)
+    (row,) = page_query(listing.shape, view="version", with_total=with_total).read(listing.values)
     total = row.total if listing.total is None else listing.total
     return _joined(int(total), row.versions.split(",") if row.versions else [])
 
@@ -185,7 +184,7 @@ def _rows(listing: Listing) -> list[Row[Any]]:
     """Return the page's rows in the list's order, with one more where there are more."""
     with_total = listing.total is None
     query = page_query(listing.shape, view=listing.wanted.view, with_total=with_total)
-    return sorted(read(query, listing.values), key=lambda row: _key(row, listing.wanted.sort), reverse=True)
+    return sorted(query.read(listing.values), key=lambda row: _key(row, listing.wanted.sort), reverse=True)
 
 
 def _post_page(listing: Listing, rows: list[Row[Any]], total: int) -> PostPage:

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
-from post.database import read, retried
+from post.database import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, HIDDEN, VISIBLE, Post, transaction, utc_now
 from post.services.categories import ensure_category
 from post.services.listing import listed, relist
 from post.services.post_rows import POST_COLUMNS, to_dicts
-from post.services.versions import Versioned, version_columns, version_of
+from post.services.versions import Versioned, stem_column, stem_of, version_with
 from post.utils import Caller, new_id
 from post.view_counter import ViewCounter
 
@@ -23,7 +23,8 @@ _LOCKED = (
     .where(_THIS)
     .with_for_update()
 )
-_POST_VERSION = select(Post.user_id, Post.status, *version_columns()).where(_THIS)
+_WHOLE = Prepared(_POST)
+_VERSION = Prepared(select(Post.user_id, Post.status, Post.view_count, stem_column().label("stem")).where(_THIS))
 
 
 def get_post(
@@ -50,15 +51,14 @@ def get_post(
     Raises:
         PostNotFound: It is deleted, hidden from this viewer, or was never there.
     """
-    row = _seen_row(_POST if is_known is None else _POST_VERSION, post_id, viewer)
-    pending = _pending_views(row, post_id, views, address)
-    shown = {"view_count": row.view_count + pending}
-    version = version_of(row, more_views=pending)
+    row = _seen_row(_WHOLE if is_known is None else _VERSION, post_id, viewer)
+    view_count = row.view_count + _pending_views(row, post_id, views, address)
+    version = version_with(stem_of(row) if is_known is None else row.stem, view_count)
     if is_known is not None:
         if is_known(version):
             return Versioned(version, None)
-        row = _seen_row(_POST, post_id, viewer)
-    return Versioned(version, to_dicts([row])[0] | shown)
+        row = _seen_row(_WHOLE, post_id, viewer)
+    return Versioned(version, to_dicts([row])[0] | {"view_count": view_count})
 
 
 def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, address: str | None) -> int:
@@ -70,8 +70,8 @@ def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, addre
     return views.pending(post_id, stored=row.view_count)
 
 
-def _seen_row(query: Select[Any], post_id: str, viewer: Caller | None) -> Row[Any]:
-    rows = read(query, {"post_id": post_id})
+def _seen_row(query: Prepared, post_id: str, viewer: Caller | None) -> Any:
+    rows = query.read({"post_id": post_id})
     if not rows or not is_seen_by(viewer, status=rows[0].status, owner_id=rows[0].user_id):
         raise PostNotFound
     return rows[0]
@@ -92,20 +92,25 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
         The post object of the API.
     """
     with transaction() as connection:
-        return insert_post(connection, author=author, title=title, content=content, category=category)
+        row = insert_post(connection, author=author, title=title, content=content, category=category)
+        relist(connection, None, listed(row))
+    return to_dicts([row])[0]
 
 
-def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> dict[str, Any]:
-    """Create a visible post within the caller's transaction. Arguments and result as for ``create_post``."""
+def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> Row[Any]:
+    """
+    Insert a visible post within the caller's transaction, which has yet to ``relist`` it. Arguments as above.
+
+    Returns:
+        Its row.
+    """
     category_id, category_name = ensure_category(connection, category)
     post_id = new_id()
     values = {"id": post_id, "title": title, "content": content}
     values |= {"user_id": author.user_id, "username": author.username}
     values |= {"category_id": category_id, "category": category_name}
     connection.execute(_INSERT, values)
-    row = _read_back(connection, post_id)
-    relist(connection, None, listed(row))
-    return to_dicts([row], connection=connection)[0]
+    return _read_back(connection, post_id)
 
 
 @retried

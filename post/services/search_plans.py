@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from post.database import read
 from post.search_grams import grams_from, pairs_of, search_key
 from post.services.list_queries import Search, Shape, frequencies_query, total_query
 
@@ -46,7 +45,7 @@ def plan_search(q: str, shape: Shape, filters: Mapping[str, Any]) -> SearchPlan:
     search, values = _indexed(key, maximum)
     values["maximum"] = maximum
     values["pattern"] = "%" + "".join(f"/{char}" if char in "/%_" else char for char in key) + "%"
-    (row,) = read(total_query(Shape(filters=shape.filters, search=search)), {**filters, **values})
+    (row,) = total_query(Shape(filters=shape.filters, search=search)).read({**filters, **values})
     is_capped = row.total > SEARCH_TOTAL_MAX
     # Where so many titles are found, a page of them is soon met on the list's own way; else all are found and sorted.
     walks = is_capped and (search != "pair" or bool(shape.filters) or shape.sort != "latest")
@@ -62,5 +61,5 @@ def _indexed(key: str, maximum: int) -> tuple[Search, dict[str, Any]]:
         return "pair", {"gram": pairs[0]}
     some = pairs[:: -(-len(pairs) // PAIRS_MAX)]
     grams = {f"gram_{index}": gram for index, gram in enumerate(some)}
-    (counts,) = read(frequencies_query(len(some)), {**grams, "maximum": maximum})
+    (counts,) = frequencies_query(len(some)).read({**grams, "maximum": maximum})
     return "pairs", {"gram": min(zip(counts, some, strict=True))[1]}

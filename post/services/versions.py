@@ -8,7 +8,6 @@ from post.models import Post
 
 T = TypeVar("T")
 
-_COLUMNS = (Post.No, Post.view_count, Post.like_count, Post.comment_count, Post.media_count)
 _MOMENT_CHARS = len("2026-01-02 03:04:05.678")
 
 
@@ -25,26 +24,31 @@ class Versioned(NamedTuple, Generic[T]):
     value: T | None
 
 
-def version_of(row: Row[Any], *, more_views: int = 0) -> str:
-    """
-    Return a post's version.
-
-    Args:
-        row: With every column of ``version_columns``.
-        more_views: Those that the row does not count yet.
-    """
-    views, moment = row.view_count + more_views, row.updated_at.isoformat(sep=" ", timespec="milliseconds")
-    return f"{row.No}:{views}:{row.like_count}:{row.comment_count}:{row.media_count}:{moment}"
+def version_of(row: Row[Any]) -> str:
+    """Return a post's version, of its row."""
+    return version_with(stem_of(row), row.view_count)
 
 
-def version_columns() -> list[ColumnElement[Any]]:
-    """Return the columns that ``version_of`` needs."""
-    return [*_COLUMNS, Post.updated_at]  # type: ignore[list-item]  # mapped columns are column elements too
+def stem_of(row: Row[Any]) -> str:
+    """Return a post's version but for its views, as ``stem_column`` has it."""
+    moment = row.updated_at.isoformat(sep=" ", timespec="milliseconds")
+    return f"{row.No}:{row.like_count}:{row.comment_count}:{row.media_count}:{moment}"
+
+
+def version_with(stem: str, view_count: int) -> str:
+    """Return a post's version of its parts."""
+    return f"{stem}:{view_count}"
+
+
+def stem_column() -> ColumnElement[str]:
+    """Return what gives ``stem_of`` of a post in the database: one column, for the driver takes its time for each."""
+    text: Any = cast(Post.No, String)
+    for column in (Post.like_count, Post.comment_count, Post.media_count):
+        text = text + ":" + cast(column, String)
+    stem: ColumnElement[str] = text + ":" + func.substr(Post.updated_at, 1, _MOMENT_CHARS)
+    return stem
 
 
 def joined_versions() -> ColumnElement[str]:
-    """Return what gives the versions of all rows of a query as one text, as ``version_of`` has them."""
-    text: Any = cast(_COLUMNS[0], String)
-    for column in _COLUMNS[1:]:
-        text = text + ":" + cast(column, String)
-    return func.group_concat(text + ":" + func.substr(Post.updated_at, 1, _MOMENT_CHARS))
+    """Return what gives the versions of all rows of a query as one text, with commas between them."""
+    return func.group_concat(stem_column() + ":" + cast(Post.view_count, String))
