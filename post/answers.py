@@ -1,5 +1,6 @@
 """The shapes of what the service says, for the OpenAPI document alone."""
 
+from copy import deepcopy
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,17 @@ class Answer(BaseModel):
     """Base of what the service says: nothing beyond what is documented."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the model's JSON schema: made once, since every operation asks for that of its errors."""
+        key = (cls.__name__, *args, *kwargs.items())
+        if key not in _schemas:
+            _schemas[key] = super().model_json_schema(*args, **kwargs)
+        return deepcopy(_schemas[key])
+
+
+_schemas: dict[tuple[Any, ...], dict[str, Any]] = {}
 
 
 class MediaFile(Answer):

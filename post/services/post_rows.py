@@ -50,6 +50,7 @@ def to_dicts(rows: Sequence[Row[Any]], *, connection: Connection | None = None) 
 def _to_dict(names: Sequence[str], row: Row[Any], media_files: list[dict[str, Any]]) -> dict[str, Any]:
     post: dict[str, Any] = dict(zip(names, row, strict=True))
     post.pop("total", None)  # which lists read beside it
+    del post["media_count"], post["created_at"], post["updated_at"]  # to stand behind the images
     post["media_files"] = media_files
     post["media_count"] = len(media_files)
     post["created_at"] = isoformat_utc(row.created_at)
