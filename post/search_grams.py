@@ -33,8 +33,8 @@ def grams_of(key: str) -> list[int]:
     Returns:
         Distinct numbers, in the order of the text.
     """
-    behind = [*(ord(char) for char in key[1:]), 0]
-    return list(dict.fromkeys(ord(char) << CHARACTER_BITS | code for char, code in zip(key, behind, strict=True)))
+    codes = [*map(ord, key), 0]
+    return list(dict.fromkeys(code << CHARACTER_BITS | behind for code, behind in pairwise(codes)))
 
 
 def pairs_of(key: str) -> list[int]:

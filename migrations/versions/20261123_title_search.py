@@ -1,6 +1,7 @@
 """Search in titles: the folded titles of visible posts, and their pairs of characters."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from alembic import op
 from sqlalchemy import Connection, text
@@ -54,7 +55,8 @@ def _fill(connection: Connection) -> None:
         keys = [{"number": row[0], "key": "".join(map(_fold, row[1]))} for row in batch]
         grams = sorted({(gram, title["number"]) for title in keys for gram in _grams(title["key"])})
         connection.execute(ADD_TITLE, keys)
-        connection.execute(ADD_GRAM, [{"gram": gram, "number": number} for gram, number in grams])
+        if grams:
+            connection.execute(ADD_GRAM, [{"gram": gram, "number": number} for gram, number in grams])
         number = batch[-1][0]
 
 
@@ -63,7 +65,7 @@ def _fold(char: str) -> str:
 
 
 def _grams(key: str) -> Iterable[int]:
-    return (ord(one) << 21 | (ord(other) if other else 0) for one, other in zip(key, [*key[1:], ""], strict=True))
+    return (code << 21 | behind for code, behind in pairwise([*map(ord, key), 0]))
 
 
 def downgrade() -> None:

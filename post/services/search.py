@@ -16,12 +16,11 @@ def index_title(connection: Connection, before: Listed | None, after: Listed) ->
         before: The post before the change; None for a new one.
         after: The post after it.
     """
-    old = search_key(before.title) if before is not None and before.status == VISIBLE else None
     new = search_key(after.title) if after.status == VISIBLE else None
-    if old == new:
-        return
-    if old is not None:
-        forget_title(connection, after.number)
+    if before is not None and before.status == VISIBLE:
+        if search_key(before.title) == new:
+            return
+        forget_title(connection, after.number, before.title)
     if new is not None:
         add_titles(connection, {after.number: new})
 
@@ -34,16 +33,25 @@ def add_titles(connection: Connection, keys: dict[int, str]) -> None:
         connection: The transaction's.
         keys: What ``search_key`` gave of each title, by the post's number.
     """
+    titles = [{"No": number, "title_key": key} for number, key in keys.items()]
     grams = sorted((gram, number) for number, key in keys.items() for gram in grams_of(key))
-    connection.execute(insert(SearchTitle), [{"No": number, "title_key": key} for number, key in keys.items()])
-    connection.execute(insert(SearchGram), [{"gram": gram, "No": number} for gram, number in grams])
+    if titles:
+        connection.execute(insert(SearchTitle), titles)
+    if grams:  # a title that another program wrote may have no characters
+        connection.execute(insert(SearchGram), [{"gram": gram, "No": number} for gram, number in grams])
 
 
-def forget_title(connection: Connection, number: int) -> None:
-    """Make the search forget a post, within the caller's transaction. Arguments as for ``add_titles``."""
+def forget_title(connection: Connection, number: int, title: str) -> None:
+    """
+    Make the search forget a post, within the caller's transaction.
+
+    Args:
+        connection: The transaction's.
+        number: The post's.
+        title: The post's; what is known of it under another one is forgotten too.
+    """
     this = SearchTitle.No == number
-    key = connection.scalar(select(SearchTitle.title_key).where(this))
-    if key is None:
-        return
+    stored = connection.scalar(select(SearchTitle.title_key).where(this)) or ""
+    grams = {*grams_of(search_key(title)), *grams_of(stored)}
     connection.execute(delete(SearchTitle).where(this))
-    connection.execute(delete(SearchGram).where(SearchGram.No == number, SearchGram.gram.in_(grams_of(key))))
+    connection.execute(delete(SearchGram).where(SearchGram.No == number, SearchGram.gram.in_(grams)))

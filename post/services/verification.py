@@ -133,6 +133,6 @@ def _index_again(post_id: str) -> None:
     with transaction() as connection:
         row = lock_post(connection, post_id)
         if row is not None:
-            forget_title(connection, row.No)
+            forget_title(connection, row.No, row.title)
             if row.status == VISIBLE:
                 add_titles(connection, {row.No: search_key(row.title)})
