@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from post import services
 from post.database import retried
-from post.models import Category, Like, Post, db, transaction
+from post.models import Category, Like, Post, PostCount, SearchGram, db, transaction
 from post.services.posts import lock_seen_post
 from post.utils import Caller
 from tests.conftest import at_once, empty
@@ -123,6 +123,53 @@ def test_post_counts_are_right_after_random_writes_at_once(app, make_post, as_us
         expected = dict(db.session.execute(visible).all())
     shown = {item["name"]: item["post_count"] for item in client.get("/api/v1/categories").json["data"]}
     assert shown == {name: expected.get(name, 0) for name in "가나다"}
+
+
+def test_fifty_writers_of_one_category_and_one_post_lose_nothing(app, make_post, as_user, stored, client):
+    hot = f"/api/v1/posts/{make_post(category='가')}"
+    users, root = [as_user(f"user{n}") for n in range(10)], as_user("root")
+    new = {"title": "제목 하나", "content": "내용", "category": "가"}
+    calls = [
+        *[send(app, "POST", "/api/v1/posts", user, new) for user in users * 4],
+        *[send(app, "POST", f"{hot}/like", user) for user in users * 4],
+        *[send(app, "DELETE", f"{hot}/like", user) for user in users * 2],
+        *[send(app, "PATCH", hot, root, {"status": status}) for status in ("hidden", "visible") * 15],
+        *[send(app, "DELETE", hot, root) for _ in range(10)],
+        *[send(app, "PATCH", hot, root, {"category": name, "title": f"제목 {name}"}) for name in "가나" * 15],
+    ]
+    random.Random(3).shuffle(calls)
+
+    answers = at_once(calls, threads=50)
+
+    assert {answer.status_code for answer in answers} <= {200, 201, 404}
+    created = sum(answer.status_code == 201 for answer in answers)
+    assert (created, stored(select(func.count()).select_from(Post))) == (40, 41)
+    with app.app_context():
+        assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
+    shown = {item["name"]: item["post_count"] for item in client.get("/api/v1/categories").json["data"]}
+    visible = stored(select(func.count()).where(Post.status == "visible"))
+    assert sum(shown.values()) == visible == client.get("/api/v1/posts").json["meta"]["total"]
+    assert client.get("/api/v1/posts", query_string={"q": "제목 하나"}).json["meta"]["total"] == created
+
+
+def test_writers_of_posts_of_their_own_in_one_category_lose_nothing(app, as_user, stored):
+    changes = [{"status": "hidden"}, {"category": "나"}, {"status": "visible"}, {"title": "다른 제목"}]
+
+    def live(number):
+        client, own = app.test_client(), as_user(f"user{number % 5}")
+        body = {"title": "제목", "content": "내용", "category": "가"}
+        url = client.post("/api/v1/posts", headers=own, json=body).headers["Location"]
+        answers = [client.patch(url, headers=own, json=change) for change in changes]
+        answers += [client.put(f"{url}/like", headers=own), client.delete(f"{url}/like", headers=own)]
+        return [answer.status_code for answer in [*answers, client.delete(url, headers=own)]]
+
+    answers = at_once([lambda number=number: live(number) for number in range(50)])
+
+    assert answers == [[200] * 7] * 50
+    with app.app_context():
+        assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
+    assert stored(select(func.sum(PostCount.visible + PostCount.hidden))) == 0
+    assert stored(select(func.count()).select_from(SearchGram)) == 0
 
 
 def test_a_deadlocks_victim_is_run_again(make_app, mysql_server):

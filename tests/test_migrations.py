@@ -1,19 +1,29 @@
 """The schema that the migrations make is the specification's, and the models'."""
 
 import os
+import random
+import re
 import subprocess
 import sys
+from collections import Counter
+from datetime import datetime, timedelta
+from uuid import uuid4
 
 import alembic.autogenerate
 import alembic.migration
 import pytest
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from post import services
 from post.models import db
+from post.search_grams import grams_of, search_key
+from post.services.counts import BLOCK_NUMBERS, SHARDS
+from tests.conftest import drop_database
 from tests.servers import PROJECT
 
-HEAD = "0004"
+HEAD = "0007"
 # (type, nullable, default, extra) of each column as information_schema tells them, collations aside:
 # SPEC.md's three tables, then those of later features.
 NOW = "current_timestamp(3)"
@@ -30,6 +40,7 @@ TABLES = {
         "view_count": ("int", "NO", "0", ""),
         "like_count": ("int", "NO", "0", ""),
         "comment_count": ("int", "NO", "0", ""),
+        "media_count": ("int", "NO", "0", ""),
         "status": ("enum('visible','hidden','deleted')", "NO", "visible", ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
         "updated_at": ("datetime(3)", "NO", NOW, f"on update {NOW}"),
@@ -71,6 +82,21 @@ TABLES = {
         "answer": ("mediumblob", "YES", None, ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
     },
+    "post_counts": {
+        "scope": ("varchar(8)", "NO", None, ""),
+        "subject": ("varchar(36)", "NO", None, ""),
+        "shard": ("int", "NO", None, ""),
+        "visible": ("int", "NO", None, ""),
+        "hidden": ("int", "NO", None, ""),
+    },
+    "search_titles": {
+        "No": ("int", "NO", None, ""),
+        "title_key": ("varchar(200)", "NO", None, ""),
+    },
+    "search_grams": {
+        "gram": ("bigint", "NO", None, ""),
+        "No": ("int", "NO", None, ""),
+    },
 }
 PRIMARY_KEYS = {
     "posts": ["id"],
@@ -79,6 +105,9 @@ PRIMARY_KEYS = {
     "media": ["id"],
     "deactivated_accounts": ["user_id"],
     "idempotency_keys": ["user_id", "key"],
+    "post_counts": ["scope", "subject", "shard"],
+    "search_titles": ["No"],
+    "search_grams": ["gram", "No"],
 }
 UNIQUE = {
     "posts": {"uq_posts_no": ["No"]},
@@ -87,6 +116,9 @@ UNIQUE = {
     "media": {"uq_media_object_key": ["object_key"], "uq_media_thumbnail_key": ["thumbnail_key"]},
     "deactivated_accounts": {},
     "idempotency_keys": {},
+    "post_counts": {},
+    "search_titles": {},
+    "search_grams": {},
 }
 FOREIGN_KEYS = {
     "posts": {"fk_posts_category_id": ("category_id", "categories.id")},
@@ -95,18 +127,26 @@ FOREIGN_KEYS = {
     "media": {"fk_media_post_id": ("post_id", "posts.id")},
     "deactivated_accounts": {},
     "idempotency_keys": {},
+    "post_counts": {},
+    "search_titles": {},
+    "search_grams": {},
 }
 INDEXES = {
     "posts": {
         "ix_posts_status_no": ["status", "No"],
         "ix_posts_category_status_no": ["category_id", "status", "No"],
         "ix_posts_user_status_no": ["user_id", "status", "No"],
+        "ix_posts_popular": ["status", "like_count", "view_count", "No"],
+        "ix_posts_category_popular": ["category_id", "status", "like_count", "view_count", "No"],
     },
     "categories": {},
     "likes": {},
     "media": {"ix_media_post_id": ["post_id"]},
     "deactivated_accounts": {},
     "idempotency_keys": {"ix_idempotency_keys_created_at": ["created_at"]},
+    "post_counts": {},
+    "search_titles": {},
+    "search_grams": {},
 }
 # What is compared bit by bit in ASCII; every other text is in utf8mb4.
 ASCII = {
@@ -116,8 +156,21 @@ ASCII = {
     "media": {"id", "post_id", "object_key", "thumbnail_key"},
     "deactivated_accounts": set(),
     "idempotency_keys": {"request_hash", "post_id"},
+    "post_counts": {"scope"},
+    "search_titles": set(),
+    "search_grams": set(),
 }
 ALL_TABLES = {"alembic_version", *TABLES}
+# What each revision adds, from the first on.
+STEPS = {
+    "0001": {"alembic_version", "posts", "categories", "likes"},
+    "0002": {"media"},
+    "0003": {"deactivated_accounts"},
+    "0004": {"idempotency_keys"},
+    "0005": set(),
+    "0006": {"post_counts"},
+    "0007": {"search_titles", "search_grams"},
+}
 
 
 @pytest.fixture
@@ -176,7 +229,7 @@ def test_on_mysql_the_columns_are_as_specified(table, mysql_schema):
     # MySQL and MariaDB write the same thing in their own ways.
     told = {
         name: (
-            kind.replace("int(11)", "int"),
+            re.sub(r"int\(\d+\)", "int", kind),
             nullable,
             None if default in (None, "NULL") else default.strip("'").lower(),
             extra.replace("DEFAULT_GENERATED", "").strip().lower(),
@@ -194,7 +247,7 @@ def test_on_mysql_ids_are_ascii_and_texts_are_compared_bit_by_bit(table, mysql_s
     )
 
     assert {name for name, collation in collations if collation == "ascii_bin"} == ASCII[table]
-    assert {collation for name, collation in collations if name not in ASCII[table]} == {"utf8mb4_bin"}
+    assert {collation for name, collation in collations if name not in ASCII[table]} <= {"utf8mb4_bin"}
 
 
 def test_on_mysql_every_table_is_innodbs(mysql_schema):
@@ -224,8 +277,13 @@ def new_app(make_app, database, tmp_path, request):
         url = request.getfixturevalue("new_mysql_database")
     app = make_app(DATABASE_URL=url)
     yield app
+    dispose(app)
+
+
+def dispose(app):
     with app.app_context():
-        db.engine.dispose()
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 def schema(app):
@@ -261,17 +319,15 @@ def test_down_and_up_again_leaves_the_same_schema(new_app):
 
 def test_each_step_down_takes_its_own_table_and_each_step_up_makes_it(new_app):
     down, up = [], []
-    for revision in ("0003", "0002", "0001"):
+    for revision in reversed(STEPS):
         migrate(new_app, "downgrade", revision)
-        down.append(tables_of(new_app))
-    for revision in ("0002", "0003", "0004"):
+        down.insert(0, tables_of(new_app))
+    for revision in STEPS:
         migrate(new_app, "upgrade", revision)
         up.append(tables_of(new_app))
 
-    first = {"alembic_version", "posts", "categories", "likes"}
-    steps = [first, first | {"media"}, first | {"media", "deactivated_accounts"}, ALL_TABLES]
-    assert down == list(reversed(steps[:3]))
-    assert up == steps[1:]
+    assert down == up == [set().union(*list(STEPS.values())[: number + 1]) for number in range(len(STEPS))]
+    assert up[-1] == ALL_TABLES
 
 
 def test_a_release_with_new_tables_leaves_what_is_stored_as_it_is(new_app):
@@ -280,15 +336,161 @@ def test_a_release_with_new_tables_leaves_what_is_stored_as_it_is(new_app):
         insert = "INSERT INTO posts (id, username, title, content) VALUES ('%032d', 'ana', '제목', '내용')"
         for n in range(3):
             connection.exec_driver_sql(insert % n)
-        before = connection.execute(text("SELECT * FROM posts ORDER BY id")).all()
+    before = rows_of(new_app, "SELECT * FROM posts ORDER BY id")
 
     migrate(new_app, "upgrade")
 
-    with new_app.app_context(), db.engine.connect() as connection:
-        after = connection.execute(text("SELECT * FROM posts ORDER BY id")).all()
+    after = rows_of(new_app, f"SELECT {', '.join(f'`{name}`' for name in before[0]._fields)} FROM posts ORDER BY id")
     assert len(after) == 3
     assert after == before
     assert tables_of(new_app) == ALL_TABLES
+
+
+# What is derived from the posts that an older release has written
+
+NUMBERS = [*range(1, 1081), *range(BLOCK_NUMBERS - 4, BLOCK_NUMBERS + 4), 3 * BLOCK_NUMBERS]  # more than a batch
+TITLES_OF_OLD = ["제목", "a", "Aa", "AaAaA", "ẞß", "İstanbul", "ǅ 😀😀😀", "100%", "한", "Ω" * 200, "back\\slash '\""]
+INSERT_POST = text(
+    "INSERT INTO posts (id, `No`, username, user_id, category, category_id, title, content, like_count, status,"
+    " updated_at) VALUES (:id, :No, 'ana', :user_id, '일반', :category_id, :title, '내용', :like_count, :status,"
+    " :updated_at)"
+)
+INSERT_CATEGORY = text("INSERT INTO categories (id, name, name_key) VALUES (:id, :id, :id)")
+INSERT_LIKE = text("INSERT INTO likes (id, post_id, user_id) VALUES (:id, :post_id, :user_id)")
+INSERT_MEDIA = text(
+    "INSERT INTO media (id, post_id, object_key, thumbnail_key, file_name, content_type, file_size, width, height)"
+    " VALUES (:id, :post_id, :id, :id, 'a.png', 'image/png', 1, 1, 1)"
+)
+CATEGORIES = ["a" * 32, "b" * 32, "c" * 32]  # no post has the last one
+
+
+def old_posts(numbers):
+    """Posts of every kind, each with its number of images."""
+    chance = random.Random(5)
+    for number in numbers:
+        likes = chance.choice([0, 0, 0, 1, 3])
+        yield (
+            {
+                "id": f"{number:032x}",
+                "No": number,
+                "user_id": chance.choice([None, "ana", "bo"]),
+                "category_id": chance.choice([None, *CATEGORIES[:2]]),
+                "title": chance.choice(TITLES_OF_OLD),
+                "status": chance.choice(["visible", "visible", "hidden", "deleted"]),
+                "like_count": likes,
+                "updated_at": datetime(2026, 1, 2, 3, 4, 5, 678_000) + timedelta(seconds=number),  # noqa: DTZ001 - as stored
+            },
+            chance.choice([0, 0, 0, 1, 10]),
+        )
+
+
+def store_old_posts(app, numbers=NUMBERS):
+    """Store posts as an older release has them, with their likes and images; returns them as ``old_posts`` does."""
+    posts = list(old_posts(numbers))
+    likes = [(post["id"], f"user{n}") for post, _ in posts for n in range(post["like_count"])]
+    media = [post["id"] for post, images in posts for _ in range(images)]
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(INSERT_CATEGORY, [{"id": id_} for id_ in CATEGORIES])
+        connection.execute(INSERT_POST, [post for post, _ in posts])
+        rows = [{"id": f"{n:032x}", "post_id": post_id, "user_id": user} for n, (post_id, user) in enumerate(likes)]
+        connection.execute(INSERT_LIKE, rows)
+        connection.execute(INSERT_MEDIA, [{"id": f"{n:032x}", "post_id": post_id} for n, post_id in enumerate(media)])
+    return posts
+
+
+def rows_of(app, query):
+    with app.app_context(), db.engine.connect() as connection:
+        return connection.execute(text(query)).all()
+
+
+def execute(app, *statements):
+    with app.app_context(), db.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def counts_by_hand(posts):
+    """Every row that ``post_counts`` should have: how many visible and hidden posts, by scope, subject and shard."""
+    counts = Counter()
+    for post in posts:
+        number = post["No"]
+        subjects = {"all": "", "category": post["category_id"], "author": post["user_id"]}
+        for scope, subject in {**subjects, "block": str(number // BLOCK_NUMBERS)}.items():
+            if subject is not None and post["status"] != "deleted":
+                counts[scope, subject, number % SHARDS[scope], post["status"]] += 1
+    return {key[:3]: (counts[*key[:3], "visible"], counts[*key[:3], "hidden"]) for key in counts}
+
+
+def wrong_in(app):
+    """What the verifications find."""
+    with app.app_context():
+        return services.verify_counters(repair=False) + services.verify_search(repair=False)
+
+
+def assert_as_by_hand(app, posts):
+    counts = rows_of(app, "SELECT scope, subject, shard, visible, hidden FROM post_counts WHERE visible OR hidden")
+    keys = {post["No"]: search_key(post["title"]) for post, _ in posts if post["status"] == "visible"}
+    assert {tuple(row[:3]): tuple(row[3:]) for row in counts} == counts_by_hand(post for post, _ in posts)
+    assert dict(rows_of(app, "SELECT id, media_count FROM posts")) == {post["id"]: images for post, images in posts}
+    assert dict(rows_of(app, "SELECT `No`, title_key FROM search_titles")) == keys
+    grams = {(gram, number) for number, key in keys.items() for gram in grams_of(key)}
+    assert set(rows_of(app, "SELECT gram, `No` FROM search_grams")) == grams
+
+
+def test_what_is_kept_is_counted_from_the_posts_of_an_older_release(new_app):
+    migrate(new_app, "downgrade", "0004")
+    posts = store_old_posts(new_app)
+
+    migrate(new_app, "upgrade")
+
+    assert_as_by_hand(new_app, posts)
+    assert wrong_in(new_app) == []
+    moments = dict(rows_of(new_app, "SELECT `No`, CAST(updated_at AS CHAR) FROM posts"))  # nobody has edited them
+    assert {number: moment[:23] for number, moment in moments.items()} == {
+        post["No"]: post["updated_at"].isoformat(" ", "milliseconds") for post, _ in posts
+    }
+
+
+def test_the_lists_after_an_upgrade_tell_the_totals(new_app):
+    migrate(new_app, "downgrade", "0004")
+    posts = [post for post, _ in store_old_posts(new_app, NUMBERS[-60:]) if post["status"] == "visible"]
+
+    migrate(new_app, "upgrade")
+
+    client = new_app.test_client()
+    for query in ({}, {"user_id": "ana"}, {"category_id": CATEGORIES[0]}, {"category": CATEGORIES[1]}):
+        named = {"category_id" if name == "category" else name: value for name, value in query.items()}
+        expected = sum(named.items() <= post.items() for post in posts)
+        assert client.get("/api/v1/posts", query_string=query).json["meta"]["total"] == expected
+    found = client.get("/api/v1/posts", query_string={"q": "aAaA"}).json["meta"]["total"]
+    assert found == sum(post["title"] == "AaAaA" for post in posts)
+    shown = {row["id"]: row["post_count"] for row in client.get("/api/v1/categories").json["data"]}
+    assert shown == {id_: sum(post["category_id"] == id_ for post in posts) for id_ in CATEGORIES}
+
+
+def test_titles_without_characters_are_taken_in(new_app):
+    """No release writes one; another program may have."""
+    migrate(new_app, "downgrade", "0004")
+    posts = store_old_posts(new_app, NUMBERS[-60:])
+    execute(new_app, "UPDATE posts SET title = ''")
+
+    migrate(new_app, "upgrade")
+
+    assert_as_by_hand(new_app, [(post | {"title": ""}, images) for post, images in posts])
+    assert wrong_in(new_app) == []
+
+
+def test_down_and_up_again_counts_again_what_was_written_meanwhile(new_app):
+    migrate(new_app, "downgrade", "0004")
+    posts = store_old_posts(new_app, NUMBERS[-60:])
+    migrate(new_app, "upgrade")
+    migrate(new_app, "downgrade", "0004")
+    execute(new_app, "UPDATE posts SET status = 'hidden', title = 'Neu'", "DELETE FROM media")
+
+    migrate(new_app, "upgrade")
+
+    assert_as_by_hand(new_app, [(post | {"status": "hidden"}, 0) for post, _ in posts])
+    assert wrong_in(new_app) == []
 
 
 @pytest.fixture
@@ -344,7 +546,13 @@ def test_demo_data_are_seeded_on_an_empty_server(flask, new_mysql_database):
             {"posts", "categories", "likes", "media"},
             id="before-media-is-noted",
         ),
-        pytest.param("UPDATE alembic_version SET version_num = '0003'", set(TABLES), id="before-the-last-is-noted"),
+        pytest.param(
+            "UPDATE alembic_version SET version_num = '0003'", set(TABLES), id="before-idempotency-keys-are-noted"
+        ),
+        pytest.param(
+            "UPDATE alembic_version SET version_num = '0006'", set(TABLES) - {"search_grams"}, id="before-search-grams"
+        ),
+        pytest.param("UPDATE alembic_version SET version_num = '0006'", set(TABLES), id="before-the-last-is-noted"),
     ],
 )
 def test_a_start_that_was_cut_off_between_the_tables_goes_on(make_app, new_mysql_database, left, reached):
@@ -360,8 +568,96 @@ def test_a_start_that_was_cut_off_between_the_tables_goes_on(make_app, new_mysql
     make_app(DATABASE_URL=new_mysql_database)
 
     assert schema(app) == whole
-    with app.app_context():
-        db.engine.dispose()
+    dispose(app)
+
+
+@pytest.fixture(scope="module")
+def upgraded(make_app, mysql_server):
+    """A service on a MySQL database of its own whose posts are of an older release; returns it with them."""
+    url = make_url(mysql_server).set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
+    app = make_app(DATABASE_URL=url)
+    migrate(app, "downgrade", "0004")
+    posts = store_old_posts(app, NUMBERS[-60:])
+    migrate(app, "upgrade")
+    yield app, posts
+    dispose(app)
+    drop_database(url)
+
+
+def cut_off(app, revision, *left):
+    """Leave of a revision what statements leave, and take no note of it."""
+    execute(app, *left, f"UPDATE alembic_version SET version_num = '{int(revision) - 1:04}'")
+
+
+CUT_OFF = [
+    pytest.param("0005", ["UPDATE posts SET media_count = 0, updated_at = updated_at"], id="before-images-are-counted"),
+    pytest.param("0005", [], id="before-that-is-noted"),
+    pytest.param("0006", ["DELETE FROM post_counts"], id="before-posts-are-counted"),
+    pytest.param("0006", ["DELETE FROM post_counts WHERE scope <> 'all'"], id="between-the-scopes"),
+    pytest.param("0006", [], id="before-the-counts-are-noted"),
+    pytest.param("0007", ["DELETE FROM search_grams", "DELETE FROM search_titles"], id="before-titles-are-taken-in"),
+    pytest.param("0007", ["DELETE FROM search_grams WHERE `No` % 2 = 0"], id="between-titles-and-their-pairs"),
+    pytest.param("0007", [], id="before-the-search-is-noted"),
+]
+
+
+@pytest.mark.parametrize(("revision", "left"), CUT_OFF)
+def test_a_start_that_was_cut_off_while_it_counted_goes_on(upgraded, revision, left):
+    app, posts = upgraded
+    cut_off(app, revision, *left)
+
+    migrate(app, "upgrade")
+
+    assert_as_by_hand(app, posts)
+    assert wrong_in(app) == []
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True, scope="session")
+@pytest.mark.parametrize(
+    ("revision", "written", "change"),
+    [
+        pytest.param("0005", "DELETE FROM media", lambda post, _: (post, 0), id="images-removed"),
+        pytest.param(
+            "0006",
+            "UPDATE posts SET status = 'deleted'",
+            lambda post, images: (post | {"status": "deleted"}, images),
+            id="posts-deleted",
+        ),
+        pytest.param(
+            "0007",
+            "UPDATE posts SET title = 'Neu'",
+            lambda post, images: (post | {"title": "Neu"}, images),
+            id="titles-edited",
+        ),
+    ],
+)
+def test_a_start_that_was_cut_off_counts_what_an_older_release_wrote_meanwhile(new_app, revision, written, change):
+    migrate(new_app, "downgrade", "0004")
+    posts = store_old_posts(new_app, NUMBERS[-60:])
+    migrate(new_app, "upgrade", revision)
+    cut_off(new_app, revision)
+    execute(new_app, written)
+
+    migrate(new_app, "upgrade")
+
+    assert_as_by_hand(new_app, [change(*post) for post in posts])
+    assert wrong_in(new_app) == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="session")
+def test_on_sqlite_a_migration_that_is_cut_off_leaves_nothing(new_app):
+    migrate(new_app, "downgrade", "0004")
+    posts = store_old_posts(new_app, NUMBERS[-60:])
+    before = schema(new_app)
+    execute(new_app, "CREATE TABLE ix_posts_category_popular (No INTEGER)")  # in the way of the last statement but one
+
+    stopped = new_app.test_cli_runner().invoke(args=["db", "upgrade"])
+    execute(new_app, "DROP TABLE ix_posts_category_popular")
+
+    assert stopped.exit_code == 1
+    assert schema(new_app) == before
+    migrate(new_app, "upgrade")
+    assert_as_by_hand(new_app, posts)
 
 
 def test_the_code_before_a_migration_serves_the_schema_behind_it(make_app, tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""The running service against its OpenAPI document."""
+"""The service against its OpenAPI document."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.servers import PROJECT, running_service
+from tests.test_media import PNG, media_url, multipart
 
 
 def issue(url: str, said: dict) -> str:
@@ -39,3 +40,35 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def shown(client, make_post, as_user):
+    """What a read answers: by the path that the document has for it."""
+    post_id = make_post()
+    image = multipart(('name="file"; filename="a.png"', PNG))
+    media = client.post(media_url(post_id), headers=as_user("ana"), **image).json["data"]
+    named = {"post_id": post_id, "key": media["url"].rpartition("/")[2], "name": "docs.js"}
+
+    def show(path, tag):
+        headers = as_user("ana") | {"If-None-Match": tag}
+        return client.get(path.format(**named), headers=headers, buffered=True)  # closes the file that is sent
+
+    return show
+
+
+def test_304_is_documented_where_it_is_answered_and_nowhere_else(client, shown):
+    paths = client.get("/api/openapi.json").json["paths"]
+    documented = {
+        (method, path) for path in paths for method in paths[path] if "304" in paths[path][method]["responses"]
+    }
+
+    answered = set()
+    for path in (path for path in paths if "get" in paths[path]):
+        first = shown(path, '"other"')
+        assert first.status_code in (200, 302), path
+        if shown(path, first.headers.get("ETag", "*")).status_code == 304:
+            answered.add(("get", path))
+
+    assert documented == answered
+    assert {("get", f"/api/v1/{path}") for path in ("posts", "posts/my", "posts/{post_id}", "categories")} < answered

@@ -7,7 +7,7 @@ from statistics import mean
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from post import commands
+from post import commands, services
 from post.demo import REFERENCE, demo_categories, demo_posts
 from post.fields import TITLE_MAX_CHARS
 from post.models import Category, Like, Post, db
@@ -40,6 +40,17 @@ def counts(rows):
     return lambda: {
         table.__tablename__: rows(select(func.count()).select_from(table))[0][0] for table in (Post, Category, Like)
     }
+
+
+@pytest.fixture
+def wrong(app):
+    """What the verifications of counters and of the search find."""
+
+    def find():
+        with app.app_context():
+            return services.verify_counters(repair=False) + services.verify_search(repair=False)
+
+    return find
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +88,30 @@ def test_the_like_count_of_every_post_is_the_number_of_its_likes(seed_demo, rows
     posts = rows(select(Post.id, Post.like_count))
     assert likes
     assert {post.id: post.like_count for post in posts if post.like_count} == likes
+
+
+def test_the_counts_and_the_search_know_every_post(seed_demo, client, rows, wrong, monkeypatch):
+    monkeypatch.setattr(commands, "BATCH_POSTS", 70)
+
+    seed_demo("--posts", 300)
+
+    visible = rows(select(Post.title).where(Post.status == "visible"))
+    found = client.get("/api/v1/posts", query_string={"q": " "}).json["meta"]["total"]
+    assert wrong() == []
+    assert client.get("/api/v1/posts").json["meta"]["total"] == len(visible)
+    assert found == sum(" " in post.title for post in visible) > 0
+    shown = {category["name"]: category["post_count"] for category in client.get("/api/v1/categories").json["data"]}
+    assert sum(shown.values()) == len(visible)
+
+
+def test_they_know_them_beside_the_posts_that_were_there(seed_demo, make_post, wrong):
+    for status in ("visible", "hidden", "deleted"):
+        make_post(status=status)
+    seed_demo("--posts", 40)
+
+    seed_demo("--posts", 30, "--seed", 2)
+
+    assert wrong() == []
 
 
 def test_no_is_unique_and_rises_with_the_time_of_creation_and_the_id(seed_demo, rows):
@@ -150,7 +185,7 @@ def test_a_number_that_is_too_small_is_refused_by_its_option(seed_demo, counts, 
     assert counts()["categories"] == 0
 
 
-def test_an_interrupted_run_leaves_whole_batches(seed_demo, counts, rows, monkeypatch):
+def test_an_interrupted_run_leaves_whole_batches(seed_demo, counts, rows, wrong, monkeypatch):
     def interrupted(count, seed):
         yield from islice(demo_posts(count, seed), 25)
         raise KeyboardInterrupt
@@ -163,6 +198,7 @@ def test_an_interrupted_run_leaves_whole_batches(seed_demo, counts, rows, monkey
     assert result.exit_code == 1
     assert counts()["posts"] == 20
     assert sum(post.like_count for post in rows(select(Post.like_count))) == counts()["likes"]
+    assert wrong() == []
 
 
 @pytest.mark.parametrize("database", ["mysql"], indirect=True)
@@ -185,7 +221,7 @@ def test_mysql_is_sent_many_rows_in_a_statement(app, seed_demo, database):
 
     event.remove(engine, "before_cursor_execute", note_before)
     event.remove(engine, "after_cursor_execute", note_after)
-    assert sum(statements) == 3  # categories, posts, likes
+    assert sum(statements) == 6  # categories, posts, likes; what the search looks up, in two tables; counts
 
 
 def test_the_same_seed_makes_up_the_same_posts_and_likes(demo):

@@ -16,7 +16,7 @@ COLUMN = "ADD COLUMN media_count INT NOT NULL DEFAULT 0"
 COUNT = """
     UPDATE posts SET updated_at = updated_at,
         media_count = (SELECT COUNT(*) FROM media WHERE media.post_id = posts.id)
-    WHERE id IN (SELECT post_id FROM media)
+    WHERE media_count > 0 OR id IN (SELECT post_id FROM media)
     """
 
 

@@ -32,7 +32,7 @@ FILLS = {
     "author": ("user_id", "`No` % 4"),
 }
 FILL = """
-    REPLACE INTO post_counts (scope, subject, shard, visible, hidden)
+    INSERT INTO post_counts (scope, subject, shard, visible, hidden)
     SELECT '{name}', subject, shard, SUM(status = 'visible'), SUM(status = 'hidden')
     FROM (SELECT {subject} AS subject, {shard} AS shard, status FROM posts WHERE status <> 'deleted') AS counted
     WHERE subject IS NOT NULL
@@ -45,6 +45,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     words = ON_MYSQL if connection.dialect.name == "mysql" else ON_SQLITE
     connection.exec_driver_sql(TABLE.format(**words))
+    connection.exec_driver_sql("DELETE FROM post_counts")  # what a start that was cut off has left
     for name, (subject, shard) in FILLS.items():
         # A percent sign is the driver's own.
         fill = FILL.format(name=name, subject=subject.format(**words), shard=shard)

@@ -31,8 +31,8 @@ GRAMS = """
 
 
 SOME = text("SELECT `No`, title FROM posts WHERE status = 'visible' AND `No` > :number ORDER BY `No` LIMIT 1000")
-ADD_TITLE = text("REPLACE INTO search_titles (`No`, title_key) VALUES (:number, :key)")
-ADD_GRAM = text("REPLACE INTO search_grams (gram, `No`) VALUES (:gram, :number)")
+ADD_TITLE = text("INSERT INTO search_titles (`No`, title_key) VALUES (:number, :key)")
+ADD_GRAM = text("INSERT INTO search_grams (gram, `No`) VALUES (:gram, :number)")
 
 
 def upgrade() -> None:
@@ -44,6 +44,8 @@ def upgrade() -> None:
     if connection.dialect.name != "mysql":
         _fill(connection)
         return
+    for table in ("search_grams", "search_titles"):  # what a start that was cut off has left
+        connection.exec_driver_sql(f"TRUNCATE TABLE {table}")
     # Each batch is committed: a million titles have twenty million pairs, too many for one transaction.
     with op.get_context().autocommit_block():
         _fill(op.get_bind())

@@ -162,7 +162,7 @@ def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
     total = listing.total
     if total is None:
         total = int(rows[0].total) if rows else _total(listing)
-    version = _joined(total, [version_of(row) for row in rows])
+    version = _joined(listing, total, [version_of(row) for row in rows])
     if is_known is not None and is_known(version):
         return Versioned(version, None)
     return Versioned(version, _post_page(listing, rows, total))
@@ -172,12 +172,12 @@ def _version(listing: Listing) -> str:
     with_total = listing.total is None
     (row,) = page_query(listing.shape, view="version", with_total=with_total).read(listing.values)
     total = row.total if listing.total is None else listing.total
-    return _joined(int(total), row.versions.split(",") if row.versions else [])
+    return _joined(listing, int(total), row.versions.split(",") if row.versions else [])
 
 
-def _joined(total: int, versions: Sequence[str]) -> str:
+def _joined(listing: Listing, total: int, versions: Sequence[str]) -> str:
     # In any order: it follows from what the versions say.
-    return " ".join([str(total), *sorted(versions)])
+    return " ".join([f"{total}{'+' if listing.is_capped else ''}", *sorted(versions)])
 
 
 def _rows(listing: Listing) -> list[Row[Any]]:

@@ -58,6 +58,7 @@ def get_post(
         if is_known(version):
             return Versioned(version, None)
         row = _seen_row(_WHOLE, post_id, viewer)
+        version = version_with(stem_of(row), view_count)
     return Versioned(version, to_dicts([row])[0] | {"view_count": view_count})
 
 

@@ -1,18 +1,34 @@
 """Whether what is kept agrees with the rows that it stands for, and its repair, while others write."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, String, cast, func, literal, or_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    String,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from post.database import read, retried
-from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchTitle, transaction
-from post.search_grams import search_key
+from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle, transaction
+from post.paging import VALUE_MAX
+from post.search_grams import grams_of, search_key
 from post.services.counts import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, SHARDS, Count, add_to_counts
 from post.services.posts import lock_post, set_counter
-from post.services.search import add_titles, forget_title
+from post.services.search import add_titles
 
-SEARCH_BATCH = 1000
+SEARCH_BATCH = 100_000  # for each of which all pairs are read
 _SUBJECTS: dict[str, ColumnElement[Any]] = {
     ALL: literal(""),
     CATEGORY: cast(Post.category_id, String),
@@ -21,11 +37,15 @@ _SUBJECTS: dict[str, ColumnElement[Any]] = {
 }
 # What is counted of a post's own, by the column that keeps it.
 _OF_POSTS = {"like_count": Like, "media_count": Media}
-_TITLES = (
-    select(Post.id, Post.No, Post.status, Post.title, SearchTitle.title_key)
-    .join(SearchTitle, SearchTitle.No == Post.No, isouter=True)
-    .order_by(Post.No)
-    .limit(SEARCH_BATCH)
+_TITLES = select(Post.id, Post.No, Post.status, Post.title).order_by(Post.No)
+_BETWEEN = {"last": bindparam("last", type_=BigInteger), "end": bindparam("end", type_=BigInteger)}
+_KEPT_TITLES = select(SearchTitle.No, SearchTitle.title_key).where(
+    SearchTitle.No > _BETWEEN["last"], SearchTitle.No <= _BETWEEN["end"]
+)
+_KEPT_GRAMS = (
+    select(SearchGram.No, func.count().label("size"), func.sum(SearchGram.gram).label("total"))
+    .where(SearchGram.No > _BETWEEN["last"], SearchGram.No <= _BETWEEN["end"])
+    .group_by(SearchGram.No)
 )
 
 
@@ -35,8 +55,8 @@ class Mismatch(NamedTuple):
 
     Attributes:
         what: A scope of ``post_counts``, a count of posts, or ``search``.
-        of: What it is kept of: a subject and shard, or a post's id.
-        kept: As it is kept; of counts, visible and hidden together.
+        of: What it is kept of: a subject and shard, a post's id, or a number that no post has.
+        kept: As it is kept; of lists' counts, visible and hidden posts.
         counted: As it should be.
     """
 
@@ -73,23 +93,30 @@ def _verify_counts(scope: str, *, repair: bool) -> list[Mismatch]:
         if repair:
             changes = {Count(scope, row.subject, row.shard): [int(row.visible), int(row.hidden)] for row in lacking}
             add_to_counts(connection, changes)
-    return [
-        Mismatch(scope, f"{row.subject}/{row.shard}", int(row.kept), int(row.kept + row.visible + row.hidden))
-        for row in lacking
-    ]
+    return [_mismatch(scope, row) for row in lacking]
+
+
+def _mismatch(scope: str, row: Row[Any]) -> Mismatch:
+    visible, hidden = int(row.kept_visible), int(row.kept_hidden)
+    counted = f"{visible + int(row.visible)}+{hidden + int(row.hidden)}"
+    return Mismatch(scope, f"{row.subject}/{row.shard}", f"{visible}+{hidden}", counted)
 
 
 def _lacking(scope: str) -> Select[Any]:
     """Return the query for what a scope's counts lack, by subject and shard."""
     subject, shard = _SUBJECTS[scope].label("subject"), (Post.No % SHARDS[scope]).label("shard")
     visible, hidden = (func.sum(cast(Post.status == status, Integer)) for status in (VISIBLE, HIDDEN))
-    counted = select(subject, shard, visible.label("visible"), hidden.label("hidden"), literal(0).label("kept"))
-    counted = counted.where(Post.status.in_([VISIBLE, HIDDEN]), subject.isnot(None)).group_by(subject, shard)
-    kept = select(
-        PostCount.subject, PostCount.shard, -PostCount.visible, -PostCount.hidden, PostCount.visible + PostCount.hidden
-    ).where(PostCount.scope == scope)
-    both = union_all(counted, kept).subquery()
-    sums = [func.sum(column).label(column.name) for column in (both.c.visible, both.c.hidden, both.c.kept)]
+    none = literal(0)
+    counted = select(subject, shard, visible.label("visible"), hidden.label("hidden"), none.label("kept_visible"))
+    counted = (
+        counted.add_columns(none.label("kept_hidden"))
+        .where(Post.status.in_([VISIBLE, HIDDEN]), subject.isnot(None))
+        .group_by(subject, shard)
+    )
+    keys = PostCount.subject, PostCount.shard
+    kept = select(*keys, -PostCount.visible, -PostCount.hidden, PostCount.visible, PostCount.hidden)
+    both = union_all(counted, kept.where(PostCount.scope == scope)).subquery()
+    sums = [func.sum(both.c[name]).label(name) for name in ("visible", "hidden", "kept_visible", "kept_hidden")]
     query = select(both.c.subject, both.c.shard, *sums).group_by(both.c.subject, both.c.shard)
     return query.having(or_(sums[0] != 0, sums[1] != 0))
 
@@ -111,28 +138,46 @@ def _recount(post_id: str, name: str, table: Any) -> None:
 
 def verify_search(*, repair: bool) -> list[Mismatch]:
     """Compare what the search looks up with the titles of posts. Arguments and result as for ``verify_counters``."""
-    wrong = list(_unsearchable())
-    if repair:
-        for mismatch in wrong:
-            _index_again(mismatch.of)
-    return wrong
+    looked_at = (_verify_title(number, repair=repair) for number in _suspects())
+    return [mismatch for mismatch in looked_at if mismatch is not None]
 
 
-def _unsearchable() -> Iterator[Mismatch]:
-    number = 0
-    while rows := read(_TITLES.where(Post.No > number)):
-        for row in rows:
-            key = search_key(row.title) if row.status == VISIBLE else None
-            if key != row.title_key:
-                yield Mismatch("search", row.id, row.title_key, key)
-        number = rows[-1].No
+def _suspects() -> Iterator[int]:
+    """Return the numbers that seem wrong: of what others change meanwhile, some that are not."""
+    last, end = -1, 0
+    while end < VALUE_MAX:
+        posts = read(_TITLES.where(Post.No > last).limit(SEARCH_BATCH))
+        end = posts[-1].No if len(posts) == SEARCH_BATCH else VALUE_MAX
+        keys = {post.No: search_key(post.title) for post in posts if post.status == VISIBLE}
+        grams = {number: (len(found), sum(found)) for number, found in _grams_of_all(keys)}
+        titles = {row.No: row.title_key for row in read(_KEPT_TITLES, {"last": last, "end": end})}
+        sums = {row.No: (int(row.size), int(row.total)) for row in read(_KEPT_GRAMS, {"last": last, "end": end})}
+        yield from sorted(
+            number
+            for number in keys.keys() | titles.keys() | sums.keys()
+            if titles.get(number) != keys.get(number) or sums.get(number) != grams.get(number)
+        )
+        last = end
+
+
+def _grams_of_all(keys: Mapping[int, str]) -> Iterator[tuple[int, list[int]]]:
+    for number, key in keys.items():
+        if key:
+            yield number, grams_of(key)
 
 
 @retried
-def _index_again(post_id: str) -> None:
+def _verify_title(number: int, *, repair: bool) -> Mismatch | None:
+    this = SearchGram.No == number
     with transaction() as connection:
-        row = lock_post(connection, post_id)
-        if row is not None:
-            forget_title(connection, row.No, row.title)
-            if row.status == VISIBLE:
-                add_titles(connection, {row.No: search_key(row.title)})
+        post = connection.execute(_TITLES.where(Post.No == number).with_for_update()).one_or_none()
+        key = search_key(post.title) if post is not None and post.status == VISIBLE else None
+        kept = connection.scalar(select(SearchTitle.title_key).where(SearchTitle.No == number))
+        grams = set(connection.scalars(select(SearchGram.gram).where(this)))
+        if kept == key and grams == set(grams_of(key or "") if key else ()):
+            return None
+        if repair:
+            connection.execute(delete(SearchTitle).where(SearchTitle.No == number))
+            connection.execute(delete(SearchGram).where(this, SearchGram.gram.in_(grams)))
+            add_titles(connection, {} if key is None else {number: key})
+    return Mismatch("search", str(number) if post is None else post.id, kept, key)
