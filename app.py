@@ -8,7 +8,6 @@ from typing import Any
 import click
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
-from flask_migrate import Migrate
 from flask_openapi import OpenAPI
 from jose.exceptions import JOSEError
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,7 +40,7 @@ from post.models import db
 from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
-from post.schema import MIGRATIONS_DIR, DatabaseUnusableError, prepare_schema
+from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
@@ -96,7 +95,6 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     _init_errors(app)
     init_cors(app, origins=settings.cors_origins)
     db.init_app(app)
-    Migrate(app, db, directory=str(MIGRATIONS_DIR))
     commands.register(app)
     for blueprint in (*routes.BLUEPRINTS, system.bp):
         app.register_api(blueprint)
@@ -106,6 +104,8 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     # Commands of ``flask`` find the schema as it is; the one that needs it sees to it.
     if click.get_current_context(silent=True) is None:
         _prepare_schema(app)
+    else:
+        init_migrations(app)
     return app
 
 
