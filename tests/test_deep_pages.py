@@ -19,7 +19,7 @@ POSTS = "/api/v1/posts"
 MINE = {"is_mine": True}
 BLOCK_NUMBERS = 8
 SIZE = 160
-PER_PAGE = [1, 2, 3, 4, 5, 6, 7, 50]
+PER_PAGE = (2, 3, 7, 50)
 # Queries by what they are; names stand for ids that the database gives.
 LISTS = {
     "newest": {},
