@@ -79,3 +79,8 @@ class PageRequest:
     cursor: Cursor | None = None
     sort: Sort = "latest"
     view: View = "full"
+
+    @property
+    def offset(self) -> int:
+        """How many posts stand before the page: 0 next to a cursor."""
+        return 0 if self.cursor else (self.page - 1) * self.per_page

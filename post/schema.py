@@ -20,7 +20,7 @@ from post.models import db
 logger = logging.getLogger(__name__)
 
 # What a file of Alembic's says of itself, and of the revision before it.
-_REVISION = re.compile(r'^(revision|down_revision) = "(\w+)"$', re.MULTILINE)
+_REVISION = re.compile(r"""^(revision|down_revision) = ["'](\w+)["']$""", re.MULTILINE)
 MIGRATIONS_DIR = Path(__file__).resolve().parent.parent / "migrations"
 LOCK_SECONDS = 120
 UNKNOWN_DATABASE = 1049  # MySQL, "Server Error Message Reference"
@@ -86,9 +86,10 @@ def init_migrations(app: Flask) -> ModuleType:
 
 
 def _is_behind() -> bool:
-    revisions = {path: _REVISION.findall(path.read_text()) for path in (MIGRATIONS_DIR / "versions").glob("*.py")}
-    own = {name for ((_, name), *_) in revisions.values()}
-    heads = own - {name for (_, *others) in revisions.values() for _, name in others}
+    files = (MIGRATIONS_DIR / "versions").glob("*.py")
+    said = [line for path in files for line in _REVISION.findall(path.read_text())]
+    own = {name for what, name in said if what == "revision"}
+    heads = own - {name for what, name in said if what == "down_revision"}
     stored = _stored_revisions()
     unknown = stored - own
     if unknown:

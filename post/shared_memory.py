@@ -42,29 +42,30 @@ class SharedLock:
         Raises:
             TimeoutError: They held it for longer.
         """
-        if not self._threads.acquire(timeout=timeout_seconds):
-            raise TimeoutError
+        self._take(timeout_seconds)
         try:
-            descriptor = self._descriptor()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            yield
         finally:
-            self._threads.release()
+            self._let_go()
 
     def __enter__(self) -> None:
         """Hold the lock for a block as ``held`` does, which takes twice as long."""
-        self._threads.acquire()
+        self._take(-1)
+
+    def __exit__(self, *_error: object) -> None:
+        """Let it go."""
+        self._let_go()
+
+    def _take(self, timeout_seconds: float) -> None:
+        if not self._threads.acquire(timeout=timeout_seconds):
+            raise TimeoutError
         try:
             fcntl.flock(self._descriptor(), fcntl.LOCK_EX)
         except BaseException:
             self._threads.release()
             raise
 
-    def __exit__(self, *_error: object) -> None:
-        """Let it go."""
+    def _let_go(self) -> None:
         try:
             fcntl.flock(self._descriptor(), fcntl.LOCK_UN)
         finally:

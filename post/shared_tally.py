@@ -60,7 +60,7 @@ class SharedTally:
             written. None when the table has no room, and nothing was counted.
         """
         name = bytes.fromhex(key)
-        with self._lock.held():
+        with self._lock:
             number, entry = self._find(name)
             if number is None:
                 return None
@@ -73,17 +73,17 @@ class SharedTally:
 
     def pending(self, key: str, *, stored: int) -> int:
         """Return what ``stored`` lacks of a key's whole count. Arguments as for ``add``."""
-        with self._lock.held():
+        with self._lock:
             return self._total(self._find(bytes.fromhex(key))[1], stored) - stored
 
     def waiting(self) -> int:
         """Return how many keys wait to be taken."""
-        with self._lock.held():
+        with self._lock:
             return self._header()[2]
 
     def waited_seconds(self) -> float:
         """Return for how long they have waited: 0 when none does."""
-        with self._lock.held():
+        with self._lock:
             _, _, waiting, since = self._header()
         return self._clock() - since if waiting else 0.0
 
@@ -100,7 +100,7 @@ class SharedTally:
         Yields:
             Counts by key.
         """
-        with self._in_flight.held():
+        with self._in_flight:
             counts = self._take_off(limit)
             try:
                 yield counts
@@ -112,7 +112,7 @@ class SharedTally:
 
     def _take_off(self, limit: int) -> dict[str, int]:
         counts = {}
-        with self._lock.held():
+        with self._lock:
             self._forget_flight()
             begin, _, waiting, since = self._header()
             flight = min(limit, waiting)
@@ -126,7 +126,7 @@ class SharedTally:
         return counts
 
     def _land(self) -> None:
-        with self._lock.held():
+        with self._lock:
             now = self._clock()
             for number in self._flight():
                 name, waits, _, total, _ = self._get(number)
@@ -134,7 +134,7 @@ class SharedTally:
             self._end_flight()
 
     def _turn_back(self) -> None:
-        with self._lock.held():
+        with self._lock:
             for number in self._flight():
                 name, waits, in_flight, total, landed_at = self._get(number)
                 if in_flight and not waits:

@@ -84,7 +84,7 @@ class ViewCounter:
         self._context = context
         self._starting = threading.Lock()
         self._flushing_process: int | None = None  # its id: a fork inherits the attribute, and no thread
-        self._is_failing = False
+        self._told: type[Exception] | None = None  # the kind of failure that the log has last
 
     def count(self, post_id: str, address: str, *, stored: int) -> int:
         """
@@ -124,12 +124,10 @@ class ViewCounter:
         try:
             for _ in range(self._tally.waiting() // BATCH_POSTS + 1):
                 written += self._write_batch(self._tally)
-        except ViewsNotWritten:
-            self._tell(logging.WARNING)
-        except Exception:  # noqa: BLE001 - whatever it is, the views wait on and the thread lives
-            self._tell(logging.ERROR, exc_info=True)
+        except Exception as exc:  # noqa: BLE001 - the log tells of it, the views wait on and the thread lives
+            self._tell(exc)
         else:
-            self._is_failing = False
+            self._told = None
         return written
 
     def _write_batch(self, tally: SharedTally) -> int:
@@ -150,11 +148,13 @@ class ViewCounter:
             return 0
         return 1
 
-    def _tell(self, level: int, *, exc_info: bool = False) -> None:
-        # Once, not at every attempt for as long as the database is away.
-        if not self._is_failing and self._tally is not None:
-            logger.log(level, "views_not_written", exc_info=exc_info, extra={"posts": self._tally.waiting()})
-        self._is_failing = True
+    def _tell(self, fault: Exception) -> None:
+        # Of each kind once, not at every attempt for as long as the database is away.
+        if type(fault) is not self._told and self._tally is not None:
+            is_ours = not isinstance(fault, ViewsNotWritten)
+            level, shown = (logging.ERROR, fault) if is_ours else (logging.WARNING, None)
+            logger.log(level, "views_not_written", exc_info=shown, extra={"posts": self._tally.waiting()})
+        self._told = type(fault)
 
     def _see_to_flushes(self) -> None:
         if self._flushing_process == os.getpid():

@@ -203,6 +203,28 @@ def stored(app: Flask) -> Callable[[Any], Any]:
 
 
 @pytest.fixture
+def rows(app: Flask) -> Callable[[Any], Any]:
+    """Read a query's rows."""
+
+    def read(query: Any) -> Any:
+        with app.app_context():
+            return db.session.execute(query).all()
+
+    return read
+
+
+@pytest.fixture
+def wrong(app: Flask) -> Callable[[], list[services.Mismatch]]:
+    """What the verifications of counters and of the search find."""
+
+    def find() -> list[services.Mismatch]:
+        with app.app_context():
+            return services.verify_counters(repair=False) + services.verify_search(repair=False)
+
+    return find
+
+
+@pytest.fixture
 def count_media(stored: Callable[[Any], Any]) -> Callable[[], int]:
     """Count the rows of images."""
     return lambda: stored(select(func.count()).select_from(Media))

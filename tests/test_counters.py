@@ -40,31 +40,9 @@ def execute(app):
 
 
 @pytest.fixture
-def rows(app):
-    """Read a query's rows."""
-
-    def read(query):
-        with app.app_context():
-            return [tuple(row) for row in db.session.execute(query)]
-
-    return read
-
-
-@pytest.fixture
 def verify(app):
     """Run a verification as it is run at a terminal; returns click's result."""
     return lambda what, *options: app.test_cli_runner().invoke(args=[what, "verify", *options])
-
-
-@pytest.fixture
-def wrong(app):
-    """What both verifications find."""
-
-    def find():
-        with app.app_context():
-            return services.verify_counters(repair=False) + services.verify_search(repair=False)
-
-    return find
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from post import schema as schema_module
 from post import services
 from post.models import db
 from post.search_grams import grams_of, search_key
@@ -671,3 +673,17 @@ def test_the_code_before_a_migration_serves_the_schema_behind_it(make_app, tmp_p
 
     assert answer.status_code == 200
     assert "schema_is_newer" in caplog.messages
+
+
+@pytest.mark.parametrize("quote", ["'", '"'], ids=["as-the-template-writes-it", "as-ruff-formats-it"])
+def test_a_further_revision_is_seen_however_it_is_quoted(make_app, tmp_path, monkeypatch, quote):
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/postdb.sqlite3")
+    versions = tmp_path / "versions"
+    shutil.copytree(schema_module.MIGRATIONS_DIR / "versions", versions)
+    monkeypatch.setattr(schema_module, "MIGRATIONS_DIR", tmp_path)
+    schema_module.require_schema(app)
+
+    (versions / "next.py").write_text(f"revision = {quote}0008{quote}\ndown_revision = {quote}{HEAD}{quote}\n")
+
+    with pytest.raises(schema_module.DatabaseUnusableError, match="flask db upgrade"):
+        schema_module.require_schema(app)

@@ -7,7 +7,7 @@ from statistics import mean
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from post import commands, services
+from post import commands
 from post.demo import REFERENCE, demo_categories, demo_posts
 from post.fields import TITLE_MAX_CHARS
 from post.models import Category, Like, Post, db
@@ -24,33 +24,11 @@ def seed_demo(app):
 
 
 @pytest.fixture
-def rows(app):
-    """Read a query's rows."""
-
-    def read(query):
-        with app.app_context():
-            return db.session.execute(query).all()
-
-    return read
-
-
-@pytest.fixture
 def counts(rows):
     """Count the rows of each table."""
     return lambda: {
         table.__tablename__: rows(select(func.count()).select_from(table))[0][0] for table in (Post, Category, Like)
     }
-
-
-@pytest.fixture
-def wrong(app):
-    """What the verifications of counters and of the search find."""
-
-    def find():
-        with app.app_context():
-            return services.verify_counters(repair=False) + services.verify_search(repair=False)
-
-    return find
 
 
 @pytest.fixture(scope="module")

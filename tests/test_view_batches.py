@@ -219,6 +219,17 @@ def test_a_fault_of_ours_is_told_once_with_its_traceback_and_loses_no_views(coun
     assert "a fault of ours" in caplog.text
 
 
+def test_a_fault_of_ours_is_told_while_the_database_is_away_too(counter, rows, caplog):
+    rows.refusals = [ViewsNotWritten(), ValueError("a fault of ours")]
+    counter.count(A, "1", stored=0)
+
+    for _ in range(2):
+        counter.flush()
+
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
+    assert "a fault of ours" in caplog.text
+
+
 def test_a_view_for_which_the_table_has_no_room_is_written_at_once(rows):
     counter = new_counter(rows.add, entries=8)
     ids = [new_id() for _ in range(9)]

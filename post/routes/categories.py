@@ -7,7 +7,7 @@ from flask import Response
 from post import services
 from post.answers import CategoryAnswer, CategoryListAnswer
 from post.auth_utils import token_required
-from post.http_cache import respond_versioned
+from post.http_cache import known_version, respond_versioned
 from post.openapi import BEARER, CATEGORIES, answers, new_blueprint
 from post.request_checks import checked
 from post.utils import respond
@@ -19,7 +19,9 @@ bp = new_blueprint("categories", __name__, url_prefix="/api/v1")
 @bp.get("/categories", tags=[CATEGORIES], responses=answers(CategoryListAnswer, is_versioned=True))
 def list_categories() -> Response:
     """List the categories with their numbers of visible posts."""
-    return respond_versioned(services.list_categories(), partial(respond, message="categories_listed"))
+    return respond_versioned(
+        services.list_categories(is_known=known_version()), partial(respond, message="categories_listed")
+    )
 
 
 @bp.post(

@@ -9,7 +9,7 @@ from post.database import Prepared, insert_unless_there, retried
 from post.errors import CategoryExists
 from post.models import Category, PostCount, transaction
 from post.services.counts import CATEGORY
-from post.services.versions import Versioned
+from post.services.versions import IsKnown, Versioned, unless_known
 from post.utils import fold_case, isoformat_utc, new_id
 
 _POST_COUNT = (
@@ -23,16 +23,19 @@ _CATEGORIES = Prepared(
 )
 
 
-def list_categories() -> Versioned[list[dict[str, Any]]]:
+def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[str, Any]]]:
     """
     Return every category with its number of visible posts.
+
+    Args:
+        is_known: Tells whether the caller has a version of the list already.
 
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
     rows = _CATEGORIES.read()
     version = " ".join(f"{row.id}:{row.post_count}" for row in rows)
-    return Versioned(version, [_to_dict(row.id, row.name, int(row.post_count), row.created_at) for row in rows])
+    return unless_known(version, is_known, lambda: [_to_dict(*row) for row in rows])
 
 
 @retried
@@ -78,5 +81,5 @@ def ensure_category(connection: Connection, name: str) -> tuple[str, str]:
     return found.id, found.name
 
 
-def _to_dict(category_id: str, name: str, post_count: int, created_at: Any) -> dict[str, Any]:
-    return {"id": category_id, "name": name, "post_count": post_count, "created_at": isoformat_utc(created_at)}
+def _to_dict(category_id: str, name: str, post_count: Any, created_at: Any) -> dict[str, Any]:
+    return {"id": category_id, "name": name, "post_count": int(post_count), "created_at": isoformat_utc(created_at)}

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from post.database import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, transaction
+from post.services.post_rows import counts_alone
 from post.services.posts import is_seen_by, lock_seen_post
 from post.utils import Caller, new_id
 
@@ -14,12 +15,8 @@ _IS_MINE = (Like.post_id == bindparam("post_id")) & (Like.user_id == bindparam("
 _LIKE = select(Like.id).where(_IS_MINE)
 _ADD = insert(Like)
 _REMOVE = delete(Like).where(_IS_MINE)
-# ``updated_at`` stays: MySQL's table would move it.
-_COUNT = (
-    update(Post)
-    .where(Post.id == bindparam("this_id"))
-    .values(like_count=Post.like_count + bindparam("amount"), updated_at=Post.updated_at)
-)
+_COUNTED = counts_alone({Post.like_count: Post.like_count + bindparam("amount")})
+_COUNT = update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED)
 _MINE = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("liker_id")).exists()
 _STATUS = Prepared(
     select(Post.status, Post.user_id, Post.like_count, _MINE.label("is_liked")).where(Post.id == bindparam("post_id"))

@@ -1,6 +1,6 @@
 """Lists of posts: filters, the two orders, pages by number and by cursor."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from post.services.counts import BLOCK_NUMBERS
 from post.services.list_queries import Shape, blocks_query, page_query, total_query
 from post.services.post_rows import to_dicts
 from post.services.search_plans import plan_search
-from post.services.versions import Versioned, version_of
+from post.services.versions import IsKnown, Versioned, unless_known, version_of
 from post.utils import fold_case
 
 # From here on a page's place is looked for before its rows are read: to skip posts costs more than another query.
@@ -56,9 +56,6 @@ class Listing:
     values: Mapping[str, Any]
     total: int | None = None
     is_capped: bool = False
-
-
-IsKnown = Callable[[str], bool]
 
 
 def list_posts(
@@ -106,8 +103,7 @@ def list_my_posts(user_id: str, wanted: PageRequest, *, is_known: IsKnown | None
 def _placed(listing: Listing) -> Listing:
     """Say from where a page is walked to, and how far."""
     wanted = listing.wanted
-    offset = 0 if wanted.cursor else (wanted.page - 1) * wanted.per_page
-    limit = wanted.per_page + 1
+    offset, limit = wanted.offset, wanted.per_page + 1
     slice_ = {"limit": limit, "offset": offset, "reach": offset + limit}
     listing = replace(listing, values={**listing.values, **slice_})
     if wanted.cursor is not None:
@@ -152,8 +148,7 @@ def _total(listing: Listing) -> int:
 
 
 def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
-    offset = 0 if listing.wanted.cursor else (listing.wanted.page - 1) * listing.wanted.per_page
-    is_empty = listing.total is not None and offset >= listing.total and not listing.is_capped
+    is_empty = listing.total is not None and listing.wanted.offset >= listing.total and not listing.is_capped
     if is_known is not None and not is_empty:
         version = _version(listing)
         if is_known(version):
@@ -163,9 +158,7 @@ def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
     if total is None:
         total = int(rows[0].total) if rows else _total(listing)
     version = _joined(listing, total, [version_of(row) for row in rows])
-    if is_known is not None and is_known(version):
-        return Versioned(version, None)
-    return Versioned(version, _post_page(listing, rows, total))
+    return unless_known(version, is_known, lambda: _post_page(listing, rows, total))
 
 
 def _version(listing: Listing) -> str:

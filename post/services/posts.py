@@ -1,6 +1,5 @@
 """One post: reading it, and its life from creation to soft deletion."""
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
@@ -10,8 +9,8 @@ from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, HIDDEN, VISIBLE, Post, transaction, utc_now
 from post.services.categories import ensure_category
 from post.services.listing import listed, relist
-from post.services.post_rows import POST_COLUMNS, to_dicts
-from post.services.versions import Versioned, stem_column, stem_of, version_with
+from post.services.post_rows import POST_COLUMNS, counts_alone, to_dicts
+from post.services.versions import IsKnown, Versioned, stem_column, stem_of, unless_known, version_with
 from post.utils import Caller, new_id
 from post.view_counter import ViewCounter
 
@@ -33,7 +32,7 @@ def get_post(
     viewer: Caller | None = None,
     views: ViewCounter | None = None,
     address: str | None = None,
-    is_known: Callable[[str], bool] | None = None,
+    is_known: IsKnown | None = None,
 ) -> Versioned[dict[str, Any]]:
     """
     Return a post, and count the view if it is the address's first within the window.
@@ -53,13 +52,13 @@ def get_post(
     """
     row = _seen_row(_WHOLE if is_known is None else _VERSION, post_id, viewer)
     view_count = row.view_count + _pending_views(row, post_id, views, address)
-    version = version_with(stem_of(row) if is_known is None else row.stem, view_count)
     if is_known is not None:
+        version = version_with(row.stem, view_count)
         if is_known(version):
             return Versioned(version, None)
         row = _seen_row(_WHOLE, post_id, viewer)
-        version = version_with(stem_of(row), view_count)
-    return Versioned(version, to_dicts([row])[0] | {"view_count": view_count})
+    version = version_with(stem_of(row), view_count)
+    return unless_known(version, is_known, lambda: to_dicts([row])[0] | {"view_count": view_count})
 
 
 def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, address: str | None) -> int:
@@ -201,9 +200,8 @@ def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) 
 
 
 def set_counter(connection: Connection, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
-    """Set a count of a post, leaving ``updated_at`` as it is (MySQL's table would move it)."""
-    values = {counter: value, Post.updated_at: Post.updated_at}
-    connection.execute(update(Post).where(Post.id == post_id).values(values))
+    """Set a count of a post."""
+    connection.execute(update(Post).where(Post.id == post_id).values(counts_alone({counter: value})))
 
 
 def lock_post(connection: Connection, post_id: str) -> Row[Any] | None:

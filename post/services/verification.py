@@ -1,6 +1,6 @@
 """Whether what is kept agrees with the rows that it stands for, and its repair, while others write."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -149,21 +149,13 @@ def _suspects() -> Iterator[int]:
         posts = read(_TITLES.where(Post.No > last).limit(SEARCH_BATCH))
         end = posts[-1].No if len(posts) == SEARCH_BATCH else VALUE_MAX
         keys = {post.No: search_key(post.title) for post in posts if post.status == VISIBLE}
-        grams = {number: (len(found), sum(found)) for number, found in _grams_of_all(keys)}
         titles = {row.No: row.title_key for row in read(_KEPT_TITLES, {"last": last, "end": end})}
         sums = {row.No: (int(row.size), int(row.total)) for row in read(_KEPT_GRAMS, {"last": last, "end": end})}
-        yield from sorted(
-            number
-            for number in keys.keys() | titles.keys() | sums.keys()
-            if titles.get(number) != keys.get(number) or sums.get(number) != grams.get(number)
-        )
+        for number in sorted(keys.keys() | titles.keys() | sums.keys()):
+            grams = grams_of(keys.get(number, ""))
+            if titles.get(number) != keys.get(number) or sums.get(number, (0, 0)) != (len(grams), sum(grams)):
+                yield number
         last = end
-
-
-def _grams_of_all(keys: Mapping[int, str]) -> Iterator[tuple[int, list[int]]]:
-    for number, key in keys.items():
-        if key:
-            yield number, grams_of(key)
 
 
 @retried
@@ -174,7 +166,7 @@ def _verify_title(number: int, *, repair: bool) -> Mismatch | None:
         key = search_key(post.title) if post is not None and post.status == VISIBLE else None
         kept = connection.scalar(select(SearchTitle.title_key).where(SearchTitle.No == number))
         grams = set(connection.scalars(select(SearchGram.gram).where(this)))
-        if kept == key and grams == set(grams_of(key or "") if key else ()):
+        if kept == key and grams == set(grams_of(key or "")):
             return None
         if repair:
             connection.execute(delete(SearchTitle).where(SearchTitle.No == number))

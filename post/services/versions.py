@@ -1,5 +1,6 @@
 """Versions: what changes whenever what is shown changes, and costs less to read."""
 
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Row, String, cast, func
@@ -7,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, String, cast, func
 from post.models import Post
 
 T = TypeVar("T")
+IsKnown = Callable[[str], bool]
 
 _MOMENT_CHARS = len("2026-01-02 03:04:05.678")
 
@@ -22,6 +24,11 @@ class Versioned(NamedTuple, Generic[T]):
 
     version: str
     value: T | None
+
+
+def unless_known(version: str, is_known: IsKnown | None, make: Callable[[], T]) -> Versioned[T]:
+    """Return what ``make`` gives with its version, or its version alone where the caller has it already."""
+    return Versioned(version, None if is_known is not None and is_known(version) else make())
 
 
 def version_of(row: Row[Any]) -> str:

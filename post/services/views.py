@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from post.database import is_away
 from post.models import Post, transaction
+from post.services.post_rows import counts_alone
 from post.view_counter import ViewsNotWritten
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,7 @@ def add_views(views: Mapping[str, int]) -> None:
     Raises:
         ViewsNotWritten: The database cannot be written to; nothing was.
     """
-    counted = Post.view_count + case(dict(views), value=Post.id)
-    values = {Post.view_count: counted, Post.updated_at: Post.updated_at}
+    values = counts_alone({Post.view_count: Post.view_count + case(dict(views), value=Post.id)})
     is_sent = False
     try:
         with transaction() as connection:
