@@ -17,7 +17,7 @@ run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says other
 	@exec $(BIN)/python app.py
 
 test: .venv/dev ## Run the suite on SQLite and on MySQL or MariaDB, with the coverage of post/
-	$(BIN)/python -m pytest --cov=post tests/
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov=post tests/
 
 bench: .venv/dev ## Measure the service against its limits; POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
