@@ -23,7 +23,7 @@ if is_in_memory(make_url(settings.database_url)):
 
 chdir = str(PROJECT_ROOT)
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
-worker_class = "gthread"
+worker_class = "post.worker.BalancedWorker"
 workers = settings.web_concurrency
 threads = settings.web_threads
 # The application is built once, before the fork: one schema upgrade, and memory that workers share.

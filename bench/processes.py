@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bench.upload_memory import children_of, memory_of
-from tests.servers import PROJECT, Service, free_port, start_service, stop, wait_until_healthy
+from bench.upload_memory import memory_of
+from tests.servers import PROJECT, Service, children_of, free_port, start_service, stop, wait_until_healthy
 
 UNLIMITED = "1000000/minute"  # so that the limits' bookkeeping is paid for and nothing is refused
 POLL_SECONDS = 0.002
@@ -23,7 +23,7 @@ LOG_CHARS = 2000  # of its end, where something went wrong
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Those of gunicorn.conf.py, for a program that does not read it.
 LIMIT_OPTIONS = [
-    "--worker-class=gthread",
+    "--worker-class=post.worker.BalancedWorker",
     "--keep-alive=5",
     "--timeout=30",
     "--preload",

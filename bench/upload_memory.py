@@ -26,7 +26,7 @@ import requests
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.image_samples import COSTLY, MAX_BYTES, SAMPLES, growing_png, large
-from tests.servers import Service, running_service
+from tests.servers import Service, children_of, running_service
 
 PER_POST = 10
 SAMPLING_SECONDS = 0.005
@@ -66,15 +66,6 @@ def memory_of(process_id: int, field: str) -> int:
         return 0
     lines = (line.split() for line in status.splitlines() if line.startswith(f"{field}:"))
     return next((int(words[1]) // 1024 for words in lines), 0)
-
-
-def children_of(process_id: int) -> Iterator[int]:
-    """Return the children of all threads of a process."""
-    for thread in Path(f"/proc/{process_id}/task").iterdir():
-        try:
-            yield from map(int, (thread / "children").read_text().split())
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # the thread has ended
 
 
 class Watch:

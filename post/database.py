@@ -16,7 +16,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from post.idle_ping import POOL_EVENTS
 from post.models import db
+from post.shared_reads import SharedReads
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
         "pool_size": pool_size,
         "max_overflow": 2,
         "pool_timeout": 10,
-        "pool_pre_ping": True,
+        "pool_events": POOL_EVENTS,
         "pool_recycle": 280,
         "pool_reset_on_return": None,  # every transaction ends before its connection goes back
         "connect_args": {"connect_timeout": 5, "read_timeout": 15, "write_timeout": 15, "init_command": MYSQL_SESSION},
@@ -80,7 +82,7 @@ def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
         options: What ``engine_options`` gave for MySQL. No transaction is begun or ended, and
             whether a connection is still good is found out by using it.
     """
-    return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_pre_ping": False}
+    return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_events": []}
 
 
 def read(query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
@@ -130,18 +132,23 @@ class Prepared:
         """
         self._query = query
         self._compiled: _Compiled | None = None
+        self._shared = SharedReads[Sequence[Any]]()
 
     def read(self, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """
-        Run it, and give its connection back.
+        Run it, and give its connection back. Threads that wait for the same are answered together.
 
         Args:
             values: Of its parameters, by name.
 
         Returns:
-            All rows, named tuples.
+            All rows, named tuples. Nobody may change them.
         """
-        engine, started = _reading_engine(), time.monotonic()
+        engine, values = _reading_engine(), values or {}
+        return self._shared.read((engine, *values.items()), lambda: self._read(engine, values))
+
+    def _read(self, engine: Engine, values: Mapping[str, Any]) -> Sequence[Any]:
+        started = time.monotonic()
         if engine.dialect.name == "sqlite":
             return read(self._query, values)
         try:
@@ -149,7 +156,7 @@ class Prepared:
         except PyMySQLError as exc:
             raise OperationalError(None, None, exc) from exc
         try:
-            return self._send(engine, connection, values or {})
+            return self._send(engine, connection, values)
         except PyMySQLError as exc:
             connection.invalidate(exc)
             if time.monotonic() - started > STALE_SECONDS:

@@ -1,5 +1,6 @@
 """What gunicorn's workers share: a lock, and counters in memory that are bounded and gone with the last of them."""
 
+import ctypes
 import fcntl
 import hashlib
 import mmap
@@ -17,6 +18,9 @@ _FIELDS = "16sdq"  # the key's digest, when it expires (seconds since the epoch)
 _ENTRY = struct.Struct(f"={_FIELDS}")
 # A folder in memory, which can be written to where the root file system cannot; None is the system's choice.
 MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - what is put there has no name
+# As the fcntl module calls flock, a thread lets go of the interpreter, and queues up for it again, while it holds
+# the lock that others wait for.
+_LIBC = ctypes.PyDLL(None)
 _WAYS = 8  # entries of a bucket; a key lives in one bucket alone
 _BUCKET = struct.Struct(f"={_FIELDS * _WAYS}")
 
@@ -60,14 +64,16 @@ class SharedLock:
         if not self._threads.acquire(timeout=timeout_seconds):
             raise TimeoutError
         try:
-            fcntl.flock(self._descriptor(), fcntl.LOCK_EX)
+            descriptor = self._descriptor()
+            if _LIBC.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):  # another process holds it
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         except BaseException:
             self._threads.release()
             raise
 
     def _let_go(self) -> None:
         try:
-            fcntl.flock(self._descriptor(), fcntl.LOCK_UN)
+            _LIBC.flock(self._descriptor(), fcntl.LOCK_UN)
         finally:
             self._threads.release()
 

@@ -1,7 +1,6 @@
 """Small helpers that every layer may use: the envelope, dates, text, the caller."""
 
 import re
-import secrets
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -71,7 +70,7 @@ def choose_request_id(offered: str | None) -> str:
     """
     if offered is not None and _REQUEST_ID.fullmatch(offered):
         return offered
-    return secrets.token_hex(16)
+    return uuid_utils.uuid4().hex
 
 
 def isoformat_utc(moment: datetime) -> str:

@@ -141,6 +141,15 @@ def wait_until_healthy(service: Service) -> None:
     wait_until(healthy, seconds=30, what=f"the service does not start: {service.log}")
 
 
+def children_of(process_id: int) -> Iterator[int]:
+    """Return the children of all threads of a process: of gunicorn's master its workers."""
+    for thread in Path(f"/proc/{process_id}/task").iterdir():
+        try:
+            yield from map(int, (thread / "children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended
+
+
 @contextmanager
 def moto_server() -> Iterator[str]:
     """Run moto's stand-in for AWS; yields its URL."""

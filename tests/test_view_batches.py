@@ -27,7 +27,7 @@ from post.shared_tally import SharedTally
 from post.utils import new_id
 from post.view_counter import BATCH_POSTS, ViewCounter, ViewsNotWritten, ViewWindow
 from tests.conftest import UNLIMITED, at_once
-from tests.servers import PROJECT, Service, running_service, stop, wait_until
+from tests.servers import PROJECT, Service, children_of, running_service, stop, wait_until
 from tests.test_shared_memory import in_forks
 
 A, B = ("a" * 32, "b" * 32)
@@ -540,8 +540,7 @@ def stored_views(url: str) -> int:
 
 
 def workers_of(service: Service) -> list[int]:
-    pid = service.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return list(children_of(service.process.pid))
 
 
 def test_views_through_several_workers_are_shown_at_once_and_stored_within_the_interval(new_mysql_database, tmp_path):
