@@ -10,10 +10,8 @@ import requests as http
 from bench.board import TIMEOUT_SECONDS, Board
 from bench.endpoints import Endpoint
 from bench.processes import Server
-from bench.results import ONE_SIDED
 from bench.wrk import Answers, Load, Request, Side, send
 
-RERUNS = 3
 WARM_UP_SECONDS = 1
 
 
@@ -26,21 +24,15 @@ class Run:
         answers: What wrk told.
         cpu_ms: The workers' time on a processor for an answer.
         busier: The busier worker's share of that.
-        reruns: How many one-sided runs it replaces.
     """
 
     answers: Answers
     cpu_ms: float
     busier: float
-    reruns: int
 
     def as_json(self) -> dict[str, Any]:
         """Return the run as results keep it."""
-        return self.answers._asdict() | {
-            "cpu_ms": self.cpu_ms,
-            "busier": self.busier,
-            "reruns": self.reruns,
-        }
+        return self.answers._asdict() | {"cpu_ms": self.cpu_ms, "busier": self.busier}
 
 
 class Bench:
@@ -73,7 +65,7 @@ class Bench:
         measured: dict[str, Any] = {"service": None, "limit": None}
         for side, requests in self._sides(endpoint):
             if requests:
-                run = self._balanced(side, requests)
+                run = self._run(side, requests)
                 measured[side] = run.as_json()
                 self._note_faults(endpoint, side, requests, run)
         return measured
@@ -84,18 +76,11 @@ class Bench:
         has_limit = endpoint.limit is not None and requests
         return [("service", requests), ("limit", endpoint.limit_requests(self._board) if has_limit else [])]
 
-    def _balanced(self, side: Side, requests: Sequence[Request]) -> Run:
-        runs = []
-        for reruns in range(RERUNS + 1):
-            before = self._servers[side].cpu_seconds()
-            answers = self._send(side, requests, self._load)
-            spent = [after - earlier for earlier, after in zip(before, self._servers[side].cpu_seconds(), strict=True)]
-            cpu_ms = 1000 * sum(spent) / (answers.number or 1)
-            runs.append(Run(answers, cpu_ms, max(spent) / (sum(spent) or 1), reruns))
-            if len(spent) == 1 or runs[-1].busier <= ONE_SIDED:
-                return runs[-1]
-            print(f"    one worker of the {side} did {runs[-1].busier:.0%} of the work", flush=True)
-        return min(runs, key=lambda run: run.busier)
+    def _run(self, side: Side, requests: Sequence[Request]) -> Run:
+        before = self._servers[side].cpu_seconds()
+        answers = self._send(side, requests, self._load)
+        spent = [after - earlier for earlier, after in zip(before, self._servers[side].cpu_seconds(), strict=True)]
+        return Run(answers, 1000 * sum(spent) / (answers.number or 1), max(spent) / (sum(spent) or 1))
 
     def _send(self, side: Side, requests: Sequence[Request], load: Load) -> Answers:
         return send(requests, side=side, url=self._servers[side].url, load=load, file=self._file)

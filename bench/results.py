@@ -10,8 +10,6 @@ from bench.endpoints import BARE, ENDPOINTS, PAGE_ONE, Endpoint, Reference
 
 Results = dict[str, Any]
 
-# Connections stay with the worker that accepted them: where one has accepted all, there is half a server.
-ONE_SIDED = 0.85
 RSS_MAX_MIB = 130
 START_MAX_SECONDS = 2.0
 
@@ -36,7 +34,6 @@ class Row:
         limit: None where there is none.
         ratios: The medians of each round's ratios.
         is_reached: Whether the bar is; None where there is none, or none on this server.
-        is_one_sided: Whether one worker did nearly all in each round.
     """
 
     endpoint: Endpoint
@@ -44,7 +41,6 @@ class Row:
     limit: Side | None
     ratios: dict[Reference, float]
     is_reached: bool | None
-    is_one_sided: bool
 
 
 def rows_of(results: Results) -> list[Row]:
@@ -65,7 +61,6 @@ def _row(endpoint: Endpoint, results: Results) -> Row:
         limit=_side(rounds, "limit"),
         ratios=ratios,
         is_reached=is_reached,
-        is_one_sided=not any(is_fair(*filter(None, each.values())) for each in rounds),
     )
 
 
@@ -73,13 +68,7 @@ def _side(rounds: list[dict[str, Any]], side: str) -> Side | None:
     runs = [each[side] for each in rounds if each[side]]
     if not runs:
         return None
-    counted = [run for run in runs if is_fair(run)] or runs
-    return Side(*(statistics.median(run[name] for run in counted) for name in Side._fields))
-
-
-def is_fair(*runs: dict[str, Any]) -> bool:
-    """Tell whether in no run one worker did nearly all. What is measured otherwise counts for want of better alone."""
-    return all(run["busier"] <= ONE_SIDED for run in runs)
+    return Side(*(statistics.median(run[name] for run in runs) for name in Side._fields))
 
 
 def _ratios(endpoint: Endpoint, results: Results) -> dict[Reference, float]:
@@ -91,10 +80,9 @@ def _ratios(endpoint: Endpoint, results: Results) -> dict[Reference, float]:
     ratios: dict[Reference, float] = {}
     for reference, runs in references.items():
         both = [(each["service"], run) for each, run in zip(rounds, runs, strict=True)]
-        known = [(service, run) for service, run in both if service and run and run["rate"]]
-        counted = [pair for pair in known if is_fair(*pair)] or known
-        if counted:
-            ratios[reference] = statistics.median(service["rate"] / run["rate"] for service, run in counted)
+        known = [service["rate"] / run["rate"] for service, run in both if service and run and run["rate"]]
+        if known:
+            ratios[reference] = statistics.median(known)
     return ratios
 
 

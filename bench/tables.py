@@ -51,8 +51,7 @@ def _cells(row: Row) -> list[str]:
     limit = f"{row.limit.rate:,.0f}" if row.limit else "—"
     ratios = [f"{row.ratios[of]:.2f}" if of in row.ratios else "—" for of in ("limit", "page 1")]
     times = [_times(row.service), _times(row.limit), _cpu(row.service), _cpu(row.limit)]
-    notes = [_verdict(row.is_reached), "one-sided" if row.is_one_sided else ""]
-    return [row.endpoint.title, rate, limit, *times, *ratios, _bar(row.endpoint), ", ".join(filter(None, notes))]
+    return [row.endpoint.title, rate, limit, *times, *ratios, _bar(row.endpoint), _verdict(row.is_reached)]
 
 
 def _times(side: Side | None) -> str:
@@ -78,14 +77,15 @@ def _conditions(results: Results) -> str:
         f"{told['cpus']} × {told['cpu']}, Python {told['python']}, shared by wrk, gunicorn and the database",
         f"gunicorn with {told['workers']} workers of {told['threads']} threads; `{told['wrk']}`",
         f"measured {told['at']}, medians of {told['rounds']} rounds;"
-        f" runs repeated because one worker did nearly all: {_reruns(results)}",
+        f" of no run did one worker do more than {_busiest(results):.0%}",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _reruns(results: Results) -> int:
+def _busiest(results: Results) -> float:
+    """Return the largest share of a run's work that one worker did: a half of it, where two share it evenly."""
     runs = (run for rounds in results["endpoints"].values() for each in rounds for run in each.values() if run)
-    return sum(run["reruns"] for run in runs)
+    return max(float(run["busier"]) for run in runs)
 
 
 def _processes(results: Results) -> str:
