@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -46,30 +47,89 @@ def stop(process: subprocess.Popen) -> int:
         return process.wait()
 
 
+class MysqlServer:
+    """A throw-away server on a port of its own, which can be made to fail."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        mysqld = find_mysqld()
+        assert mysqld is not None
+        folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        self.url = f"mysql+pymysql://root@127.0.0.1:{self.port}/postdb_test"
+        self._log = folder / "server.log"
+        self._command = [
+            mysqld, "--no-defaults", f"--datadir={folder}/data", "--user=" + _user(), "--bind-address=127.0.0.1",
+            f"--port={self.port}", f"--socket={folder}/s.sock", f"--pid-file={folder}/pid",
+            *options, *([] if "mariadb" in mysqld else ["--mysqlx=OFF"]),
+        ]  # fmt: skip
+        _initialize(mysqld, folder / "data", self._log)
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections; after ``kill``, on the same data."""
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        wait_until(lambda: _accepts(self.port), seconds=60, what=f"no start: {self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """End it as a machine's fault does."""
+        self.process.kill()
+        self.process.wait()
+
+    def hang(self) -> None:
+        """Leave its port open and answer nothing any more."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Undo ``hang``."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.go_on()
+            stop(self.process)
+
+    def run(self, *statements: str) -> tuple:
+        """Run statements as an administrator; returns the rows of the last one."""
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall()
+
+
+@contextmanager
+def running_mysql(*options: str) -> Iterator[MysqlServer]:
+    """Run a throw-away server, which starts with ``options``; yields it."""
+    with tempfile.TemporaryDirectory(prefix="post-service-mysql-") as folder:
+        server = MysqlServer(Path(folder), "--innodb-buffer-pool-size=256M", "--max-connections=300", *options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
 @contextmanager
 def private_mysql() -> Iterator[str]:
     """Run a throw-away server on a free port; yields the URL of a database that does not exist yet."""
-    mysqld = find_mysqld()
-    assert mysqld is not None
-    with tempfile.TemporaryDirectory(prefix="post-service-mysql-") as folder:
-        data, log = Path(folder) / "data", Path(folder) / "server.log"
-        _initialize(mysqld, data, log)
-        port = free_port()
-        command = [
-            mysqld, "--no-defaults", f"--datadir={data}", "--user=" + _user(), "--bind-address=127.0.0.1",
-            f"--port={port}", f"--socket={folder}/s.sock", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=256M",
-            # The data is thrown away, so its safety on disk is not waited for.
-            "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--max-connections=300",
-        ]  # fmt: skip
-        if "mariadb" not in mysqld:
-            command.append("--mysqlx=OFF")
-        with log.open("ab") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: _accepts(port), seconds=60, what=f"{mysqld} does not start: {log.read_text()[-2000:]}")
-            yield f"mysql+pymysql://root@127.0.0.1:{port}/postdb_test"
-        finally:
-            stop(process)
+    # The data is thrown away, so its safety on disk is not waited for.
+    with running_mysql("--innodb-flush-log-at-trx-commit=0", "--skip-log-bin") as server:
+        yield server.url
+
+
+@contextmanager
+def replicated_mysql() -> Iterator[tuple[MysqlServer, MysqlServer]]:
+    """Run a primary and a replica of it, which follows (MariaDB's own statements); yields both."""
+    with (
+        running_mysql("--server-id=1", "--log-bin=binlog", "--binlog-format=ROW") as primary,
+        running_mysql("--server-id=2", "--read-only=1") as replica,
+    ):
+        replica.run(
+            f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={primary.port}, MASTER_USER='root',"
+            " MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos",
+            "START SLAVE",
+        )
+        yield primary, replica
 
 
 def _user() -> str:
