@@ -25,9 +25,14 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def find_mariadbd() -> str | None:
+    """Return the path of MariaDB's server."""
+    return shutil.which("mariadbd", path=SBIN)
+
+
 def find_mysqld() -> str | None:
     """Return the path of a server of MySQL's protocol, MariaDB's before MySQL's."""
-    return shutil.which("mariadbd", path=SBIN) or shutil.which("mysqld", path=SBIN)
+    return find_mariadbd() or shutil.which("mysqld", path=SBIN)
 
 
 def wait_until(condition, *, seconds: float, what: str) -> None:
