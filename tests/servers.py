@@ -1,5 +1,7 @@
-"""Real servers for the tests: a private MySQL, the service under gunicorn, moto."""
+"""Real servers for the tests: a private MySQL, the service under gunicorn, a pool's keys, moto."""
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -7,10 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import requests
@@ -204,6 +209,56 @@ def wait_until_healthy(service: Service) -> None:
             return False
 
     wait_until(healthy, seconds=30, what=f"the service does not start: {service.log}")
+
+
+class JwksServer:
+    """A pool's JWKS endpoint that can hang, fail and dribble; counts how often it is asked."""
+
+    def __init__(self, *pairs: Any) -> None:
+        self.publish(*pairs)
+        self.fault: str | None = None  # or "hang", "fail", "dribble"
+        self.asked = 0
+        self._ended = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                outer.answer(self)
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def publish(self, *pairs: Any) -> None:
+        self._body = json.dumps({"keys": [pair.jwk for pair in pairs]}).encode()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.fault == "hang":
+            self._ended.wait(30)  # longer than anybody waits
+            return
+        handler.send_response(503 if self.fault == "fail" else 200)
+        handler.send_header("Content-Length", str(len(self._body)))
+        handler.end_headers()
+        if self.fault != "dribble":
+            handler.wfile.write(self._body)
+            return
+        with contextlib.suppress(ConnectionError):  # the service gives up
+            for byte in self._body:
+                handler.wfile.write(bytes([byte]))
+                if self._ended.wait(0.05):
+                    return
+
+    def close(self) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 @contextmanager

@@ -47,6 +47,8 @@ LAYERS = {
     "post/messages.py": set(),
     "post/paging.py": set(),
     "post/shared_memory.py": set(),
+    "post/shared_document.py": {"post.shared_memory"},
+    "post/jwks.py": PURE | {"post.shared_document"},
     "post/shared_tally.py": {"post.shared_memory"},
     "post/utils.py": {"post.messages", "post.errors"},
     "post/models.py": {"post.utils"},
