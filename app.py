@@ -20,7 +20,9 @@ from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
 from post.cognito import CognitoUsers
 from post.cors import init_cors
-from post.database import READING, engine_options, is_away, reading_options
+from post.database import is_away
+from post.database_engines import database_config
+from post.database_servers import guard_servers
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.errors import (
     Conflict,
@@ -40,6 +42,7 @@ from post.models import db
 from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
+from post.read_routing import init_read_routing
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared_memory import SharedCounters
@@ -101,11 +104,14 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     _init_tokens(app, settings)
     _init_images(app, settings)
     _init_counters(app, settings)
+    init_read_routing(app, settings, SharedCounters())
     # Commands of ``flask`` find the schema as it is; the one that needs it sees to it.
     if click.get_current_context(silent=True) is None:
         _prepare_schema(app)
     else:
         init_migrations(app)
+    with app.app_context():
+        guard_servers()
     return app
 
 
@@ -118,11 +124,9 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
         SESSION_COOKIE_SECURE=settings.is_production,
     )
     app.config.update({name: value for name, value in overrides.items() if name.lower() not in Settings.model_fields})
-    options = engine_options(app.config["SQLALCHEMY_DATABASE_URI"], pool_size=settings.web_threads)
-    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", options)
-    if "pool_size" in options:  # MySQL's: SQLite reads and writes by the same connections
-        reading = reading_options(options) | {"url": app.config["SQLALCHEMY_DATABASE_URI"]}
-        app.config.setdefault("SQLALCHEMY_BINDS", {READING: reading})
+    url, is_command = app.config["SQLALCHEMY_DATABASE_URI"], click.get_current_context(silent=True) is not None
+    for name, value in database_config(url, settings, is_command=is_command).items():
+        app.config.setdefault(name, value)
 
 
 def _init_counters(app: Flask, settings: Settings) -> None:
@@ -132,7 +136,7 @@ def _init_counters(app: Flask, settings: Settings) -> None:
         window,
         write=services.add_views,
         flush_seconds=settings.view_flush_seconds,
-        tally=SharedTally() if settings.view_flush_seconds else None,
+        tally=SharedTally(lag_seconds=settings.replica_lag_seconds) if settings.view_flush_seconds else None,
         context=app.app_context,
     )
     limiter = init_rate_limits(app, settings, SharedCounters())

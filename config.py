@@ -1,6 +1,5 @@
 """Settings: every variable the service reads from its environment, checked once at start."""
 
-import inspect
 import ipaddress
 import os
 import re
@@ -23,13 +22,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pymysql.connections import Connection as PyMySQLConnection
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+
+from post.database_url import MAX_PORT, check_database_url, check_replica_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent
-MAX_PORT = 65_535
-DATABASE_URL_SHAPE = "must be mysql+pymysql://user:password@host:3306/database or sqlite:///path"
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
 REQUIRED_IN_PRODUCTION = (
@@ -43,23 +39,6 @@ REQUIRED_IN_PRODUCTION = (
 
 class ConfigError(Exception):
     """The environment is not fit to start with; ``str()`` has one line for each variable."""
-
-
-def _database_url(value: str) -> str:
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise ValueError(DATABASE_URL_SHAPE) from None
-    if url.drivername == "sqlite":
-        return value
-    if url.drivername != "mysql+pymysql" or not url.database or not url.host:
-        raise ValueError(DATABASE_URL_SHAPE)
-    if url.port is not None and not 1 <= url.port <= MAX_PORT:
-        raise ValueError(f"must have a port of 1 to {MAX_PORT}")
-    unknown = set(url.query) - set(inspect.signature(PyMySQLConnection.__init__).parameters)
-    if unknown:
-        raise ValueError(f"must not have options that PyMySQL does not know: {', '.join(sorted(unknown))}")
-    return url.update_query_dict({"charset": "utf8mb4"}).render_as_string(hide_password=False)
 
 
 def _rate_limit(value: str) -> str:
@@ -157,9 +136,16 @@ class Settings(BaseModel):
     flask_env: Literal["development", "production"] = "development"
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
         default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False
     )
+    database_replica_url: Annotated[str, AfterValidator(check_replica_url)] | None = Field(default=None, repr=False)
+    database_replica_lag_seconds: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 5
+    database_connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 1
+    # More than the shortest wait for a row's lock, which is a second.
+    database_read_timeout_seconds: Annotated[float, Field(gt=1, le=60)] = 1.25
+    database_pool_timeout_seconds: Annotated[float, Field(ge=0, le=60)] = 1
+    database_pool_recycle_seconds: Annotated[int, Field(ge=1, le=28_800), BeforeValidator(_whole_number)] = 280
     cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
     cognito_region: Region | None = None
     cognito_client_id: CommaList = ()
@@ -193,6 +179,11 @@ class Settings(BaseModel):
         return self.flask_env == "production"
 
     @property
+    def replica_lag_seconds(self) -> int:
+        """How far what is read may be behind what was written: not at all without a replica."""
+        return self.database_replica_lag_seconds if self.database_replica_url else 0
+
+    @property
     def uses_local_issuer(self) -> bool:
         """Whether this service signs its own tokens: in development, where no pool is configured."""
         return not self.is_production and self.cognito_user_pool_id is None
@@ -218,6 +209,12 @@ class Settings(BaseModel):
         origins = SITE_ORIGINS if production else (*SITE_ORIGINS, *DEVELOPMENT_ORIGINS)
         # In development anyone who reaches the port may sign tokens, so only this machine does.
         return {"cors_origins": origins, "host": "0.0.0.0" if production else "127.0.0.1"} | values  # noqa: S104 - a container's only way
+
+    @model_validator(mode="after")
+    def _replica_is_of_the_database(self) -> Self:
+        if self.database_replica_url and self.database_url.startswith("sqlite"):
+            raise ValueError("DATABASE_REPLICA_URL: must be unset where DATABASE_URL is not a MySQL server's")
+        return self
 
     @model_validator(mode="after")
     def _pool_is_whole(self) -> Self:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
-from post.database import is_in_memory
+from post.database_engines import is_in_memory
 from post.shared_memory import MEMORY_DIR
 from post.utils import choose_request_id, error_envelope
 

@@ -9,15 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from pymysql.err import Error as PyMySQLError
-from sqlalchemy import Connection, Engine, Row, Select, event, inspect, literal, select
+from sqlalchemy import Connection, Engine, Row, Select, event, inspect
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import StaticPool
 
-from post.idle_ping import POOL_EVENTS
-from post.models import db
+from post.database_servers import leave_replica, primary_to_read, replica_to_read
 from post.shared_reads import SharedReads
 
 logger = logging.getLogger(__name__)
@@ -33,70 +30,29 @@ TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
 SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
 
-MYSQL_SESSION = (
-    "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', "
-    # Below the driver's read timeout, so that a wait for a row ends as error 1205, which is retried.
-    "innodb_lock_wait_timeout = 3, "
-    # A list's version is its rows' versions in one text: of 51 rows, the most that a page reads.
-    "group_concat_max_len = 16384, "
-    # No look into an index before each query: for a frequent pair of characters it took a millisecond of a page's
-    # three tenths, and which index a list is read by is said already.
-    "eq_range_index_dive_limit = 1"
-)
-_ANYTHING = select(literal(1))
 # What fails sooner was a connection that the server had closed; what takes longer is the server.
 STALE_SECONDS = 1
-READING = "reading"  # the bind whose connections only read
 
 
-def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
-    """
-    Return what ``create_engine`` should be given.
-
-    Args:
-        database_url: ``mysql+pymysql://…`` or ``sqlite:///…``.
-        pool_size: Connections to keep: as many as the process has threads.
-    """
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if is_in_memory(url) else {})
-    return {
-        # Each statement sees what is committed: what was just inserted by another can be read,
-        # and no gap locks stand between concurrent inserts.
-        "isolation_level": "READ COMMITTED",
-        "pool_size": pool_size,
-        "max_overflow": 2,
-        "pool_timeout": 10,
-        "pool_events": POOL_EVENTS,
-        "pool_recycle": 280,
-        "pool_reset_on_return": None,  # every transaction ends before its connection goes back
-        "connect_args": {"connect_timeout": 5, "read_timeout": 15, "write_timeout": 15, "init_command": MYSQL_SESSION},
-    }
-
-
-def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return what ``create_engine`` should be given for connections that only read: a query is then one round trip.
-
-    Args:
-        options: What ``engine_options`` gave for MySQL. No transaction is begun or ended, and
-            whether a connection is still good is found out by using it.
-    """
-    return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_events": []}
-
-
-def read(query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+def read(query: Select[Any], values: Mapping[str, Any] | None = None, *, may_lag: bool = True) -> Sequence[Row[Any]]:
     """
     Run a query that stands alone, and give its connection back.
 
     Args:
         query: Any.
         values: Of its parameters, by name.
+        may_lag: Whether the replica may answer where the request allows it.
 
     Returns:
         All rows.
     """
-    engine, started = _reading_engine(), time.monotonic()
+    replica = replica_to_read() if may_lag else None
+    if replica is not None:
+        try:
+            return _read(replica, query, values)
+        except SQLAlchemyError as exc:
+            leave_replica(exc)
+    engine, started = primary_to_read(), time.monotonic()
     try:
         return _read(engine, query, values)
     except DBAPIError as exc:
@@ -104,10 +60,6 @@ def read(query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequenc
             raise
     # The server has closed an idle connection: the pool has given up all it had, and opens another.
     return _read(engine, query, values)
-
-
-def _reading_engine() -> Engine:
-    return db.engines.get(READING, db.engine)
 
 
 def _read(engine: Engine, query: Select[Any], values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
@@ -123,14 +75,16 @@ class Prepared:
     statement costs more than the answer of a short one.
     """
 
-    def __init__(self, query: Select[Any]) -> None:
+    def __init__(self, query: Select[Any], *, may_lag: bool = True) -> None:
         """
         Prepare a query.
 
         Args:
             query: Without parameters that are lists.
+            may_lag: Whether the replica may answer where the request allows it.
         """
         self._query = query
+        self._may_lag = may_lag
         self._compiled: _Compiled | None = None
         self._shared = SharedReads[Sequence[Any]]()
 
@@ -144,7 +98,15 @@ class Prepared:
         Returns:
             All rows, named tuples. Nobody may change them.
         """
-        engine, values = _reading_engine(), values or {}
+        replica, values = replica_to_read() if self._may_lag else None, values or {}
+        if replica is not None:
+            try:
+                return self._read_shared(replica, values)
+            except SQLAlchemyError as exc:
+                leave_replica(exc)
+        return self._read_shared(primary_to_read(), values)
+
+    def _read_shared(self, engine: Engine, values: Mapping[str, Any]) -> Sequence[Any]:
         return self._shared.read((engine, *values.items()), lambda: self._read(engine, values))
 
     def _read(self, engine: Engine, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -164,7 +126,7 @@ class Prepared:
         finally:
             connection.close()
         # As ``read`` does; and SQLAlchemy knows what an error means.
-        return read(self._query, values)
+        return read(self._query, values, may_lag=self._may_lag)
 
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         self._compiled = compiled = self._compiled or _compile(self._query, engine)
@@ -279,17 +241,3 @@ def insert_unless_there(connection: Connection, table: Any, values: dict[str, An
     # Not INSERT IGNORE: it takes a shared lock only, and forgives also what does not fit a column.
     unchanged = {column.name: column for column in inspect(table).primary_key}
     connection.execute(mysql.insert(table).values(values).on_duplicate_key_update(unchanged))
-
-
-def is_up() -> bool:
-    """Tell whether the database answers a query."""
-    try:
-        read(_ANYTHING)
-    except (DBAPIError, PoolTimeout):
-        return False
-    return True
-
-
-def is_in_memory(url: URL) -> bool:
-    """Tell whether a URL names an SQLite database without a file: one connection is then all there is."""
-    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")

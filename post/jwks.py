@@ -1,8 +1,8 @@
 """The pool's public keys, fetched and cached."""
 
 import contextlib
+import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from jose import jwk
 from jose.exceptions import JOSEError
 
 from post.errors import AuthUnavailable
+from post.shared_document import MAX_BYTES, SharedDocument
 
 logger = logging.getLogger(__name__)
 
@@ -19,33 +20,47 @@ ALGORITHM = "RS256"
 REFETCH_SECONDS = 60
 FIRST_FETCH_RETRY_SECONDS = 1
 WAIT_FOR_FETCH_SECONDS = 1
-FETCH_TIMEOUT_SECONDS = (2, 3)  # to connect, to read
+POLL_SECONDS = 0.02
+FETCH_TIMEOUT_SECONDS = (2, 3)  # to connect, and for each piece
+FETCH_SECONDS = 5  # for all of it
+CLAIM_SECONDS = 15  # a worker that has died in a fetch holds back the others for no longer
 
 Jwks = Mapping[str, Any]
 
 
 def fetch_jwks(url: str) -> Jwks:
     """
-    Fetch a key set.
+    Fetch a key set, in ``FETCH_SECONDS`` at most.
 
     Args:
         url: Where the pool publishes it.
 
     Raises:
-        requests.RequestException: It could not be had, or is not JSON.
+        requests.RequestException: It could not be had in time.
+        ValueError: It is not JSON, or too long.
     """
-    response = requests.get(url, timeout=FETCH_TIMEOUT_SECONDS)
-    response.raise_for_status()
-    keys: Jwks = response.json()
+    deadline, content = time.monotonic() + FETCH_SECONDS, bytearray()
+    with requests.get(url, timeout=FETCH_TIMEOUT_SECONDS, stream=True) as response:
+        response.raise_for_status()
+        # The library's timeouts are of each piece, and a longer piece is waited for until it is full: an endpoint that
+        # sends a byte a second would hold the thread.
+        for piece in response.iter_content(1):
+            content += piece
+            if time.monotonic() > deadline:
+                raise requests.Timeout(f"not all of it within {FETCH_SECONDS} s")
+            if len(content) > MAX_BYTES:
+                raise ValueError(f"longer than {MAX_BYTES} bytes")
+    keys: Jwks = json.loads(content)
     return keys
 
 
 class JwksClient:
     """
-    The pool's public keys by ``kid``, cached for as long as the process lives.
+    The pool's public keys by ``kid``, shared by the workers for as long as the service lives.
 
-    An unknown ``kid`` fetches the set again; after a fetch in vain for a minute no other does, so that
-    made-up ones cost nothing. Keys that are known go on working when it cannot be fetched.
+    An unknown ``kid`` has one thread of one worker fetch the set again; after a fetch in vain none does for
+    a minute, so that made-up ones cost nothing. Nobody waits for another's fetch, but before the first
+    keys are there. Keys that are known go on working when the set cannot be fetched.
     """
 
     def __init__(self, fetch: Callable[[], Jwks], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,13 +69,11 @@ class JwksClient:
 
         Args:
             fetch: Returns the key set (RFC 7517, section 5).
-            clock: Seconds, from any point.
+            clock: Seconds, from any point that is the same for all workers.
         """
         self._fetch = fetch
-        self._clock = clock
-        self._keys: dict[str, Any] = {}
-        self._lock = threading.Lock()
-        self._next_fetch = float("-inf")
+        self._document = SharedDocument(clock=clock)  # of the keys that can be used
+        self._known: tuple[int, dict[str, Any]] = (0, {})  # the document's version, and its keys
 
     def key(self, kid: str) -> Any:
         """
@@ -69,34 +82,52 @@ class JwksClient:
         Raises:
             AuthUnavailable: No key was ever fetched.
         """
-        # Only for a moment: a JWKS endpoint that hangs must not hang every thread with it.
-        if kid not in self._keys and self._lock.acquire(timeout=WAIT_FOR_FETCH_SECONDS):
-            try:
-                if kid not in self._keys and self._clock() >= self._next_fetch:
-                    self._refresh(kid)
-            finally:
-                self._lock.release()
-        if not self._keys:
+        version, keys = self._latest()
+        if kid not in keys:
+            if self._document.claim(version, seconds=CLAIM_SECONDS):
+                self._refresh(kid)
+            elif not keys:
+                self._wait_for_first_keys()
+            _, keys = self._latest()
+        if not keys:
             raise AuthUnavailable
-        return self._keys.get(kid)
+        return keys.get(kid)
+
+    def _latest(self) -> tuple[int, dict[str, Any]]:
+        known = self._known
+        if known[0] != self._document.version:
+            version, content = self._document.read()
+            known = version, {key["kid"]: jwk.construct(key, ALGORITHM) for key in json.loads(content)}
+            self._known = known
+        return known
 
     def _refresh(self, kid: str) -> None:
+        seconds: float = FIRST_FETCH_RETRY_SECONDS
         try:
-            self._keys = _signing_keys(self._fetch())
+            self._document.store(json.dumps(_usable(self._fetch())).encode())
         except (requests.RequestException, ValueError) as exc:
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
-        if kid not in self._keys:  # a fetch that was in vain; one for a real key holds back no other
-            self._next_fetch = self._clock() + (REFETCH_SECONDS if self._keys else FIRST_FETCH_RETRY_SECONDS)
+        finally:
+            _, keys = self._latest()
+            if keys:  # a fetch that was in vain holds back others; one for a real key does not
+                seconds = 0 if kid in keys else REFETCH_SECONDS
+            self._document.allow_after(seconds)
+
+    def _wait_for_first_keys(self) -> None:
+        # Only in a fetch's first moments: an endpoint that hangs must not hang every thread with it.
+        while not self._document.version and self._document.claimed_seconds() < WAIT_FOR_FETCH_SECONDS:
+            time.sleep(POLL_SECONDS)
 
 
-def _signing_keys(jwks: Jwks) -> dict[str, Any]:
+def _usable(jwks: Jwks) -> list[dict[str, Any]]:
     """Return the keys that can be used; the others are left out (RFC 7517, section 5)."""
     published = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    keys = {}
+    usable = []
     for key in published if isinstance(published, list) else []:
         if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str):
             with contextlib.suppress(JOSEError, ValueError):
-                keys[key["kid"]] = jwk.construct(key, ALGORITHM)
-    if not keys:
+                jwk.construct(key, ALGORITHM)
+                usable.append(key)
+    if not usable:
         raise ValueError("not a key set, or one without an RSA key")
-    return keys
+    return usable

@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from post.database import MYSQL_SESSION, error_number, is_in_memory
+from post.database import error_number
+from post.database_engines import is_in_memory, mysql_session
 from post.models import db
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ def create_missing_database(url: URL) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    options = {} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5, "init_command": MYSQL_SESSION}
+    options = {} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5, "init_command": mysql_session()}
     return create_engine(url, poolclass=NullPool, connect_args=options)
 
 

@@ -30,12 +30,19 @@ class SharedTally:
     flight is forgotten: whether it was written nobody knows, and nothing is ever counted twice.
     """
 
-    def __init__(self, *, entries: int = 1 << 16, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        entries: int = 1 << 16,
+        lag_seconds: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Make an empty table.
 
         Args:
             entries: How many keys it holds at most, 48 bytes each.
+            lag_seconds: How far behind a caller's ``stored`` may be besides.
             clock: Seconds since any moment that is the same for all processes.
         """
         self._buckets = max(1, entries // _WAYS)
@@ -43,6 +50,7 @@ class SharedTally:
         self._places = 2 * self._buckets * _WAYS
         self._entries_at = _HEADER.size + self._places * _PLACE.size
         self._memory = mmap.mmap(-1, self._entries_at + self._buckets * _WAYS * _ENTRY.size)
+        self._in_doubt_seconds = IN_DOUBT_SECONDS + lag_seconds
         self._clock = clock
         self._lock = SharedLock()
         self._in_flight = SharedLock()
@@ -169,7 +177,7 @@ class SharedTally:
         # Whether ``stored`` has what is in flight, or has just landed, cannot be told: the total of the last add has it
         # once. At other times ``stored`` is right, also where something else has changed it.
         _, waits, in_flight, total, landed_at = entry
-        is_in_doubt = in_flight or (landed_at and self._clock() - landed_at < IN_DOUBT_SECONDS)
+        is_in_doubt = in_flight or (landed_at and self._clock() - landed_at < self._in_doubt_seconds)
         return max(stored + waits, total) if is_in_doubt else stored + waits
 
     def _find(self, name: bytes) -> tuple[int | None, _Entry]:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__
 from post.answers import Health, NotReady, Readiness, TokensAnswer
-from post.database import is_up
+from post.database_servers import server_states
 from post.dev_issuer import DevIssuer
 from post.errors import DatabaseUnavailable
 from post.openapi import SYSTEM, answers, file_answers, new_blueprint
@@ -55,10 +55,10 @@ def health() -> Response:
 @bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady})
 def ready() -> Response:
     """Tell whether requests can be served."""
-    if is_up():
-        return json_response({"status": "ready", "checks": {"database": "up"}})
-    beside = {"status": "not_ready", "checks": {"database": "down"}}
-    return respond_error(DatabaseUnavailable.code, 503, beside=beside)
+    checks = server_states()
+    if checks["database"] == "up":  # a replica that is down is done without
+        return json_response({"status": "ready", "checks": checks})
+    return respond_error(DatabaseUnavailable.code, 503, beside={"status": "not_ready", "checks": checks})
 
 
 @bp.get("/api/openapi.json", tags=[SYSTEM], responses=file_answers("application/json"))

@@ -1,15 +1,21 @@
-"""Real servers for the tests: a private MySQL, the service under gunicorn, moto."""
+"""Real servers for the tests: a private MySQL, the service under gunicorn, a pool's keys, moto."""
 
+import contextlib
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import requests
@@ -24,9 +30,14 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def find_mariadbd() -> str | None:
+    """Return the path of MariaDB's server."""
+    return shutil.which("mariadbd", path=SBIN)
+
+
 def find_mysqld() -> str | None:
     """Return the path of a server of MySQL's protocol, MariaDB's before MySQL's."""
-    return shutil.which("mariadbd", path=SBIN) or shutil.which("mysqld", path=SBIN)
+    return find_mariadbd() or shutil.which("mysqld", path=SBIN)
 
 
 def wait_until(condition, *, seconds: float, what: str) -> None:
@@ -46,30 +57,89 @@ def stop(process: subprocess.Popen) -> int:
         return process.wait()
 
 
+class MysqlServer:
+    """A throw-away server on a port of its own, which can be made to fail."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        mysqld = find_mysqld()
+        assert mysqld is not None
+        folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        self.url = f"mysql+pymysql://root@127.0.0.1:{self.port}/postdb_test"
+        self._log = folder / "server.log"
+        self._command = [
+            mysqld, "--no-defaults", f"--datadir={folder}/data", "--user=" + _user(), "--bind-address=127.0.0.1",
+            f"--port={self.port}", f"--socket={folder}/s.sock", f"--pid-file={folder}/pid",
+            *options, *([] if "mariadb" in mysqld else ["--mysqlx=OFF"]),
+        ]  # fmt: skip
+        _initialize(mysqld, folder / "data", self._log)
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections; after ``kill``, on the same data."""
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        wait_until(lambda: _accepts(self.port), seconds=60, what=f"no start: {self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """End it as a machine's fault does."""
+        self.process.kill()
+        self.process.wait()
+
+    def hang(self) -> None:
+        """Leave its port open and answer nothing any more."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Undo ``hang``."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.go_on()
+            stop(self.process)
+
+    def run(self, *statements: str) -> tuple:
+        """Run statements as an administrator; returns the rows of the last one."""
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall()
+
+
+@contextmanager
+def running_mysql(*options: str) -> Iterator[MysqlServer]:
+    """Run a throw-away server, which starts with ``options``; yields it."""
+    with tempfile.TemporaryDirectory(prefix="post-service-mysql-") as folder:
+        server = MysqlServer(Path(folder), "--innodb-buffer-pool-size=256M", "--max-connections=300", *options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
 @contextmanager
 def private_mysql() -> Iterator[str]:
     """Run a throw-away server on a free port; yields the URL of a database that does not exist yet."""
-    mysqld = find_mysqld()
-    assert mysqld is not None
-    with tempfile.TemporaryDirectory(prefix="post-service-mysql-") as folder:
-        data, log = Path(folder) / "data", Path(folder) / "server.log"
-        _initialize(mysqld, data, log)
-        port = free_port()
-        command = [
-            mysqld, "--no-defaults", f"--datadir={data}", "--user=" + _user(), "--bind-address=127.0.0.1",
-            f"--port={port}", f"--socket={folder}/s.sock", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=256M",
-            # The data is thrown away, so its safety on disk is not waited for.
-            "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--max-connections=300",
-        ]  # fmt: skip
-        if "mariadb" not in mysqld:
-            command.append("--mysqlx=OFF")
-        with log.open("ab") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: _accepts(port), seconds=60, what=f"{mysqld} does not start: {log.read_text()[-2000:]}")
-            yield f"mysql+pymysql://root@127.0.0.1:{port}/postdb_test"
-        finally:
-            stop(process)
+    # The data is thrown away, so its safety on disk is not waited for.
+    with running_mysql("--innodb-flush-log-at-trx-commit=0", "--skip-log-bin") as server:
+        yield server.url
+
+
+@contextmanager
+def replicated_mysql() -> Iterator[tuple[MysqlServer, MysqlServer]]:
+    """Run a primary and a replica of it, which follows (MariaDB's own statements); yields both."""
+    with (
+        running_mysql("--server-id=1", "--log-bin=binlog", "--binlog-format=ROW") as primary,
+        running_mysql("--server-id=2", "--read-only=1") as replica,
+    ):
+        replica.run(
+            f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={primary.port}, MASTER_USER='root',"
+            " MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos",
+            "START SLAVE",
+        )
+        yield primary, replica
 
 
 def _user() -> str:
@@ -148,6 +218,56 @@ def children_of(process_id: int) -> Iterator[int]:
             yield from map(int, (thread / "children").read_text().split())
         except (FileNotFoundError, ProcessLookupError):
             continue  # the thread has ended
+
+
+class JwksServer:
+    """A pool's JWKS endpoint that can hang, fail and dribble; counts how often it is asked."""
+
+    def __init__(self, *pairs: Any) -> None:
+        self.publish(*pairs)
+        self.fault: str | None = None  # or "hang", "fail", "dribble"
+        self.asked = 0
+        self._ended = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                outer.answer(self)
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def publish(self, *pairs: Any) -> None:
+        self._body = json.dumps({"keys": [pair.jwk for pair in pairs]}).encode()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.fault == "hang":
+            self._ended.wait(30)  # longer than anybody waits
+            return
+        handler.send_response(503 if self.fault == "fail" else 200)
+        handler.send_header("Content-Length", str(len(self._body)))
+        handler.end_headers()
+        if self.fault != "dribble":
+            handler.wfile.write(self._body)
+            return
+        with contextlib.suppress(ConnectionError):  # the service gives up
+            for byte in self._body:
+                handler.wfile.write(bytes([byte]))
+                if self._ended.wait(0.05):
+                    return
+
+    def close(self) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 @contextmanager

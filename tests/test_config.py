@@ -96,6 +96,15 @@ def test_what_is_not_ours_is_left_alone():
     assert settings.port == 8082
 
 
+def test_a_replica_is_one_of_a_mysql_server():
+    url = "mysql+pymysql://u:p@h/postdb"
+
+    settings = load_config({"DATABASE_URL": url, "DATABASE_REPLICA_URL": url, "DATABASE_REPLICA_LAG_SECONDS": "7"})
+
+    assert settings.database_replica_url == f"{url}?charset=utf8mb4"
+    assert (settings.replica_lag_seconds, load_config({}).replica_lag_seconds) == (7, 0)
+
+
 def test_settings_cannot_be_changed():
     settings = load_config({})
 
@@ -123,6 +132,11 @@ def test_settings_cannot_be_changed():
         ("CORS_ORIGINS", "https://a.example", ("https://a.example",)),
         ("CORS_ORIGINS", " https://a.example , http://b.example:81,", ("https://a.example", "http://b.example:81")),
         ("DATABASE_URL", "sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("DATABASE_CONNECT_TIMEOUT_SECONDS", "0.5", 0.5),
+        ("DATABASE_READ_TIMEOUT_SECONDS", "1.1", 1.1),
+        ("DATABASE_POOL_TIMEOUT_SECONDS", "0", 0),
+        ("DATABASE_POOL_RECYCLE_SECONDS", "3600", 3600),
+        ("DATABASE_REPLICA_LAG_SECONDS", "30", 30),
     ],
 )
 def test_a_value_is_read(variable, value, expected):
@@ -192,6 +206,20 @@ WRONG = {
         "://",
         " ",
     ],
+    "DATABASE_REPLICA_URL": [
+        "nonsense",
+        "sqlite:////tmp/x.db",
+        "postgresql://u:p@h/db",
+        "mysql+pymysql://u:p@h:3306",
+        "mysql+pymysql://u:p@h:0/postdb",
+        "mysql+pymysql://u:p@h/postdb?no_such_option=1",
+        "mysql+pymysql://u:p@h/postdb",  # of a database that is SQLite
+    ],
+    "DATABASE_REPLICA_LAG_SECONDS": ["0", "-1", "2.5", "301"],
+    "DATABASE_CONNECT_TIMEOUT_SECONDS": ["0", "-1", "soon", "61"],
+    "DATABASE_READ_TIMEOUT_SECONDS": ["0", "1", "-1", "soon", "61"],
+    "DATABASE_POOL_TIMEOUT_SECONDS": ["-1", "soon", "61"],
+    "DATABASE_POOL_RECYCLE_SECONDS": ["0", "-1", "1.5", "never"],
     "COGNITO_USER_POOL_ID": ["pool", "ap-northeast-2", "ap-northeast-2_", "_x", "ap-northeast-2_a/b", "a b_c"],
     "COGNITO_REGION": ["Seoul", "ap-northeast", "ap_northeast_2", "AP-NORTHEAST-2", "2", "ap-northeast-2.evil.example"],
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": ["localhost:4566", "ftp://h", "//h", "http", "http://", "http://a b"],

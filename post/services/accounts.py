@@ -8,7 +8,9 @@ from post.database import Prepared, insert_unless_there, read, retried
 from post.models import DeactivatedAccount, transaction
 from post.utils import Caller, isoformat_utc
 
-_DEACTIVATED = Prepared(select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id")))
+_DEACTIVATED = Prepared(
+    select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id")), may_lag=False
+)
 
 
 class UserDirectory(Protocol):

@@ -146,6 +146,7 @@ def prune_images(*, older_than: timedelta) -> Pruned:
 def _orphans(batch: Sequence[StoredObject], *, stored_before: datetime) -> list[StoredObject]:
     old = [stored for stored in batch if stored.stored_at < stored_before]
     keys = [stored.key for stored in old]
-    named = {row.object_key for row in read(select(Media.object_key).where(Media.object_key.in_(keys)))}
-    named |= {row.thumbnail_key for row in read(select(Media.thumbnail_key).where(Media.thumbnail_key.in_(keys)))}
+    named: set[str] = set()
+    for column in (Media.object_key, Media.thumbnail_key):
+        named.update(row[0] for row in read(select(column).where(column.in_(keys)), may_lag=False))
     return [stored for stored in old if stored.key not in named]

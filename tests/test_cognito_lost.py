@@ -1,0 +1,158 @@
+"""The pool's keys while their endpoint is down, hangs, dribbles or rotates: with a real one, under gunicorn."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+import post.jwks
+from post.errors import AuthUnavailable
+from post.jwks import JwksClient, fetch_jwks
+from tests.load import API
+from tests.servers import JwksServer, running_service
+from tests.test_auth import CLIENT, POOL, REGION, KeyPair, claims_of
+
+
+@pytest.fixture(scope="module")
+def key():
+    return KeyPair("pool-key")
+
+
+@pytest.fixture(scope="module")
+def next_key():
+    return KeyPair("next-pool-key")
+
+
+@pytest.fixture
+def endpoint(key):
+    server = JwksServer(key)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def service(endpoint, tmp_path):
+    settings = {"COGNITO_USER_POOL_ID": POOL, "COGNITO_REGION": REGION, "COGNITO_CLIENT_ID": CLIENT}
+    limits = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
+    own = {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": endpoint.url, "WEB_CONCURRENCY": "2", "WEB_THREADS": "4"}
+    with running_service(tmp_path, **settings, **limits, **own) as service:
+        yield service
+
+
+def look(service, token):
+    """Ask for what a token is needed for; returns the status, and how long it took."""
+    began = time.monotonic()
+    answer = requests.get(f"{service.url}{API}/posts/my", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    return answer.status_code, time.monotonic() - began
+
+
+def flood(service, key, requests_):
+    """Send made-up key ids, many at once; returns what became of each."""
+    with ThreadPoolExecutor(24) as pool:
+        tokens = [key.sign(claims_of(), kid=f"made-up-{number}") for number in range(requests_)]
+        return [*pool.map(lambda token: look(service, token), tokens)]
+
+
+def test_a_flood_of_unknown_key_ids_has_the_workers_fetch_once_together(service, endpoint, key):
+    assert look(service, key.sign(claims_of()))[0] == 200
+    before = endpoint.asked
+
+    answers = flood(service, key, 200)
+
+    assert {status for status, _ in answers} == {401}
+    assert endpoint.asked - before == 1
+
+
+@pytest.mark.parametrize("fault", ["hang", "dribble"])
+def test_while_a_fetch_hangs_one_thread_waits_and_everybody_else_is_answered(fault, service, endpoint, key):
+    honest = key.sign(claims_of())
+    assert look(service, honest)[0] == 200
+    endpoint.fault, before = fault, endpoint.asked
+
+    answers = flood(service, key, 60)
+    waited = sorted(seconds for _, seconds in answers)
+    known = [look(service, honest) for _ in range(20)]
+
+    print(f"\nJWKS {fault}: {len(answers)} unknown, fetches {endpoint.asked - before}, slowest two {waited[-2:]}")
+    assert {status for status, _ in answers} == {401}
+    assert waited[-2] < post.jwks.WAIT_FOR_FETCH_SECONDS  # but for the one that fetched
+    assert waited[-1] < post.jwks.FETCH_SECONDS + 3
+    assert endpoint.asked - before == 1
+    assert {status for status, _ in known} == {200}
+
+
+def test_known_keys_go_on_while_the_endpoint_fails(service, endpoint, key):
+    honest = [key.sign(claims_of(sub=f"user-{number}")) for number in range(10)]
+    assert look(service, honest[0])[0] == 200
+    endpoint.fault = "fail"
+    flood(service, key, 10)
+
+    assert {look(service, token)[0] for token in honest} == {200}
+
+
+def test_a_rotation_is_picked_up_by_every_worker_without_a_restart(service, endpoint, key, next_key):
+    assert look(service, key.sign(claims_of()))[0] == 200
+    endpoint.publish(key, next_key)
+
+    statuses = {look(service, next_key.sign(claims_of()))[0] for _ in range(20)}  # whichever worker answers
+
+    assert statuses == {200}
+    assert endpoint.asked == 2
+
+
+def test_the_first_keys_are_fetched_once_for_all_workers(service, endpoint, key):
+    with ThreadPoolExecutor(16) as pool:
+        statuses = {status for status, _ in pool.map(lambda _: look(service, key.sign(claims_of())), range(32))}
+
+    assert statuses == {200}
+    assert endpoint.asked == 1
+
+
+def test_without_any_key_nobody_waits_for_a_fetch_that_has_hung_for_a_while(endpoint, key):
+    endpoint.fault = "hang"
+    client = JwksClient(lambda: fetch_jwks(endpoint.url))
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(client.key, key.kid)
+        time.sleep(post.jwks.WAIT_FOR_FETCH_SECONDS + 0.3)
+        began = time.monotonic()
+
+        for _ in range(10):
+            with pytest.raises(AuthUnavailable):
+                client.key(key.kid)
+        waited_seconds, was_fetching = time.monotonic() - began, not fetching.done()
+
+    assert waited_seconds < post.jwks.WAIT_FOR_FETCH_SECONDS
+    assert was_fetching
+    assert isinstance(fetching.exception(), AuthUnavailable)
+
+
+def test_a_set_that_comes_too_slowly_is_given_up(endpoint):
+    endpoint.fault = "dribble"
+    endpoint.publish(KeyPair("long" * 30))
+    began = time.monotonic()
+
+    with pytest.raises(requests.RequestException):
+        fetch_jwks(endpoint.url)
+
+    assert time.monotonic() - began < post.jwks.FETCH_SECONDS + 3
+
+
+def test_a_set_that_is_too_long_is_refused(endpoint):
+    endpoint.publish(*[KeyPair("pool-key")] * 200)
+
+    with pytest.raises(ValueError, match="longer than"):
+        fetch_jwks(endpoint.url)
+
+
+def test_a_worker_that_died_in_a_fetch_holds_back_the_others_for_a_while_only(key):
+    now = [1000.0]
+    client = JwksClient(lambda: {"keys": [key.jwk]}, clock=lambda: now[0])
+    client._document.claim(0, seconds=post.jwks.CLAIM_SECONDS)  # as a worker does that is then killed
+    now[0] += post.jwks.WAIT_FOR_FETCH_SECONDS
+    with pytest.raises(AuthUnavailable):
+        client.key(key.kid)
+
+    now[0] += post.jwks.CLAIM_SECONDS
+
+    assert client.key(key.kid) is not None

@@ -1,0 +1,166 @@
+"""The database lost under load and back: the service says so in time, loses nothing, and needs no restart."""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import NullPool
+
+from post import services
+from post.models import Like, Post
+from tests.load import API, reader, under_load, writer
+from tests.servers import find_mysqld, running_mysql, running_service
+
+pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to break")
+
+ANSWERED_SECONDS = 2  # the service's promise while the database is away
+BACK_SECONDS = 3  # and after its return
+NOTICED_SECONDS = 0.5  # of what was under way when it was lost, some was still answered
+READS = (f"{API}/posts", f"{API}/posts?q=ana", f"{API}/categories")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running_mysql() as server:  # whose commits are safe on disk
+        # An administrator may write to a server that is read-only, and connect to one that is full.
+        server.run("CREATE USER post", "GRANT ALL ON postdb_test.* TO post")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def service(server, tmp_path_factory):
+    limits = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
+    url = server.url.replace("root@", "post@")
+    with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=url, **limits) as service:
+        yield service
+
+
+@contextmanager
+def load_of(service, *, writers=6, readers=6):
+    """Clients of all kinds, two who look after the service's health among them."""
+    url = service.url
+    health = [reader(url, path, pause_seconds=0.1) for path in ("/health", "/health/ready")]
+    clients = [*(writer(url, f"user{n}") for n in range(writers)), *(reader(url, *READS) for _ in range(readers))]
+    with under_load(*clients, *health) as load:
+        yield load
+
+
+def rows(server, query):
+    with create_engine(server.url, poolclass=NullPool).connect() as connection:
+        return connection.execute(query).all()
+
+
+def lost_writes(server, load):
+    """What was acknowledged and is not there: posts, then likes."""
+    posts = {row.id for row in rows(server, select(Post.id))}
+    liked = {f"{API}/posts/{row.post_id}/like" for row in rows(server, select(Like.post_id))}
+    return set(load.created) - posts, {path for path, _ in load.likes} - liked
+
+
+def wrong_counters(make_app, server):
+    with make_app(DATABASE_URL=server.url).app_context():
+        return services.verify_counters(repair=False) + services.verify_search(repair=False)
+
+
+def assert_told_in_time(samples):
+    """That what needs the database is 503 within its time, and the process is known to live."""
+    alive = [sample for sample in samples if sample.path == "/health"]
+    ready = [sample for sample in samples if sample.path == "/health/ready"]
+    others = [sample for sample in samples if not sample.path.startswith("/health")]
+    assert min(map(len, (alive, ready, others))) > 0
+    assert {sample.status for sample in alive} == {200}
+    assert {(sample.status, sample.body["checks"]["database"]) for sample in ready} == {(503, "down")}
+    assert {(sample.status, sample.body["error"]["code"]) for sample in others} == {(503, "database_unavailable")}
+    assert all(int(sample.headers["Retry-After"]) > 0 for sample in others)
+    assert max(sample.seconds for sample in samples) < ANSWERED_SECONDS
+
+
+def assert_recovered(load, back):
+    assert load.first_success_after(back) < BACK_SECONDS
+    assert {sample.status for sample in load.between(back + BACK_SECONDS, float("inf"))} <= {200, 201}
+    assert {sample.status for sample in load.samples} <= {200, 201, 503}  # no reset, no crash
+    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
+
+
+def test_killed_under_load_and_restarted(server, service, make_app):
+    with load_of(service) as load:
+        time.sleep(3)
+        killed = time.monotonic()
+        server.kill()
+        time.sleep(10)
+        away = load.between(killed + NOTICED_SECONDS, time.monotonic())
+        server.start()
+        back = time.monotonic()
+        time.sleep(BACK_SECONDS + 2)
+
+    print(load.figures("killed", recovery=f"{load.first_success_after(back):.2f} s", lost=lost_writes(server, load)))
+    assert_told_in_time(away)
+    assert_recovered(load, back)
+    assert len(load.created) > 50
+    assert lost_writes(server, load) == (set(), set())
+    assert wrong_counters(make_app, server) == []
+
+
+def test_a_server_that_hangs_is_told_as_one_that_is_gone_though_all_threads_have_met_it(server, service, make_app):
+    with load_of(service, writers=15, readers=20) as load:  # more than the service has threads
+        time.sleep(2)
+        hung = time.monotonic()
+        server.hang()
+        time.sleep(7)
+        away = load.between(hung + NOTICED_SECONDS, time.monotonic())
+        server.go_on()
+        back = time.monotonic()
+        time.sleep(BACK_SECONDS + 2)
+
+    print(load.figures("hung", recovery=f"{load.first_success_after(back):.2f} s", lost=lost_writes(server, load)))
+    assert_told_in_time(away)
+    assert_recovered(load, back)
+    assert lost_writes(server, load) == (set(), set())
+    assert wrong_counters(make_app, server) == []
+
+
+def test_a_server_that_turns_read_only_is_still_read_from(server, service, make_app):
+    with load_of(service) as load:
+        time.sleep(1)
+        server.run("SET GLOBAL read_only = 1")
+        refusing = time.monotonic()
+        time.sleep(3)
+        meanwhile = load.between(refusing + NOTICED_SECONDS, time.monotonic())
+        server.run("SET GLOBAL read_only = 0")
+        back = time.monotonic()
+        time.sleep(BACK_SECONDS + 1)
+
+    written = [sample for sample in meanwhile if sample.method != "GET"]
+    print(load.figures("read-only", lost=lost_writes(server, load)))
+    assert {(sample.status, sample.body["error"]["code"]) for sample in written} == {(503, "database_unavailable")}
+    assert {sample.status for sample in meanwhile if sample.method == "GET"} == {200}
+    assert_recovered(load, back)
+    assert lost_writes(server, load) == (set(), set())
+    assert wrong_counters(make_app, server) == []
+
+
+def test_a_server_with_too_many_connections_serves_those_who_have_one(server, service, make_app):
+    (before,) = server.run("SELECT @@max_connections")
+    with load_of(service, writers=10, readers=10) as load:
+        time.sleep(1)
+        server.run("SET GLOBAL max_connections = 10", *kills(server))
+        full = time.monotonic()
+        time.sleep(3)
+        meanwhile = load.between(full, time.monotonic())
+        server.run(f"SET GLOBAL max_connections = {before[0]}")
+        back = time.monotonic()
+        time.sleep(BACK_SECONDS + 1)
+
+    refused = [sample for sample in meanwhile if sample.status not in {200, 201}]
+    print(load.figures("too many connections", lost=lost_writes(server, load)))
+    assert len(refused) > 0
+    assert len(meanwhile) > len(refused)
+    assert_recovered(load, back)
+    assert lost_writes(server, load) == (set(), set())
+    assert wrong_counters(make_app, server) == []
+
+
+def kills(server):
+    """Statements that end the service's connections."""
+    return [f"KILL {row[0]}" for row in server.run("SELECT id FROM information_schema.processlist WHERE user = 'post'")]
