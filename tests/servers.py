@@ -19,6 +19,7 @@ from typing import Any
 
 import pymysql
 import requests
+from pymysql.cursors import Cursor
 
 PROJECT = Path(__file__).resolve().parent.parent
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -98,10 +99,15 @@ class MysqlServer:
             self.go_on()
             stop(self.process)
 
+    @contextmanager
+    def administrator(self) -> Iterator[Cursor]:
+        """Connect as one who may do everything; yields a cursor."""
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
+            yield connection.cursor()
+
     def run(self, *statements: str) -> tuple:
         """Run statements as an administrator; returns the rows of the last one."""
-        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
-            cursor = connection.cursor()
+        with self.administrator() as cursor:
             for statement in statements:
                 cursor.execute(statement)
             return cursor.fetchall()

@@ -78,7 +78,10 @@ def proxy(mysql_server):
 @pytest.fixture
 def proxied(proxy, make_app, mysql_server):
     """A service whose way to its database can be cut."""
-    app = make_app(DATABASE_URL=make_url(mysql_server).set(port=proxy.port).render_as_string(hide_password=False))
+    url = (
+        make_url(mysql_server).set(port=proxy.port).update_query_dict({"ssl_disabled": "true"})
+    )  # to be read on its way
+    app = make_app(DATABASE_URL=url.render_as_string(hide_password=False))
     yield app
     empty(app)
     with app.app_context():
