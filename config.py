@@ -1,6 +1,5 @@
 """Settings: every variable the service reads from its environment, checked once at start."""
 
-import inspect
 import ipaddress
 import os
 import re
@@ -10,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from limits import parse_many
@@ -23,13 +21,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pymysql.connections import Connection as PyMySQLConnection
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+
+from post.setting_urls import MAX_PORT, check_base_url, check_database_url, check_origin, check_redis_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent
-MAX_PORT = 65_535
-DATABASE_URL_SHAPE = "must be mysql+pymysql://user:password@host:3306/database or sqlite:///path"
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
 REQUIRED_IN_PRODUCTION = (
@@ -45,23 +40,6 @@ class ConfigError(Exception):
     """The environment is not fit to start with; ``str()`` has one line for each variable."""
 
 
-def _database_url(value: str) -> str:
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise ValueError(DATABASE_URL_SHAPE) from None
-    if url.drivername == "sqlite":
-        return value
-    if url.drivername != "mysql+pymysql" or not url.database or not url.host:
-        raise ValueError(DATABASE_URL_SHAPE)
-    if url.port is not None and not 1 <= url.port <= MAX_PORT:
-        raise ValueError(f"must have a port of 1 to {MAX_PORT}")
-    unknown = set(url.query) - set(inspect.signature(PyMySQLConnection.__init__).parameters)
-    if unknown:
-        raise ValueError(f"must not have options that PyMySQL does not know: {', '.join(sorted(unknown))}")
-    return url.update_query_dict({"charset": "utf8mb4"}).render_as_string(hide_password=False)
-
-
 def _rate_limit(value: str) -> str:
     try:
         limits = parse_many(value)
@@ -70,26 +48,6 @@ def _rate_limit(value: str) -> str:
     if not limits or any(limit.amount < 1 for limit in limits):
         raise ValueError("must be a rate such as 600/minute")
     return value
-
-
-def _origin(value: str) -> str:
-    scheme, _, host = value.partition("://")
-    if scheme not in {"http", "https"} or not host or any(c in host for c in "/?#@* "):
-        raise ValueError("must be origins such as https://example.com, separated by commas")
-    return value
-
-
-def _base_url(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        is_usable = (
-            url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and not re.search(r"\s", value)
-        )
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise ValueError("must be a URL that starts with http:// or https://")
-    return value.rstrip("/")
 
 
 def _shaped(pattern: str, shape: str) -> AfterValidator:
@@ -157,22 +115,26 @@ class Settings(BaseModel):
     flask_env: Literal["development", "production"] = "development"
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
         default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False
     )
     cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
     cognito_region: Region | None = None
     cognito_client_id: CommaList = ()
-    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(_base_url)] | None = None
+    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(check_base_url)] | None = None
     aws_access_key_id: str | None = Field(default=None, repr=False)
     aws_secret_access_key: str | None = Field(default=None, repr=False)
     aws_session_token: str | None = Field(default=None, repr=False)
     s3_bucket_name: BucketName | None = None
     s3_region: Region = "ap-northeast-2"
     s3_folder_prefix: Annotated[str, AfterValidator(_prefix)] = ""
-    aws_endpoint_url_s3: Annotated[str, AfterValidator(_base_url)] | None = None
+    aws_endpoint_url_s3: Annotated[str, AfterValidator(check_base_url)] | None = None
     cloudfront_domain: Domain | None = None
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_from_commas)] = ()
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(check_origin)], ...], BeforeValidator(_from_commas)
+    ] = ()
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] | None = Field(default=None, repr=False)
+    redis_timeout_ms: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole_number)] = 25
     view_window_seconds: Annotated[int, Field(ge=1, le=86_400), BeforeValidator(_whole_number)] = 120
     view_flush_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
         default_factory=lambda values: 0 if values["database_url"].startswith("sqlite") else 1
@@ -226,6 +188,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID: must be set together, or none of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_share_a_key(self) -> Self:
+        # Names in Redis are made with it: with a key that is new at each start, replicas would share nothing.
+        if self.redis_url and "secret_key" not in self.model_fields_set:
+            raise ValueError("SECRET_KEY: must be set where REDIS_URL is, to the same value on every replica")
         return self
 
     @model_validator(mode="after")

@@ -257,10 +257,10 @@ class Health(Answer):
 
 
 class Readiness(Answer):
-    """What the service stands on, when all of it is there."""
+    """What the service stands on, when all is there that it cannot do without."""
 
     status: Literal["ready"]
-    checks: dict[str, Literal["up"]]
+    checks: dict[str, Literal["up", "down"]]
 
 
 class FieldError(Answer):

@@ -1,5 +1,6 @@
 """The routes around the board: health, documentation, and the local issuer's tokens."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import cast
@@ -54,11 +55,14 @@ def health() -> Response:
 
 @bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady})
 def ready() -> Response:
-    """Tell whether requests can be served."""
-    if is_up():
-        return json_response({"status": "ready", "checks": {"database": "up"}})
-    beside = {"status": "not_ready", "checks": {"database": "down"}}
-    return respond_error(DatabaseUnavailable.code, 503, beside=beside)
+    """Tell whether requests can be served, and what is away that they can be served without."""
+    optional: dict[str, Callable[[], bool]] = current_app.extensions["post_optional_checks"]
+    is_ready = is_up()
+    found = {"database": is_ready} | {name: is_there() for name, is_there in optional.items()}
+    checks = {name: "up" if is_there else "down" for name, is_there in found.items()}
+    if is_ready:
+        return json_response({"status": "ready", "checks": checks})
+    return respond_error(DatabaseUnavailable.code, 503, beside={"status": "not_ready", "checks": checks})
 
 
 @bp.get("/api/openapi.json", tags=[SYSTEM], responses=file_answers("application/json"))
