@@ -124,14 +124,13 @@ class RedisState:
     def _try_again(self) -> None:
         self._drop_connections(self._circuit.losses)
         try:
-            while True:
+            while self._circuit.is_open:  # and another try, which had to wait for long, has not closed it
                 missed = self._circuit.missed
                 self._prepare()
                 if self._circuit.close(missed=missed):
-                    break
+                    logger.warning("redis_back")
         except RedisError:
             return  # still lost, which the log knows
-        logger.warning("redis_back")
 
     def _prepare(self) -> None:
         # A server that cannot be written to (loading, read-only, out of memory) would answer a PING.

@@ -90,11 +90,11 @@ class SharedCircuit:
             missed: What ``missed`` was before that was made good which is missed by now.
 
         Returns:
-            Whether it is closed: it stays open where more was missed meanwhile.
+            Whether this call has closed it: it stays open where more was missed meanwhile.
         """
         with self._lock:
-            _, losses, known, tried_at = self._state()
-            if known != missed:
+            is_open, losses, known, tried_at = self._state()
+            if not is_open or known != missed:
                 return False
             self._put(False, losses, known, tried_at)
             return True

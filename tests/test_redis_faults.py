@@ -82,7 +82,7 @@ def lock(redis: RedisServer) -> Callable[[], None]:
 
 def load_slowly(redis: RedisServer) -> Callable[[], None]:
     client = redis.client()
-    client.mset({f"key:{number}": os.urandom(200) for number in range(2000)})
+    client.mset({f"key:{number}": os.urandom(200) for number in range(4000)})
     client.save()
     redis.kill()
     redis.start("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
@@ -95,9 +95,13 @@ def test_redis_is_lost_with_one_line_and_returned_to(break_it, redis, make_repli
     client = app.test_client()
     post_id = new_post(client)
     view(client, post_id)
+    redis_of(app)._circuit._retry_seconds = 0.05
     mend = break_it(redis)
 
-    answers = [client.get(path) for path in (READ, f"/api/v1/posts/{post_id}", "/health/ready") for _ in range(5)]
+    answers = []
+    for _ in range(5):
+        answers += [client.get(path) for path in (READ, f"/api/v1/posts/{post_id}", "/health/ready")]
+        time.sleep(0.1)  # for another try, which must fail
     said = events(caplog)
     mend()
     wait_for_return(app)
