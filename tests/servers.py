@@ -146,8 +146,8 @@ class RedisServer:
 def private_redis(folder: Path) -> Iterator[RedisServer]:
     """Run a Redis of one's own; yields it."""
     server = RedisServer(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()
