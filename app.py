@@ -18,6 +18,7 @@ from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unf
 from post import commands, messages, routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
+from post.cache import NoCategoryCache
 from post.cognito import CognitoUsers
 from post.cors import init_cors
 from post.database import is_away
@@ -41,7 +42,7 @@ from post.jwks import JwksClient, fetch_jwks
 from post.models import db
 from post.observability import init_logging
 from post.openapi import new_openapi_app
-from post.rate_limits import init_rate_limits, rate_limit_headers
+from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
 from post.read_routing import init_read_routing
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
@@ -49,7 +50,7 @@ from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
 from post.utils import choose_request_id, request_language, respond_error
 from post.validators import JSON_MAX_BYTES
-from post.view_counter import ViewCounter, ViewWindow
+from post.view_counter import RememberedViews, ViewCounter, ViewWindow
 
 logger = logging.getLogger(__name__)
 
@@ -132,16 +133,30 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
 def _init_counters(app: Flask, settings: Settings) -> None:
     # A table each: a flood of views must not push the limits out, nor the other way round.
     window = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
+    limiter = init_rate_limits(app, settings, SharedCounters())
+    for exempt in (system.health, system.ready, system.issue_token):
+        limiter.exempt(exempt)
     app.extensions["post_views"] = ViewCounter(
-        window,
+        _share(app, settings, window, limiter),
         write=services.add_views,
         flush_seconds=settings.view_flush_seconds,
         tally=SharedTally(lag_seconds=settings.replica_lag_seconds) if settings.view_flush_seconds else None,
         context=app.app_context,
     )
-    limiter = init_rate_limits(app, settings, SharedCounters())
-    for exempt in (system.health, system.ready, system.issue_token):
-        limiter.exempt(exempt)
+
+
+def _share(app: Flask, settings: Settings, window: ViewWindow, limiter: SettledLimiter) -> RememberedViews:
+    """Let replicas share what they can, where there is a Redis; returns where views are remembered."""
+    app.extensions["post_category_cache"], app.extensions["post_optional_checks"] = NoCategoryCache(), {}
+    if settings.redis_url is None:
+        return window
+    from post.redis_twins import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
+
+    twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limiter.windows)
+    limiter.windows = twins.limits
+    app.extensions["post_redis"], app.extensions["post_category_cache"] = twins.redis, twins.categories
+    app.extensions["post_optional_checks"] = {"redis": twins.redis.is_up}
+    return twins.views
 
 
 def _prepare_schema(app: Flask) -> None:

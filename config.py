@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from limits import parse_many
@@ -23,7 +22,14 @@ from pydantic import (
     model_validator,
 )
 
-from post.database_url import MAX_PORT, check_database_url, check_replica_url
+from post.setting_urls import (
+    MAX_PORT,
+    check_base_url,
+    check_database_url,
+    check_origin,
+    check_redis_url,
+    check_replica_url,
+)
 
 PROJECT_ROOT = Path(__file__).resolve().parent
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
@@ -49,26 +55,6 @@ def _rate_limit(value: str) -> str:
     if not limits or any(limit.amount < 1 for limit in limits):
         raise ValueError("must be a rate such as 600/minute")
     return value
-
-
-def _origin(value: str) -> str:
-    scheme, _, host = value.partition("://")
-    if scheme not in {"http", "https"} or not host or any(c in host for c in "/?#@* "):
-        raise ValueError("must be origins such as https://example.com, separated by commas")
-    return value
-
-
-def _base_url(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        is_usable = (
-            url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and not re.search(r"\s", value)
-        )
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise ValueError("must be a URL that starts with http:// or https://")
-    return value.rstrip("/")
 
 
 def _shaped(pattern: str, shape: str) -> AfterValidator:
@@ -149,16 +135,20 @@ class Settings(BaseModel):
     cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
     cognito_region: Region | None = None
     cognito_client_id: CommaList = ()
-    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(_base_url)] | None = None
+    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(check_base_url)] | None = None
     aws_access_key_id: str | None = Field(default=None, repr=False)
     aws_secret_access_key: str | None = Field(default=None, repr=False)
     aws_session_token: str | None = Field(default=None, repr=False)
     s3_bucket_name: BucketName | None = None
     s3_region: Region = "ap-northeast-2"
     s3_folder_prefix: Annotated[str, AfterValidator(_prefix)] = ""
-    aws_endpoint_url_s3: Annotated[str, AfterValidator(_base_url)] | None = None
+    aws_endpoint_url_s3: Annotated[str, AfterValidator(check_base_url)] | None = None
     cloudfront_domain: Domain | None = None
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_from_commas)] = ()
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(check_origin)], ...], BeforeValidator(_from_commas)
+    ] = ()
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] | None = Field(default=None, repr=False)
+    redis_timeout_ms: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole_number)] = 25
     view_window_seconds: Annotated[int, Field(ge=1, le=86_400), BeforeValidator(_whole_number)] = 120
     view_flush_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
         default_factory=lambda values: 0 if values["database_url"].startswith("sqlite") else 1
@@ -223,6 +213,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID: must be set together, or none of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_share_a_key(self) -> Self:
+        # Names in Redis are made with it: with a key that is new at each start, replicas would share nothing.
+        if self.redis_url and "secret_key" not in self.model_fields_set:
+            raise ValueError("SECRET_KEY: must be set where REDIS_URL is, to the same value on every replica")
         return self
 
     @model_validator(mode="after")

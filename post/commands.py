@@ -16,10 +16,11 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
+from post.cache import category_cache
 from post.database import is_away
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
 from post.errors import DatabaseUnavailable, ServiceError
-from post.models import Category, Like, Post, db, transaction
+from post.models import Category, Like, Post, after_transaction, db, transaction
 from post.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
 from post.services.listing import list_new
 
@@ -186,6 +187,7 @@ def _prepare(seed: int) -> tuple[StoredCategories, int]:
         missing = _missing(connection, wanted)
         if missing:
             connection.execute(insert(Category), missing)
+            after_transaction(category_cache.forget)
         return _stored(connection, wanted), len(missing)
 
 

@@ -1,6 +1,6 @@
 """Tables, and the one way to write to them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -59,7 +59,8 @@ db = SQLAlchemy(
     )
 )
 
-_is_within: ContextVar[bool] = ContextVar("is_within_transaction", default=False)
+# What is to be done after the transaction that the code is in.
+_afterwards: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_transaction", default=None)
 
 # Every text is compared bit by bit, on every database (but for spaces at its end, which MySQL does
 # not see): what ignores letter case says so in the code. MySQL's default collations would also find
@@ -269,11 +270,28 @@ def transaction() -> Iterator[Connection]:
     Raises:
         RuntimeError: The caller is inside another such block, whose end would not be this one's.
     """
-    if _is_within.get():
+    if _afterwards.get() is not None:
         raise RuntimeError("transactions do not nest")
-    token = _is_within.set(True)
+    afterwards: dict[Callable[[], None], None] = {}
+    token = _afterwards.set(afterwards)
     try:
         with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
             yield connection
     finally:
-        _is_within.reset(token)
+        _afterwards.reset(token)
+        # Also where it failed: a server that was lost during the COMMIT may have done it.
+        for call in afterwards:
+            call()
+
+
+def after_transaction(call: Callable[[], None]) -> None:
+    """
+    Have something done once the transaction has ended that the caller is in, and before that is answered.
+
+    Args:
+        call: What must not raise; it is done once, however often it is named.
+    """
+    afterwards = _afterwards.get()
+    if afterwards is None:
+        raise RuntimeError("not in a transaction")
+    afterwards[call] = None

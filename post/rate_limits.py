@@ -4,7 +4,7 @@ import functools
 import ipaddress
 import math
 import time
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from flask import Flask, current_app, g, request
 from flask_limiter import ApplicationLimit, ExemptionScope, Limiter
@@ -15,28 +15,12 @@ from werkzeug.exceptions import TooManyRequests
 
 from config import Settings
 from post.auth_utils import READS, optional_caller
+from post.rate_windows import Hit, RateWindows
 from post.shared_memory import SharedCounters
 
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 NETWORKS_KEPT = 1024  # of addresses whose network is known without reading them again
-
-
-class Hit(NamedTuple):
-    """
-    What the counting of a request has found.
-
-    Attributes:
-        is_let_in: Whether the request is within its limit.
-        previous: Requests of the window before this one.
-        current: Requests of this window, with this one where it is let in.
-        remaining_seconds: Until this window ends.
-    """
-
-    is_let_in: bool
-    previous: int
-    current: int
-    remaining_seconds: float
 
 
 class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport, Storage):
@@ -87,7 +71,7 @@ class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport
         return self.hit(key, limit, expiry, amount).is_let_in
 
     def hit(self, key: str, limit: int, expiry: int, amount: int = 1) -> Hit:
-        """Count a request as ``acquire_sliding_window_entry`` does, and return what was found."""
+        """Count a request as ``RateWindows`` does, or one that costs more."""
         now = time.time()
         previous_key, current_key = self.sliding_window_keys(key, expiry, now)
         remaining = expiry - now % expiry
@@ -126,6 +110,7 @@ class SettledLimiter(Limiter):
         """Count the requests of an app."""
         app.extensions.setdefault("limiter", set()).add(self)  # so that the library thinks its hooks are there already
         super().init_app(app)
+        self.windows: RateWindows = cast(SharedCounterStorage, self.storage)
         self._settled: dict[tuple[str, str], list[tuple[RateLimitItem, str]]] = {}
         app.before_request(self.count_request)
 
@@ -141,9 +126,9 @@ class SettledLimiter(Limiter):
             return
         if (endpoint, method) not in self._settled:
             self._settled[endpoint, method] = self._limits_of(endpoint)
-        storage, told = cast(SharedCounterStorage, self.storage), None
+        told = None
         for limit, scope in self._settled[endpoint, method]:
-            hit = storage.hit(limit.key_for(_client(), scope), limit.amount, limit.get_expiry())
+            hit = self.windows.hit(limit.key_for(_client(), scope), limit.amount, limit.get_expiry())
             # The client is told of the limit that it has used up, else of the shortest.
             if told is None or not hit.is_let_in:
                 told = g.rate_limit = (limit, hit)
@@ -157,7 +142,7 @@ class SettledLimiter(Limiter):
         return [(limit.limit, str(limit.scope)) for limit in limits if not limit.is_exempt and not limit.method_exempt]
 
 
-def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -> Limiter:
+def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -> SettledLimiter:
     """
     Limit every route of the app, reads and writes apart.
 

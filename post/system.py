@@ -1,5 +1,6 @@
 """The routes around the board: health, documentation, and the local issuer's tokens."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import cast
@@ -54,9 +55,10 @@ def health() -> Response:
 
 @bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady})
 def ready() -> Response:
-    """Tell whether requests can be served."""
-    checks = server_states()
-    if checks["database"] == "up":  # a replica that is down is done without
+    """Tell whether requests can be served, and what is away that they can be served without."""
+    optional: dict[str, Callable[[], bool]] = current_app.extensions["post_optional_checks"]
+    checks = {**server_states(), **{name: "up" if is_there() else "down" for name, is_there in optional.items()}}
+    if checks["database"] == "up":
         return json_response({"status": "ready", "checks": checks})
     return respond_error(DatabaseUnavailable.code, 503, beside={"status": "not_ready", "checks": checks})
 

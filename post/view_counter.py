@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
@@ -20,8 +20,24 @@ class ViewsNotWritten(Exception):
     """The database cannot be written now; nothing was."""
 
 
-class ViewWindow:
+class RememberedViews(Protocol):
     """Remembers for a while who has viewed what."""
+
+    def is_first_view(self, post_id: str, address: str) -> bool:
+        """
+        Take note of a view; of concurrent equal calls one returns True.
+
+        Args:
+            post_id: Id of the post.
+            address: The client's IP address.
+        """
+
+    def forget(self, post_id: str, address: str) -> None:
+        """Take a note back: the view could not be counted after all. Arguments as for ``is_first_view``."""
+
+
+class ViewWindow:
+    """``RememberedViews`` in the memory of one gunicorn's workers."""
 
     def __init__(self, counters: SharedCounters, *, window_seconds: int) -> None:
         """
@@ -35,17 +51,15 @@ class ViewWindow:
         self._window_seconds = window_seconds
 
     def is_first_view(self, post_id: str, address: str) -> bool:
-        """
-        Take note of a view; of concurrent equal calls one returns True.
-
-        Args:
-            post_id: Id of the post.
-            address: The client's IP address.
-        """
+        """Take note of a view, as ``RememberedViews`` does."""
         return self._counters.add(_key(post_id, address), ttl_seconds=self._window_seconds) == 1
 
+    def has_viewed(self, post_id: str, address: str) -> bool:
+        """Tell whether there is a note, and take none. Arguments as for ``is_first_view``."""
+        return self._counters.get(_key(post_id, address)) > 0
+
     def forget(self, post_id: str, address: str) -> None:
-        """Take a note back: the view could not be counted after all. Arguments as for ``is_first_view``."""
+        """Take a note back, as ``RememberedViews`` does."""
         self._counters.remove(_key(post_id, address))
 
 
@@ -59,7 +73,7 @@ class ViewCounter:
 
     def __init__(
         self,
-        window: ViewWindow,
+        window: RememberedViews,
         *,
         write: Callable[[Mapping[str, int]], None],
         flush_seconds: float = 0,

@@ -1,4 +1,4 @@
-"""Real servers for the tests: a private MySQL, the service under gunicorn, a pool's keys, moto."""
+"""Real servers for the tests: a private MySQL or Redis, the service under gunicorn, a pool's keys, moto."""
 
 import contextlib
 import json
@@ -20,6 +20,10 @@ from typing import Any
 import pymysql
 import requests
 from pymysql.cursors import Cursor
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.retry import Retry
 
 PROJECT = Path(__file__).resolve().parent.parent
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -169,6 +173,59 @@ def _accepts(port: int) -> bool:
     except pymysql.MySQLError:
         return False
     return True
+
+
+class RedisServer:
+    """A throw-away Redis on a port of its own, which it keeps when it is started again; it starts empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.port = folder, free_port()
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> Redis:
+        return Redis(port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
+
+    def start(self, *options: str) -> None:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        command += ["--save", "", "--enable-debug-command", "yes", *options]
+        with (self._folder / "server.log").open("ab") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        wait_until(self._answers, seconds=30, what="redis-server does not start")
+
+    def kill(self) -> None:
+        """End it as a machine ends that loses its power, also while it is stopped."""
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Let it accept connections, and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                client.ping()
+        except RedisError as exc:
+            return isinstance(exc, BusyLoadingError)
+        return True
+
+
+@contextmanager
+def private_redis(folder: Path) -> Iterator[RedisServer]:
+    """Run a Redis of one's own; yields it."""
+    server = RedisServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 class Service:

@@ -50,6 +50,8 @@ def refusal(**env: str) -> str:
         ("ratelimit_write", "60/minute"),
         ("like_requires_auth", True),
         ("port", 8082),
+        ("redis_url", None),
+        ("redis_timeout_ms", 25),
         ("web_concurrency", 2),
         ("log_level", "INFO"),
     ],
@@ -220,6 +222,23 @@ WRONG = {
     "DATABASE_READ_TIMEOUT_SECONDS": ["0", "1", "-1", "soon", "61"],
     "DATABASE_POOL_TIMEOUT_SECONDS": ["-1", "soon", "61"],
     "DATABASE_POOL_RECYCLE_SECONDS": ["0", "-1", "1.5", "never"],
+    "REDIS_URL": [
+        "nonsense",
+        "localhost:6379",
+        "http://h:6379",
+        "redis://",
+        "redis:///0",
+        "redis://h:port/0",
+        "redis://h:0/0",
+        "redis://h:99999/0",
+        "redis://h/first",
+        "redis://h/0/1",
+        "redis://h/0?socket_timeout=10",
+        "redis://h/0#x",
+        "redis://h h/0",
+        "unix:///tmp/redis.sock",
+    ],
+    "REDIS_TIMEOUT_MS": ["0", "-1", "two", "1.5", "25ms", "1001"],
     "COGNITO_USER_POOL_ID": ["pool", "ap-northeast-2", "ap-northeast-2_", "_x", "ap-northeast-2_a/b", "a b_c"],
     "COGNITO_REGION": ["Seoul", "ap-northeast", "ap_northeast_2", "AP-NORTHEAST-2", "2", "ap-northeast-2.evil.example"],
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": ["localhost:4566", "ftp://h", "//h", "http", "http://", "http://a b"],
@@ -267,6 +286,25 @@ def test_a_pool_is_set_whole_or_not_at_all(left_out):
 
     assert said.count("\n") == 0
     assert left_out in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h:6379/",
+        "redis://:p%40ss@h:6379/15",
+        "rediss://user:p@cache.example:6380/0",
+        "redis://[::1]",
+    ],
+)
+def test_a_redis_is_shared_under_a_key_that_is_set(url):
+    said = refusal(REDIS_URL=url)
+
+    settings = load_config({"REDIS_URL": url, "SECRET_KEY": "s"})
+
+    assert said == "SECRET_KEY: must be set where REDIS_URL is, to the same value on every replica"
+    assert (settings.redis_url, settings.redis_timeout_ms) == (url, 25)
 
 
 @pytest.mark.parametrize("client_ids", [",", " , ", " "])
@@ -322,7 +360,7 @@ def test_what_production_requires_is_what_the_specification_says():
 
 @pytest.mark.parametrize("form", [repr, str], ids=["repr", "str"])
 def test_settings_never_show_their_secrets(form):
-    settings = load_config(PRODUCTION)
+    settings = load_config(PRODUCTION | {"REDIS_URL": f"redis://post:{PASSWORD}@cache.example:6379/0"})
 
     assert PASSWORD not in form(settings)
     assert PRODUCTION["SECRET_KEY"] not in form(settings)
@@ -336,8 +374,10 @@ def test_settings_never_show_their_secrets(form):
         {"DATABASE_URL": f"mysql+pymysql://post:{PASSWORD}@db.example:port/postdb"},
         {"DATABASE_URL": PASSWORD},
         {"DATABASE_URL": PRODUCTION["DATABASE_URL"], "PORT": "http"},
+        {"REDIS_URL": f"redis://post:{PASSWORD}@cache.example:port/0"},
+        {"REDIS_URL": f"redis://post:{PASSWORD}@cache.example:6379/0", "PORT": "http"},
     ],
-    ids=["other database", "no database", "no port", "no URL", "another variable"],
+    ids=["other database", "no database", "no port", "no URL", "another variable", "no port of Redis", "beside Redis"],
 )
 def test_a_refusal_never_shows_a_secret(env):
     with pytest.raises(ConfigError) as refused:

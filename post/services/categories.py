@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from post.cache import category_cache
 from post.database import Prepared, insert_unless_there, retried
 from post.errors import CategoryExists
-from post.models import Category, PostCount, transaction
+from post.models import Category, PostCount, after_transaction, transaction
 from post.services.counts import CATEGORY
 from post.services.versions import IsKnown, Versioned, unless_known
 from post.utils import fold_case, isoformat_utc, new_id
@@ -33,9 +34,13 @@ def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[s
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
-    rows = _CATEGORIES.read()
-    version = " ".join(f"{row.id}:{row.post_count}" for row in rows)
-    return unless_known(version, is_known, lambda: [_to_dict(*row) for row in rows])
+    categories = category_cache.read(_read_categories)
+    version = " ".join(f"{category['id']}:{category['post_count']}" for category in categories)
+    return unless_known(version, is_known, lambda: categories)
+
+
+def _read_categories() -> list[dict[str, Any]]:
+    return [_to_dict(*row) for row in _CATEGORIES.read()]
 
 
 @retried
@@ -58,6 +63,7 @@ def create_category(name: str) -> dict[str, Any]:
             connection.execute(insert(Category), row)
         except IntegrityError as exc:
             raise CategoryExists from exc
+        after_transaction(category_cache.forget)
         created = connection.execute(_NAMED, row).one()
         return _to_dict(created.id, created.name, 0, created.created_at)
 
@@ -77,6 +83,7 @@ def ensure_category(connection: Connection, name: str) -> tuple[str, str]:
     found = connection.execute(_NAMED, key).one_or_none()
     if found is None:
         insert_unless_there(connection, Category, {"id": new_id(), "name": name, **key})
+        after_transaction(category_cache.forget)
         found = connection.execute(_NAMED, key).one()
     return found.id, found.name
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
-from post.models import HIDDEN, VISIBLE, PostCount
+from post.cache import category_cache
+from post.models import HIDDEN, VISIBLE, PostCount, after_transaction
 
 ALL, CATEGORY, AUTHOR, BLOCK = "all", "category", "author", "block"
 # A post is counted in the shard of its number: those that are created at one time stand in different rows, and
@@ -101,6 +102,8 @@ def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]
         for count, (visible, hidden) in sorted(changes.items())
         if visible or hidden
     ]
+    if any(row["scope"] == CATEGORY and row["visible"] for row in rows):
+        after_transaction(category_cache.forget)
     if rows:
         add = _ADD_ON_SQLITE if connection.dialect.name == "sqlite" else _ADD_ON_MYSQL
         connection.execute(add, rows)

@@ -1,0 +1,184 @@
+"""What replicas share in Redis; each goes on with its own memory where Redis is lost."""
+
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import orjson
+from redis import Redis
+
+from config import Settings
+from post import __version__
+from post.cache import Categories
+from post.rate_windows import Hit, RateWindows
+from post.redis_state import RedisState
+from post.shared_circuit import SharedCircuit
+from post.view_counter import ViewWindow
+
+# As ``SharedCounterStorage.hit`` does it, by the server's clock, so that all replicas mean the same window.
+_HIT = """
+local limit, period = tonumber(ARGV[1]), tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local window, remaining = math.floor(now / period), period - now % period
+local kept = redis.call('HMGET', KEYS[1], 'window', 'previous', 'current')
+local last, previous, current = tonumber(kept[1]) or -2, 0, 0
+if last >= window then -- above where a server has taken over whose clock is behind
+    window, previous, current = last, tonumber(kept[2]), tonumber(kept[3])
+elseif last == window - 1 then
+    previous = tonumber(kept[3])
+end
+local is_let_in = current + 1 <= math.floor(limit - previous * remaining / period)
+if is_let_in then
+    current = current + 1
+    redis.call('HSET', KEYS[1], 'window', window, 'previous', previous, 'current', current)
+    redis.call('EXPIREAT', KEYS[1], (window + 2) * period)
+end
+return {is_let_in and 1 or 0, previous, current, math.floor(remaining * 1000000)}
+"""
+_LIST_SECONDS = 10  # how long a list may be wrong that a process was killed before it could forget it
+_GENERATION_SECONDS = 86_400
+_GENERATION_BYTES = 16
+
+
+class RedisViewWindow:
+    """A ``ViewWindow`` that replicas share."""
+
+    def __init__(self, redis: RedisState, memory: ViewWindow, *, window_seconds: int) -> None:
+        """
+        Make a window.
+
+        Args:
+            redis: Where views are remembered.
+            memory: Where this replica's own are as well, so that none counts again once Redis is lost, or back.
+            window_seconds: As for ``ViewWindow``.
+        """
+        self._redis = redis
+        self._memory = memory
+        self._window_seconds = window_seconds
+
+    def is_first_view(self, post_id: str, address: str) -> bool:
+        """Take note of a view, as ``ViewWindow`` does."""
+        if self._memory.has_viewed(post_id, address):
+            return False
+        name = self._name(post_id, address)
+        is_first = self._redis.ask(
+            lambda client: bool(client.set(name, 1, nx=True, ex=self._window_seconds)), otherwise=lambda: True
+        )
+        return is_first and self._memory.is_first_view(post_id, address)
+
+    def forget(self, post_id: str, address: str) -> None:
+        """Take a note back, as ``ViewWindow`` does."""
+        name = self._name(post_id, address)
+        self._redis.ask(lambda client: client.delete(name), otherwise=lambda: None)
+        self._memory.forget(post_id, address)
+
+    def _name(self, post_id: str, address: str) -> str:
+        return self._redis.name("view", f"{post_id}:{address}")
+
+
+class RedisRateWindows:
+    """``RateWindows`` that replicas share."""
+
+    def __init__(self, redis: RedisState, memory: RateWindows) -> None:
+        """
+        Make windows.
+
+        Args:
+            redis: Where requests are counted.
+            memory: Where they are while Redis is lost.
+        """
+        self._redis = redis
+        self._memory = memory
+        self._script = redis.script(_HIT)
+
+    def hit(self, key: str, limit: int, expiry: int) -> Hit:
+        """Count a request, as ``RateWindows`` does."""
+        name = self._redis.name("limit", key)
+        return self._redis.ask(
+            lambda client: self._hit(client, name, limit, expiry),
+            otherwise=lambda: self._memory.hit(key, limit, expiry),
+        )
+
+    def _hit(self, client: Redis, name: str, limit: int, expiry: int) -> Hit:
+        is_let_in, previous, current, microseconds = self._script(keys=[name], args=[limit, expiry], client=client)
+        return Hit(bool(is_let_in), previous, current, microseconds / 1_000_000)
+
+
+class RedisCategoryCache:
+    """
+    A ``CategoryCache`` that replicas share.
+
+    A list is kept with the generation that was current before it was read, and is good as long as
+    that one is: what a reader has read before a write, and keeps after it, nobody takes.
+    """
+
+    def __init__(self, redis: RedisState) -> None:
+        """Keep the list in Redis."""
+        self._redis = redis
+        name = f"{{{redis.name('categories')}}}"  # braces: both are in one slot of a cluster (Redis: "Hash tags")
+        self._generation = f"{name}:generation"
+        self._list = f"{name}:{__version__}"  # another release may keep it in another shape
+        redis.before_return(self._renew)
+
+    def read(self, load: Callable[[], Categories]) -> Categories:
+        """Return the list, as ``CategoryCache`` does."""
+        generation, kept = self._redis.ask(self._look, otherwise=lambda: (None, None))
+        if kept is not None:
+            return cast(Categories, orjson.loads(kept))
+        categories = load()
+        if generation is not None:
+            content = generation + orjson.dumps(categories)
+            self._redis.ask(lambda client: client.set(self._list, content, ex=_LIST_SECONDS), otherwise=lambda: None)
+        return categories
+
+    def forget(self) -> None:
+        """Forget the list, as ``CategoryCache`` does; where Redis is lost, before it is asked again."""
+        self._redis.tell(self._renew)
+
+    def _look(self, client: Redis) -> tuple[bytes | None, bytes | None]:
+        """Return the generation, and the list where it is of that one."""
+        generation, kept = cast(list[bytes | None], client.mget(self._generation, self._list))
+        if generation is None:
+            return self._begin(client), None
+        if kept is None or not kept.startswith(generation):
+            return generation, None
+        return generation, kept[_GENERATION_BYTES:]
+
+    def _begin(self, client: Redis) -> bytes | None:
+        """Return a new generation, or None where another process has begun one meanwhile."""
+        generation = secrets.token_bytes(_GENERATION_BYTES)
+        return generation if client.set(self._generation, generation, nx=True, ex=_GENERATION_SECONDS) else None
+
+    def _renew(self, client: Redis) -> None:
+        # By chance rather than counted up: a count that Redis has lost would begin anew, and meet old lists again.
+        client.set(self._generation, secrets.token_bytes(_GENERATION_BYTES), ex=_GENERATION_SECONDS)
+
+
+class RedisTwins(NamedTuple):
+    """All that replicas share."""
+
+    redis: RedisState
+    views: RedisViewWindow
+    limits: RedisRateWindows
+    categories: RedisCategoryCache
+
+
+def new_redis_twins(url: str, settings: Settings, *, views: ViewWindow, limits: RateWindows) -> RedisTwins:
+    """
+    Share the state of replicas; to be called before the fork.
+
+    Args:
+        url: Of Redis.
+        settings: ``secret_key``, ``redis_timeout_ms`` and ``view_window_seconds``.
+        views: This replica's own memory of views.
+        limits: This replica's own counts of requests.
+    """
+    redis = RedisState(
+        url,
+        timeout_seconds=settings.redis_timeout_ms / 1000,
+        secret_key=settings.secret_key,
+        circuit=SharedCircuit(),
+    )
+    shared_views = RedisViewWindow(redis, views, window_seconds=settings.view_window_seconds)
+    return RedisTwins(redis, shared_views, RedisRateWindows(redis, limits), RedisCategoryCache(redis))

@@ -1,0 +1,76 @@
+"""URLs among the settings: what each may look like."""
+
+import inspect
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from pymysql.connections import Connection as PyMySQLConnection
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+MAX_PORT = 65_535
+MYSQL_SHAPE = "mysql+pymysql://user:password@host:3306/database"
+REDIS_URL_SHAPE = "must be redis://user:password@host:6379/0, or rediss:// with TLS"
+
+
+def check_database_url(value: str) -> str:
+    """Return a URL of MySQL or SQLite as SQLAlchemy takes it; raises ``ValueError`` for another."""
+    shape = f"{MYSQL_SHAPE} or sqlite:///path"
+    return value if _parsed(value, shape).drivername == "sqlite" else _mysql_url(value, shape)
+
+
+def check_replica_url(value: str) -> str:
+    """Return a replica's URL as ``check_database_url`` does: MySQL's alone have one."""
+    return _mysql_url(value, MYSQL_SHAPE)
+
+
+def _parsed(value: str, shape: str) -> URL:
+    try:
+        return make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError(f"must be {shape}") from None
+
+
+def _mysql_url(value: str, shape: str) -> str:
+    url = _parsed(value, shape)
+    if url.drivername != "mysql+pymysql" or not url.database or not url.host:
+        raise ValueError(f"must be {shape}")
+    if url.port is not None and not 1 <= url.port <= MAX_PORT:
+        raise ValueError(f"must have a port of 1 to {MAX_PORT}")
+    unknown = set(url.query) - set(inspect.signature(PyMySQLConnection.__init__).parameters)
+    if unknown:
+        raise ValueError(f"must not have options that PyMySQL does not know: {', '.join(sorted(unknown))}")
+    return url.update_query_dict({"charset": "utf8mb4"}).render_as_string(hide_password=False)
+
+
+def check_redis_url(value: str) -> str:
+    """Return a URL of Redis; raises ``ValueError`` for another."""
+    url = _split(value, schemes={"redis", "rediss"})
+    # Options would go before our own, such as timeouts.
+    if url is None or not re.fullmatch(r"(/\d*)?", url.path, re.ASCII) or url.query or url.fragment:
+        raise ValueError(REDIS_URL_SHAPE)
+    return value
+
+
+def check_base_url(value: str) -> str:
+    """Return a URL of HTTP without a slash at its end; raises ``ValueError`` for another."""
+    if _split(value, schemes={"http", "https"}) is None:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    return value.rstrip("/")
+
+
+def check_origin(value: str) -> str:
+    """Return an origin as browsers name it; raises ``ValueError`` for another."""
+    scheme, _, host = value.partition("://")
+    if scheme not in {"http", "https"} or not host or any(c in host for c in "/?#@* "):
+        raise ValueError("must be origins such as https://example.com, separated by commas")
+    return value
+
+
+def _split(value: str, *, schemes: set[str]) -> SplitResult | None:
+    try:
+        url = urlsplit(value)
+        is_usable = url.scheme in schemes and bool(url.hostname) and url.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        return None
+    return url if is_usable else None
