@@ -44,6 +44,7 @@ from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
 from post.read_routing import init_read_routing
+from post.replica import Counters
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared_memory import SharedCounters
@@ -105,7 +106,6 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     _init_tokens(app, settings)
     _init_images(app, settings)
     _init_counters(app, settings)
-    init_read_routing(app, settings, SharedCounters())
     # Commands of ``flask`` find the schema as it is; the one that needs it sees to it.
     if click.get_current_context(silent=True) is None:
         _prepare_schema(app)
@@ -136,8 +136,10 @@ def _init_counters(app: Flask, settings: Settings) -> None:
     limiter = init_rate_limits(app, settings, SharedCounters())
     for exempt in (system.health, system.ready, system.issue_token):
         limiter.exempt(exempt)
+    views, writers = _share(app, settings, window, limiter)
+    init_read_routing(app, settings, writers)
     app.extensions["post_views"] = ViewCounter(
-        _share(app, settings, window, limiter),
+        views,
         write=services.add_views,
         flush_seconds=settings.view_flush_seconds,
         tally=SharedTally(lag_seconds=settings.replica_lag_seconds) if settings.view_flush_seconds else None,
@@ -145,18 +147,21 @@ def _init_counters(app: Flask, settings: Settings) -> None:
     )
 
 
-def _share(app: Flask, settings: Settings, window: ViewWindow, limiter: SettledLimiter) -> RememberedViews:
-    """Let replicas share what they can, where there is a Redis; returns where views are remembered."""
+def _share(
+    app: Flask, settings: Settings, window: ViewWindow, limiter: SettledLimiter
+) -> tuple[RememberedViews, Counters]:
+    """Let replicas share what they can, where there is a Redis; returns where views and writers are remembered."""
     app.extensions["post_category_cache"], app.extensions["post_optional_checks"] = NoCategoryCache(), {}
+    writers = SharedCounters()
     if settings.redis_url is None:
-        return window
+        return window, writers
     from post.redis_twins import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
 
-    twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limiter.windows)
+    twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limiter.windows, writers=writers)
     limiter.windows = twins.limits
     app.extensions["post_redis"], app.extensions["post_category_cache"] = twins.redis, twins.categories
     app.extensions["post_optional_checks"] = {"redis": twins.redis.is_up}
-    return twins.views
+    return twins.views, twins.writers
 
 
 def _prepare_schema(app: Flask) -> None:

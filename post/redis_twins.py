@@ -1,5 +1,6 @@
 """What replicas share in Redis; each goes on with its own memory where Redis is lost."""
 
+import math
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -12,6 +13,7 @@ from post import __version__
 from post.cache import Categories
 from post.rate_windows import Hit, RateWindows
 from post.redis_state import RedisState
+from post.replica import Counters, allow_replica
 from post.shared_circuit import SharedCircuit
 from post.view_counter import ViewWindow
 
@@ -105,6 +107,28 @@ class RedisRateWindows:
         return Hit(bool(is_let_in), previous, current, microseconds / 1_000_000)
 
 
+class RedisWriters:
+    """Counters, as those of ``RecentWriters``, that replicas share: of what is counted, they tell whether it was."""
+
+    def __init__(self, redis: RedisState, memory: Counters) -> None:
+        """Count in Redis, and in this replica's own memory: most requests of one person come to one replica."""
+        self._redis = redis
+        self._memory = memory
+
+    def add(self, key: str, *, ttl_seconds: float) -> int:
+        """Count, as ``Counters`` does."""
+        name, ttl_ms = self._redis.name("writer", key), math.ceil(ttl_seconds * 1000)
+        self._redis.ask(lambda client: client.set(name, 1, px=ttl_ms), otherwise=lambda: None)
+        return self._memory.add(key, ttl_seconds=ttl_seconds)
+
+    def get(self, key: str) -> int:
+        """Return this replica's count, else 1 where another has counted."""
+        name = self._redis.name("writer", key)
+        return self._memory.get(key) or self._redis.ask(
+            lambda client: cast(int, client.exists(name)), otherwise=lambda: 0
+        )
+
+
 class RedisCategoryCache:
     """
     A ``CategoryCache`` that replicas share.
@@ -126,6 +150,7 @@ class RedisCategoryCache:
         generation, kept = self._redis.ask(self._look, otherwise=lambda: (None, None))
         if kept is not None:
             return cast(Categories, orjson.loads(kept))
+        allow_replica(False)  # a list that lags must not be kept for those who have just changed it
         categories = load()
         if generation is not None:
             content = generation + orjson.dumps(categories)
@@ -162,9 +187,12 @@ class RedisTwins(NamedTuple):
     views: RedisViewWindow
     limits: RedisRateWindows
     categories: RedisCategoryCache
+    writers: RedisWriters
 
 
-def new_redis_twins(url: str, settings: Settings, *, views: ViewWindow, limits: RateWindows) -> RedisTwins:
+def new_redis_twins(
+    url: str, settings: Settings, *, views: ViewWindow, limits: RateWindows, writers: Counters
+) -> RedisTwins:
     """
     Share the state of replicas; to be called before the fork.
 
@@ -173,6 +201,7 @@ def new_redis_twins(url: str, settings: Settings, *, views: ViewWindow, limits: 
         settings: ``secret_key``, ``redis_timeout_ms`` and ``view_window_seconds``.
         views: This replica's own memory of views.
         limits: This replica's own counts of requests.
+        writers: This replica's own memory of who has written.
     """
     redis = RedisState(
         url,
@@ -181,4 +210,6 @@ def new_redis_twins(url: str, settings: Settings, *, views: ViewWindow, limits: 
         circuit=SharedCircuit(),
     )
     shared_views = RedisViewWindow(redis, views, window_seconds=settings.view_window_seconds)
-    return RedisTwins(redis, shared_views, RedisRateWindows(redis, limits), RedisCategoryCache(redis))
+    return RedisTwins(
+        redis, shared_views, RedisRateWindows(redis, limits), RedisCategoryCache(redis), RedisWriters(redis, writers)
+    )

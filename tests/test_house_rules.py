@@ -89,7 +89,7 @@ LAYERS = {
     "post/rate_limits.py": PURE | {"post.auth_utils", "config"},
     # Imported only where there is a Redis, for its client is large.
     "post/redis_state.py": PURE,
-    "post/redis_twins.py": PURE | {"config", "post.cache", "post.redis_state", "post.view_counter"},
+    "post/redis_twins.py": PURE | {"config", "post.cache", "post.redis_state", "post.replica", "post.view_counter"},
     "post/openapi.py": PURE | {"post.answers"},
     "post/services/*.py": STORED
     | SERVICES

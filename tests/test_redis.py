@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from post.redis_state import RedisState
-from post.redis_twins import RedisRateWindows
+from post.redis_twins import RedisRateWindows, RedisWriters
+from post.replica import RecentWriters
 from post.shared_circuit import SharedCircuit
+from post.shared_memory import SharedCounters
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, view
 from tests.servers import free_port, start_service, stop, wait_until, wait_until_healthy
@@ -214,3 +216,29 @@ def test_without_a_redis_its_client_is_not_even_imported(tmp_path):
     done = python("import app, sys; app.app; print('redis' in sys.modules)", tmp_path)
 
     assert (done.returncode, done.stdout.split()[-1]) == (0, "False")
+
+
+# Who has written
+
+
+def test_who_has_written_is_known_on_the_other_replica(redis, tmp_path):
+    redis.client().flushall()
+    state = RedisState(redis.url, timeout_seconds=1, secret_key="a-secret-of-the-tests", circuit=SharedCircuit())
+    one, other = (RecentWriters(RedisWriters(state, SharedCounters()), seconds=60) for _ in range(2))
+
+    one.note("user:ana")
+
+    assert other.wrote_lately("user:ana")
+    assert not other.wrote_lately("user:bo")
+    assert not any(b"ana" in key for key in redis.client().scan_iter())
+
+
+def test_without_redis_a_replica_knows_its_own_writers(tmp_path):
+    url = f"redis://127.0.0.1:{free_port()}"
+    state = RedisState(url, timeout_seconds=1, secret_key="a-secret-of-the-tests", circuit=SharedCircuit())
+    writers = RecentWriters(RedisWriters(state, SharedCounters()), seconds=60)
+
+    writers.note("user:ana")
+
+    assert writers.wrote_lately("user:ana")
+    assert not writers.wrote_lately("user:bo")
