@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint format clean
+.PHONY: help run test drills bench lint format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,10 @@ run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says other
 	@exec $(BIN)/python app.py
 
 test: .venv/dev ## Run the suite on SQLite and on MySQL or MariaDB, with the coverage of post/
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov=post tests/
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov=post --ignore=tests/drills tests/
+
+drills: .venv/dev ## Break what the service stands on, under load, and see that nothing is lost
+	$(BIN)/python -m pytest -s tests/drills
 
 bench: .venv/dev ## Measure the service against its limits; POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"

@@ -124,9 +124,7 @@ class RedisWriters:
     def get(self, key: str) -> int:
         """Return this replica's count, else 1 where another has counted."""
         name = self._redis.name("writer", key)
-        return self._memory.get(key) or self._redis.ask(
-            lambda client: cast(int, client.exists(name)), otherwise=lambda: 0
-        )
+        return self._memory.get(key) or self._redis.ask(lambda client: client.exists(name), otherwise=lambda: 0)
 
 
 class RedisCategoryCache:
