@@ -179,6 +179,11 @@ def is_transient(error: DBAPIError) -> bool:
     return error_number(error) in TRANSIENT
 
 
+def _is_cut_off(error: DBAPIError) -> bool:
+    """Tell whether the connection ended in a statement: COMMIT is none of SQLAlchemy's, and has no text."""
+    return error.connection_invalidated and error.statement is not None
+
+
 def is_lock_timeout(error: DBAPIError) -> bool:
     """Tell whether the statement waited too long for a row that another transaction holds."""
     return error_number(error) == LOCK_WAIT_TIMEOUT
@@ -198,11 +203,12 @@ def is_away(error: Exception) -> bool:
 
 def retried(write: Callable[P, R]) -> Callable[P, R]:
     """
-    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout.
+    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout, or its connection was cut off.
 
     The service must be one ``transaction()`` and nothing else: that is rolled back whole, so running
-    it again is safe. Locks are taken in one order (post, then category or like), so this is rare;
-    foreign keys and index gaps still can.
+    it again is safe. Only what was cut off in its COMMIT may have been stored, and is not run again.
+    Locks are taken in one order (post, then category or like), so deadlocks are rare; foreign keys and
+    index gaps still can.
 
     Raises:
         OperationalError: It failed so ``WRITE_ATTEMPTS`` times, or for ``WRITE_RETRY_SECONDS``.
@@ -215,7 +221,7 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
             try:
                 return write(*args, **kwargs)
             except OperationalError as exc:
-                if not is_transient(exc) or time.monotonic() > deadline:
+                if not (is_transient(exc) or _is_cut_off(exc)) or time.monotonic() > deadline:
                     raise
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing

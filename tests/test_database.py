@@ -1,5 +1,7 @@
 """The database's faults: what is retried, what is told, what stops the start."""
 
+from contextlib import nullcontext
+
 import pymysql
 import pytest
 from sqlalchemy import create_engine, insert, text
@@ -51,6 +53,24 @@ def test_a_write_is_not_tried_again_once_it_has_taken_too_long(monkeypatch):
         write()
 
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize(("statement", "runs"), [("UPDATE posts", 2), (None, 1)], ids=["a statement", "COMMIT"])
+def test_a_write_that_is_cut_off_is_tried_again_unless_it_may_have_been_stored(statement, runs, monkeypatch):
+    monkeypatch.setattr(post.database.time, "sleep", lambda _seconds: None)
+    lost = pymysql.err.OperationalError(2013, "as the driver says it")
+    tried = []
+
+    @retried
+    def write():
+        tried.append(statement)
+        if len(tried) == 1:
+            raise OperationalError(statement, {}, lost, connection_invalidated=True)
+
+    with pytest.raises(OperationalError) if statement is None else nullcontext():
+        write()
+
+    assert len(tried) == runs
 
 
 def test_another_error_is_not_tried_again():

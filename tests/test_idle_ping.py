@@ -34,15 +34,22 @@ def like(app):
     return toggle
 
 
+@pytest.fixture
 def end_connections(app):
     """Close what the pools hold, from the server's side."""
-    with app.app_context(), db.engine.connect() as connection:
-        own = connection.scalar(text("SELECT CONNECTION_ID()"))
-        others = text("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> :own")
-        for number in connection.scalars(others, {"own": own}).all():
-            connection.execute(text(f"KILL {number}"))
-        connection.invalidate()
-        connection.close()
+
+    def end():
+        with app.app_context(), db.engine.connect() as connection:
+            own = connection.scalar(text("SELECT CONNECTION_ID()"))
+            others = text("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> :own")
+            for number in connection.scalars(others, {"own": own}).all():
+                connection.execute(text(f"KILL {number}"))
+            connection.invalidate()
+
+    yield end
+    with app.app_context():  # before the tables are emptied
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 def test_a_connection_that_was_just_used_is_not_asked(like, make_post, pings, monkeypatch):
@@ -55,11 +62,13 @@ def test_a_connection_that_was_just_used_is_not_asked(like, make_post, pings, mo
     assert pings == []
 
 
-def test_an_idle_connection_that_the_server_has_closed_is_replaced(app, like, make_post, pings, rows, monkeypatch):
+def test_an_idle_connection_that_the_server_has_closed_is_replaced(
+    end_connections, like, make_post, pings, rows, monkeypatch
+):
     post_id = make_post()
     like(post_id)
     monkeypatch.setattr(idle_ping, "IDLE_SECONDS", -1)
-    end_connections(app)
+    end_connections()
 
     answer = like(post_id)
 

@@ -33,6 +33,9 @@ def mysql_app(make_app, own_database):
     """A service with connections of its own, as many as it has opened."""
     app = make_app(DATABASE_URL=own_database)
     yield app
+    with app.app_context():  # first: the test may have had them closed
+        for engine in db.engines.values():
+            engine.dispose()
     empty(app)
     with app.app_context():
         for engine in db.engines.values():
@@ -184,7 +187,8 @@ def test_reads_go_on_when_idle_connections_were_closed(mysql_app, headers, serve
 
 def test_reads_at_once_go_on_when_all_their_connections_were_closed(mysql_app, headers, server, reading):
     create(mysql_app.test_client(), headers("ana"))
-    calls = [lambda: mysql_app.test_client().get(POSTS)] * 24
+    # Each asks for something else: the same would be read by one query for all.
+    calls = [lambda page=page: mysql_app.test_client().get(f"{POSTS}?page={page}") for page in range(1, 25)]
     at_once(calls, threads=12)
     opened = reading.pool.checkedin()
 
