@@ -100,6 +100,7 @@ def make_app(instance: Any) -> Callable[..., Flask]:
         defaults = {"INSTANCE_PATH": str(instance), "RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
         defaults["VIEW_FLUSH_SECONDS"] = "0"  # a test finds in the database what it has just done
         defaults["DATABASE_READ_TIMEOUT_SECONDS"] = "15"  # a busy machine's server is slow, and not away
+        defaults["DATABASE_POOL_TIMEOUT_SECONDS"] = "10"  # tests use more threads at once than a worker has
         return create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
 
     return make
