@@ -28,6 +28,7 @@ WRITE_RETRY_SECONDS = 6
 DEADLOCK, LOCK_WAIT_TIMEOUT = 1213, 1205
 TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
+CUT_OFF = frozenset({2006, 2013, 4031})
 SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
 
 # What fails sooner was a connection that the server had closed; what takes longer is the server.
@@ -181,7 +182,7 @@ def is_transient(error: DBAPIError) -> bool:
 
 def _is_cut_off(error: DBAPIError) -> bool:
     """Tell whether the connection ended in a statement: COMMIT is none of SQLAlchemy's, and has no text."""
-    return error.connection_invalidated and error.statement is not None
+    return error.statement is not None and error_number(error) in CUT_OFF
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
