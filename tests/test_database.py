@@ -79,7 +79,7 @@ def test_another_error_is_not_tried_again():
     @retried
     def write():
         runs.append(1)
-        raise error(2013)
+        raise error(1290)
 
     with pytest.raises(OperationalError):
         write()
