@@ -161,6 +161,8 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
     web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
     web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 12
+    request_timeout: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 30
+    drain_seconds: Annotated[int, Field(ge=0, le=60), BeforeValidator(_whole_number)] = 0
     log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
 
     @property
@@ -198,7 +200,8 @@ class Settings(BaseModel):
         production = values.get("flask_env") == "production"
         origins = SITE_ORIGINS if production else (*SITE_ORIGINS, *DEVELOPMENT_ORIGINS)
         # In development anyone who reaches the port may sign tokens, so only this machine does.
-        return {"cors_origins": origins, "host": "0.0.0.0" if production else "127.0.0.1"} | values  # noqa: S104 - a container's only way
+        host, drain = ("0.0.0.0", 5) if production else ("127.0.0.1", 0)  # noqa: S104 - a container's only way
+        return {"cors_origins": origins, "host": host, "drain_seconds": drain} | values
 
     @model_validator(mode="after")
     def _replica_is_of_the_database(self) -> Self:
@@ -210,9 +213,8 @@ class Settings(BaseModel):
     def _pool_is_whole(self) -> Self:
         pool = (self.cognito_user_pool_id, self.cognito_region, self.cognito_client_id)
         if any(pool) and not all(pool):
-            raise ValueError(
-                "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID: must be set together, or none of them"
-            )
+            names = "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID"
+            raise ValueError(f"{names}: must be set together, or none of them")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post.database_engines import is_in_memory
 from post.shared_memory import MEMORY_DIR
-from post.utils import choose_request_id, error_envelope
+from post.utils import RETRY_AFTER_SECONDS, choose_request_id, error_envelope
+from post.worker import BalancedWorker
 
 with exit_if_unfit():
     settings = load_config()
@@ -23,13 +24,15 @@ if is_in_memory(make_url(settings.database_url)):
 
 chdir = str(PROJECT_ROOT)
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
-worker_class = "post.worker.BalancedWorker"
+worker_class = BalancedWorker
+BalancedWorker.request_seconds = settings.request_timeout
+BalancedWorker.drain_seconds = settings.drain_seconds
 workers = settings.web_concurrency
 threads = settings.web_threads
 # The application is built once, before the fork: one schema upgrade, and memory that workers share.
 preload_app = True
 timeout = 30
-graceful_timeout = 25
+graceful_timeout = settings.drain_seconds + 25
 keepalive = 5
 worker_tmp_dir = MEMORY_DIR  # of the heartbeats
 control_socket_disable = True  # it would live under $HOME, which may be read-only
@@ -49,6 +52,16 @@ FIRST_POST = r"""  Create a post:
 """
 
 
+# Of what gunicorn, or its worker, refuses by itself.
+ERROR_CODES = {
+    408: "request_timeout",
+    413: "payload_too_large",
+    414: "payload_too_large",
+    431: "payload_too_large",
+    503: "service_unavailable",
+}
+
+
 def when_ready(_server: Any) -> None:
     """Tell a developer where to go, and what to type first."""
     if settings.is_production:
@@ -61,14 +74,14 @@ def when_ready(_server: Any) -> None:
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
-    code = "internal_error" if status >= 500 else "validation_error"
-    if status in (413, 414, 431):
-        code = "payload_too_large"
+    code = ERROR_CODES.get(status, "internal_error" if status >= 500 else "validation_error")
     request_id = choose_request_id(None)
+    retry = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""
     content = orjson.dumps(error_envelope(code, status, "ko", request_id))
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n\r\n"
+        f"Content-Length: {len(content)}\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
+        f"{retry}\r\n"
     )
     util.write_nonblock(client, head.encode() + content)
 

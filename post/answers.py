@@ -290,5 +290,5 @@ class ErrorAnswer(Answer):
 class NotReady(ErrorAnswer):
     """What the service stands on, when some of it is away."""
 
-    status: Literal["not_ready"]
+    status: Literal["not_ready", "stopping"]
     checks: dict[str, Literal["up", "down"]]

@@ -11,11 +11,11 @@ from pydantic import Field
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from post import __version__
+from post import __version__, lifecycle
 from post.answers import Health, NotReady, Readiness, TokensAnswer
 from post.database_servers import server_states
 from post.dev_issuer import DevIssuer
-from post.errors import DatabaseUnavailable
+from post.errors import DatabaseUnavailable, ServiceUnavailable
 from post.openapi import SYSTEM, answers, file_answers, new_blueprint
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
@@ -56,6 +56,8 @@ def health() -> Response:
 @bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady})
 def ready() -> Response:
     """Tell whether requests can be served, and what is away that they can be served without."""
+    if lifecycle.is_stopping():
+        return respond_error(ServiceUnavailable.code, 503, beside={"status": "stopping", "checks": {}})
     optional: dict[str, Callable[[], bool]] = current_app.extensions["post_optional_checks"]
     checks = {**server_states(), **{name: "up" if is_there() else "down" for name, is_there in optional.items()}}
     if checks["database"] == "up":

@@ -5,12 +5,13 @@ import struct
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from post.patient_worker import PatientWorker
 
 _ENTRY = struct.Struct("=dq")  # when a worker last told (seconds of the monotonic clock), and its connections
 _ENTRIES = 256
 SILENT_SECONDS = 3  # a worker tells once a second: one that has not for so long is gone, or hangs
 ASIDE_SECONDS = 0.02  # a worker that has a processor takes a connection within this
+LEEWAY = 1 / 8  # of what the worker with the fewest has: to be exact about hundreds would cost a burst seconds
 
 
 class ConnectionCounts:
@@ -33,7 +34,7 @@ class ConnectionCounts:
         return min((count for told_at, count in _ENTRY.iter_unpack(self._memory) if told_at > since), default=0)
 
 
-class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+class BalancedWorker(PatientWorker):
     """
     A worker that leaves a new connection to one that has fewer.
 
@@ -49,8 +50,8 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no t
         self._has_stood_aside = False  # for the connection that waits
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, unless another worker has fewer and takes it within ``ASIDE_SECONDS``."""
-        if not self._has_stood_aside and self.nr_conns > self._counts.fewest():
+        """Accept a connection, unless another worker has clearly fewer and takes it within ``ASIDE_SECONDS``."""
+        if not self._has_stood_aside and self.nr_conns > (1 + LEEWAY) * self._counts.fewest():
             self._has_stood_aside = True
             self._aside_until = time.monotonic() + ASIDE_SECONDS
             self.set_accept_enabled(False)

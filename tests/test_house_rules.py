@@ -51,7 +51,14 @@ ROUTES = PURE | {
 }
 LAYERS = {
     "config.py": {"post.setting_urls"},
-    "gunicorn.conf.py": {"config", "post.database_engines", "post.shared_memory", "post.utils", "post.observability"},
+    "gunicorn.conf.py": {
+        "config",
+        "post.database_engines",
+        "post.shared_memory",
+        "post.utils",
+        "post.observability",
+        "post.worker",
+    },
     "post/__init__.py": set(),
     "post/errors.py": set(),
     "post/messages.py": set(),
@@ -67,7 +74,12 @@ LAYERS = {
     "post/models.py": {"post.utils"},
     "post/shared_reads.py": set(),
     "post/idle_ping.py": set(),
-    "post/worker.py": set(),
+    "post/lifecycle.py": set(),
+    "post/client_socket.py": set(),
+    "post/connections.py": {"post.client_socket"},
+    "post/waiting.py": {"post.connections"},
+    "post/patient_worker.py": {"post", "post.connections", "post.lifecycle", "post.waiting"},
+    "post/worker.py": {"post.patient_worker"},
     "post/database.py": {"post.models", "post.utils", "post.errors", "post.database_servers", "post.shared_reads"},
     "post/database_servers.py": {"post.models", "post.database_engines", "post.database_circuit", "post.replica"},
     "post/database_engines.py": {"config", "post.database_circuit", "post.idle_ping"},
@@ -96,7 +108,7 @@ LAYERS = {
     | {"post.cache", "post.view_counter", "post.images", "post.image_storage", "post.search_grams"},
     "post/routes/__init__.py": {"post.routes.*"},
     "post/routes/*.py": ROUTES | SERVICES | {"post.image_storage"},
-    "post/system.py": ROUTES | {"post.database_servers", "post.dev_issuer"},
+    "post/system.py": ROUTES | {"post.lifecycle", "post.database_servers", "post.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
     "post/commands.py": PURE | SERVICES | {"post.cache", "post.models", "post.database", "post.schema", "post.demo"},
     "post/demo.py": {"post.utils"},

@@ -1,0 +1,145 @@
+"""A client's connection, and how much of its next request has come."""
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
+from gunicorn.workers.gthread import TConn
+
+from post.client_socket import ClientSocket
+
+HEAD_MAX_BYTES = 64 * 1024  # of a request's line and header fields together
+BODY_BUFFERED_BYTES = 64 * 1024  # of a body, that are there before a thread is taken
+RECEIVE_BYTES = 16 * 1024
+
+# Gunicorn's parser refuses any other line as soon as it sees it (RFC 9112, section 3).
+_REQUEST_LINE = re.compile(rb"[^ ]+ [^ ]+ HTTP/1\.\d")
+_LENGTH_MAX_DIGITS = 18
+
+
+class Arrival(Enum):
+    """How far a request has come."""
+
+    AWAITED = auto()
+    COMPLETE = auto()  # as far as a thread needs it
+    BEGUN = auto()  # the body's rest is left to the thread
+    OVERSIZED = auto()
+    GONE = auto()  # the client, with nothing to answer
+
+
+class _Request(Request):  # type: ignore[misc]  # gunicorn ships no types
+    def should_close(self) -> bool:
+        """Also where the answer comes before the body has: a client is told to ask no more on this connection."""
+        return bool(super().should_close()) or self._is_unread()
+
+    def _is_unread(self) -> bool:
+        reader = self.body.reader
+        unread = getattr(reader, "length", None)
+        if unread is None:  # chunked: its parser ends with the body
+            return reader.parser is not None
+        return bool(unread) and unread > len(self.unreader.buf.getbuffer())
+
+
+class _Parser(RequestParser):  # type: ignore[misc]  # gunicorn ships no types
+    mesg_class = _Request
+
+
+class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
+    """
+    A connection whose requests are received without waiting, before a thread takes them.
+
+    Args:
+        cfg: Gunicorn's settings.
+        accepted: The socket.
+        client: The client's address.
+        server: The listener's address.
+        linger: Called to close it once the client has read its answer.
+    """
+
+    def __init__(
+        self, cfg: Any, accepted: Any, client: Any, server: Any, *, linger: Callable[["Connection"], None]
+    ) -> None:
+        super().__init__(cfg, ClientSocket(accepted), client, server)
+        self.parser = _Parser(cfg, self.sock, client)
+        self.initialized = True  # for gunicorn: it is neither to wait for the first byte nor to make a parser
+        self._linger = linger
+        self._received = bytearray()
+        self._enough = 0  # how many bytes a thread needs; known once the head is there
+        self._has_rest = False
+        self.has_place = False  # among those whose thread reads a body's rest
+        self.left_at: Arrival | None = None  # by a thread that has looked at what has come
+        self.discarded_bytes = 0
+        self.future: Any = None
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the head of the request that is awaited has come."""
+        return self._enough > 0
+
+    def close(self, graceful: bool = False) -> None:
+        """Close it; gracefully is left to the main loop, which gunicorn would stop for up to two seconds."""
+        if graceful:
+            self._linger(self)
+        else:
+            super().close()
+
+    def receive(self) -> Arrival:
+        """Take what has come of a request; give it to the parser once that is enough for a thread."""
+        unreader = self.parser.unreader
+        if not self._received and unreader.buf.tell():  # a request that came with the one before
+            self._received += unreader.take_buffered()
+        while (arrival := self._arrival()) is Arrival.AWAITED:
+            try:
+                data = self.sock.recv_now(RECEIVE_BYTES)
+            except BlockingIOError:
+                return Arrival.AWAITED
+            except OSError:
+                return Arrival.GONE
+            if not data:  # the parser, or the application, sees the end too
+                arrival = Arrival.COMPLETE if self._received else Arrival.GONE
+                break
+            self._received += data
+        unreader.unread(bytes(self._received))
+        self._received, self._enough = bytearray(), 0
+        return arrival
+
+    def _arrival(self) -> Arrival:
+        if not self._received:
+            return Arrival.AWAITED
+        if not self._enough:
+            end = self._received.find(b"\r\n\r\n")
+            if (len(self._received) if end < 0 else end) > HEAD_MAX_BYTES:
+                return Arrival.OVERSIZED
+            if end < 0:
+                return Arrival.COMPLETE if self._is_refused() else Arrival.AWAITED
+            buffered, self._has_rest = _body_of(self._received, end)
+            self._enough = end + 4 + buffered
+        if len(self._received) < self._enough:
+            return Arrival.AWAITED
+        return Arrival.BEGUN if self._has_rest else Arrival.COMPLETE
+
+    def _is_refused(self) -> bool:
+        """Whether the parser refuses what there is of the head, whatever follows."""
+        if self._received.count(b"\n") != self._received.count(b"\r\n"):
+            return True
+        line, ended, _ = self._received.removeprefix(b"\r\n").partition(b"\r\n")
+        if len(line) > (self.cfg.limit_request_line or HEAD_MAX_BYTES) + len(b"\r\n"):
+            return True
+        return bool(ended) and not _REQUEST_LINE.fullmatch(line)
+
+
+def _body_of(request: bytearray, head_end: int) -> tuple[int, bool]:
+    """Return how many bytes of the body to wait for, and whether the rest is the thread's."""
+    if request.startswith((b"GET ", b"HEAD ")):  # whose body nothing reads
+        return 0, False
+    fields = bytes(request[:head_end]).lower()
+    if b"\r\ntransfer-encoding:" in fields or b"\r\nexpect:" in fields:
+        return 0, True
+    digits = fields.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip(b" \t")
+    if not digits.isdigit() or len(digits) > _LENGTH_MAX_DIGITS:  # there is none, or the parser refuses it
+        return 0, False
+    length = int(digits)
+    return min(length, BODY_BUFFERED_BYTES), length > BODY_BUFFERED_BYTES
