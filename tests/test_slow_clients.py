@@ -1,0 +1,249 @@
+"""Clients that are slow, silent or without end keep no other from being served."""
+
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.servers import children_of, running_service, wait_until
+from tests.test_service import token
+
+CLIENTS = 200
+ANSWER_SECONDS_MAX = 2  # of an honest request, while the others do their worst
+UNLIMITED = "1000000/minute"
+JSON = b"POST /api/v1/posts HTTP/1.1\r\nHost: x\r\nAuthorization: TOKEN\r\nContent-Type: application/json\r\n"
+UPLOAD = (
+    b"POST /api/v1/posts/%032d/media HTTP/1.1\r\nHost: x\r\nAuthorization: TOKEN\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n"
+) % 0
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+LARGE = b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"  # 100 KB and more
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("service")
+    limits = {"RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
+    with running_service(folder, WEB_CONCURRENCY="2", WEB_THREADS="8", **limits) as running:
+        yield running
+
+
+def connect(service, *, receives: int | None = None) -> socket.socket:
+    """Connect, with a window of so many bytes if need be."""
+    url = urlsplit(service.url)
+    connection = socket.socket()
+    if receives:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+    connection.settimeout(20)
+    connection.connect((url.hostname, url.port))
+    return connection
+
+
+def sockets(service) -> int:
+    """Count the sockets that the workers have open; their database is a file."""
+    held = 0
+    for worker in children_of(service.process.pid):
+        for descriptor in os.listdir(f"/proc/{worker}/fd"):
+            with suppress(FileNotFoundError):  # it has been closed meanwhile
+                held += os.readlink(f"/proc/{worker}/fd/{descriptor}").startswith("socket:")
+    return held
+
+
+def wait_until_all_have_gone(service) -> None:
+    wait_until(lambda: sockets(service) == 2, seconds=20, what="more is open than a listener for each worker")
+
+
+@contextmanager
+def many(service, first: bytes, then: bytes = b"", *, receives: int | None = None, clients: int = CLIENTS):
+    """Keep clients that send something, and then a byte a second of something else."""
+    ended = threading.Event()
+
+    def drip(connections) -> None:
+        for byte in then:
+            if ended.wait(1):
+                return
+            for connection in connections:
+                with suppress(OSError):  # the service has ended this one
+                    connection.send(bytes([byte]))
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect(service, receives=receives)) for _ in range(clients)]
+        for connection in connections:
+            connection.sendall(first)
+        thread = threading.Thread(target=drip, args=(connections,))
+        thread.start()
+        try:
+            yield connections
+        finally:
+            ended.set()
+            thread.join()
+
+
+def answer_seconds(service, path: str = "/health") -> float:
+    began = time.monotonic()
+    assert requests.get(service.url + path, timeout=20).status_code == 200
+    return time.monotonic() - began
+
+
+def honest_seconds(service) -> list[float]:
+    paths = ["/health", "/health/ready", "/api/v1/posts", "/api/v1/categories"] * 10
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda path: answer_seconds(service, path), paths))
+
+
+WORST = {
+    "send nothing": (b"", b"", None),
+    "send their head a byte a second": (b"G", b"ET /health HTTP/1.1", None),
+    "never end their head": (HEALTH, b"X-A: aaaaaaaaaaaaaaa", None),
+    "send JSON a byte a second": (JSON + b"Content-Length: 500\r\n\r\n{", b'"title": "aaaaaaaaaaaaaaa', None),
+    "send chunks a byte a second": (
+        JSON + b"Transfer-Encoding: chunked\r\n\r\n1f4\r\n{",
+        b'"title": "aaaaaaaaaaaaaaa',
+        None,
+    ),
+    "send images a byte a second": (UPLOAD + b"Content-Length: 500000\r\n\r\n--x\r\n", b"Content-Disposition:", None),
+    "wait to be told to send": (UPLOAD + b"Expect: 100-continue\r\nContent-Length: 500000\r\n\r\n", b"", None),
+    "stop amid their images": (UPLOAD + b"Content-Length: 500000\r\n\r\n" + b"x" * 100_000, b"", None),
+    "never read": (LARGE * 20, b"", 4096),
+    "never close": (HEALTH + b"Connection: close\r\n\r\n", b"", None),
+    "are refused and never close": (b"nonsense\r\n", b"", None),
+}
+
+
+@pytest.mark.parametrize("worst", WORST.values(), ids=WORST)
+def test_others_are_answered_meanwhile_and_nothing_is_left_behind(worst, service):
+    first, then, receives = worst
+    first = first.replace(b"TOKEN", token(service.url)["Authorization"].encode())
+    wait_until_all_have_gone(service)
+
+    with many(service, first, then, receives=receives):
+        seconds = honest_seconds(service)
+        held = sockets(service)
+
+    print(f"{CLIENTS} clients, {held} sockets, slowest honest answer {max(seconds):.3f} s")
+    assert max(seconds) < ANSWER_SECONDS_MAX
+    wait_until_all_have_gone(service)
+    assert "Traceback" not in service.log
+
+
+def test_a_thousand_that_never_end_their_head_stop_nobody(service):
+    wait_until_all_have_gone(service)
+
+    with many(service, HEALTH, b"X-A: aaaaa", clients=1000):
+        seconds = honest_seconds(service)
+
+    print(f"1000 clients, slowest honest answer {max(seconds):.3f} s")
+    assert max(seconds) < ANSWER_SECONDS_MAX
+    wait_until_all_have_gone(service)
+
+
+def test_more_than_a_worker_can_hold_give_way_oldest_first(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1") as service, ExitStack() as stack:
+        connections = [stack.enter_context(connect(service)) for _ in range(1100)]
+
+        seconds = answer_seconds(service)
+        oldest = connections[0].recv(1)
+        connections[-1].sendall(HEALTH + b"\r\n")
+        newest = connections[-1].recv(12)
+
+    assert seconds < ANSWER_SECONDS_MAX
+    assert oldest == b""
+    assert newest == b"HTTP/1.1 200"
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    """Read until the service ends the connection."""
+    return connection.makefile("rb").read()
+
+
+def drip(connection: socket.socket, byte: bytes, ended: threading.Event) -> None:
+    while not ended.wait(0.5):
+        with suppress(OSError):
+            connection.send(byte)
+
+
+@pytest.fixture
+def dripping():
+    """Send a byte over and over again."""
+    ended, threads = threading.Event(), []
+
+    def start(connection: socket.socket, byte: bytes) -> None:
+        threads.append(threading.Thread(target=drip, args=(connection, byte, ended)))
+        threads[-1].start()
+
+    yield start
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_head_has_ten_seconds_whatever_comes_meanwhile(service, dripping):
+    with connect(service) as connection:
+        connection.sendall(HEALTH + b"X-A: ")
+        dripping(connection, b"a")
+        began = time.monotonic()
+
+        answer = answer_of(connection)
+
+    assert answer == b""
+    assert 8 < time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize(
+    ("request_", "byte", "status"),
+    [
+        (JSON + b"Content-Length: 500\r\n\r\n{", b" ", b"408"),
+        (JSON + b"Transfer-Encoding: chunked\r\n\r\n1f4\r\n{", b" ", b"400"),
+        (UPLOAD + b"Content-Length: 500000\r\n\r\n--x\r\n" + b"x" * 70_000, b"x", b"400"),
+    ],
+    ids=["small", "chunked", "large"],
+)
+def test_a_body_that_comes_too_slowly_is_refused_in_the_envelope(request_, byte, status, service, dripping):
+    with connect(service) as connection:
+        connection.sendall(request_.replace(b"TOKEN", token(service.url)["Authorization"].encode()))
+        dripping(connection, byte)
+
+        answer = answer_of(connection)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert b"Connection: close" in head
+    assert b'"success":false' in body
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize(
+    ("authorization", "length", "status"),
+    [(b"", 20_000_000, b"401"), (b"TOKEN", 20_000_000, b"413")],
+    ids=["no token", "too large"],
+)
+def test_an_early_refusal_is_read_by_a_client_that_still_sends(authorization, length, status, service):
+    head = JSON.replace(b"TOKEN", authorization or b"none")
+    head = head.replace(b"TOKEN", token(service.url)["Authorization"].encode())
+    with connect(service) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % length)
+        for _ in range(length // 1_000_000):
+            connection.sendall(b" " * 1_000_000)
+
+        answer = answer_of(connection)
+
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"Connection: close" in answer
+    assert b'"success":false' in answer
+
+
+def test_a_client_that_reads_slowly_gets_all_of_its_answers(service):
+    with connect(service, receives=4096) as connection:
+        connection.sendall(LARGE * 19 + LARGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        time.sleep(1)
+
+        answer = answer_of(connection)
+
+    document = requests.get(f"{service.url}/api/openapi.json", timeout=10).content
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(document) == 20
