@@ -133,8 +133,6 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
 
 def _body_of(request: bytearray, head_end: int) -> tuple[int, bool]:
     """Return how many bytes of the body to wait for, and whether the rest is the thread's."""
-    if request.startswith((b"GET ", b"HEAD ")):  # whose body nothing reads
-        return 0, False
     fields = bytes(request[:head_end]).lower()
     if b"\r\ntransfer-encoding:" in fields or b"\r\nexpect:" in fields:
         return 0, True

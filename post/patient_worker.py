@@ -1,4 +1,4 @@
-"""Gunicorn's threaded worker, whose threads wait for no client, and which stops without losing one."""
+"""Gunicorn's threaded worker, whose threads wait for no client."""
 
 import resource
 import socket
@@ -13,7 +13,6 @@ from gunicorn import util
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import ThreadWorker
 
-from post import lifecycle
 from post.connections import Arrival, Connection
 from post.waiting import Waiting
 
@@ -41,8 +40,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     send_seconds = 30  # without a client's reading anything
     place_seconds = 30  # that a body waits for a thread that may read it
     request_seconds: float = 30  # from a request's arrival to its answer
-    drain_seconds: float = 0  # from being told to stop to accepting no more
-    alive: bool  # gunicorn's: whether the worker is to go on
     worker_connections: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,7 +53,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._placeless = Waiting(self.place_seconds)
         self._places = max(1, self.cfg.threads - THREADS_KEPT_FREE)
         self._checked_at = 0.0
-        self._stop_at: float | None = None
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -245,17 +241,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     # Time
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for what happens, then see who has waited too long, and whether it is time to stop."""
-        now = time.monotonic()
-        if self._stop_at is not None and self.alive:
-            timeout = max(0.0, min(timeout, self._stop_at - now))
+        """Wait for what happens, then see who has waited too long."""
         super().wait_for_and_dispatch_events(timeout)
         now = time.monotonic()
         if now - self._checked_at > CHECK_SECONDS:
             self._checked_at = now
             self._end_waits(now)
-        if self._stop_at is not None and now >= self._stop_at:
-            self.alive = False
 
     def _end_waits(self, now: float) -> None:
         for conn in self._receiving.take_expired(now):
@@ -271,27 +262,3 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._refuse(conn, 503, "Service Unavailable")
         for conn in self._handled.take_expired(now):
             self._give_up(conn)
-
-    # Stopping
-
-    def handle_exit(self, _signal: int, _frame: Any) -> None:
-        """
-        Begin to stop, at SIGTERM: serve on for a while, not ready, and with no connection kept alive.
-
-        Load balancers are told while this process is, and send new connections until they have heard of it.
-        """
-        if self._stop_at is None:
-            lifecycle.begin_stop()
-            self._stop_at = time.monotonic() + self.drain_seconds
-            self.max_keepalived = 0
-            self.method_queue.defer(lambda: None)  # wakes the main loop
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Listen, or do not; a worker that stops takes whom the kernel has let in, and leaves the listeners."""
-        super().set_accept_enabled(enabled)
-        if self.alive:
-            return
-        for listener in self.sockets:
-            while self.take_connection(listener):
-                pass
-            listener.close()  # the last one's, at the end of all, would reset whoever came meanwhile

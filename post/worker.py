@@ -5,7 +5,7 @@ import struct
 import time
 from typing import Any
 
-from post.patient_worker import PatientWorker
+from post.draining_worker import DrainingWorker
 
 _ENTRY = struct.Struct("=dq")  # when a worker last told (seconds of the monotonic clock), and its connections
 _ENTRIES = 256
@@ -28,13 +28,18 @@ class ConnectionCounts:
         """Say that a worker takes no more connections."""
         _ENTRY.pack_into(self._memory, worker % _ENTRIES * _ENTRY.size, 0.0, 0)
 
+    def is_anyone_there(self) -> bool:
+        """Return whether any worker takes connections."""
+        since = time.monotonic() - SILENT_SECONDS
+        return any(told_at > since for told_at, _ in _ENTRY.iter_unpack(self._memory))
+
     def fewest(self) -> int:
         """Return how many connections the worker with the fewest has."""
         since = time.monotonic() - SILENT_SECONDS
         return min((count for told_at, count in _ENTRY.iter_unpack(self._memory) if told_at > since), default=0)
 
 
-class BalancedWorker(PatientWorker):
+class BalancedWorker(DrainingWorker):
     """
     A worker that leaves a new connection to one that has fewer.
 
@@ -63,6 +68,11 @@ class BalancedWorker(PatientWorker):
     def set_accept_enabled(self, enabled: bool) -> None:
         """Listen, or do not: the main loop asks for it again at each turn."""
         super().set_accept_enabled(enabled and time.monotonic() >= self._aside_until)
+
+    def is_last_to_listen(self) -> bool:
+        """Return whether all others have left, or are silent."""
+        self._counts.leave(self.age)
+        return not self._counts.is_anyone_there()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for what happens, at most until this worker listens again."""
