@@ -10,6 +10,7 @@ from typing import Any
 
 READ_SECONDS = 10  # that a thread waits for a request's body
 READ_BYTES_PER_SECOND = 100 * 1024  # and a second more for each so many bytes of it
+TOGETHER_MAX_BYTES = 64 * 1024  # more is not worth a copy
 
 
 class ClientTooSlow(ConnectionResetError):
@@ -40,6 +41,7 @@ class ClientSocket(socket.socket):
         self._read_since: float | None = None
         self._read_bytes = 0
         self.has_answered = False
+        self._head = b""  # of an answer, while nothing else of it has been sent
 
     def setblocking(self, _flag: bool) -> None:
         """Do nothing: gunicorn asks for it before and after each request."""
@@ -83,48 +85,79 @@ class ClientSocket(socket.socket):
         if left <= 0 or not poll.poll(left * 1000):
             raise ClientTooSlow
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send, or keep, all of it."""
-        self.sendall(data, flags)
+    def send(self, data: Any, _flags: int = 0) -> int:
+        """Send at once, or keep, all of it: gunicorn's ``100 Continue``."""
+        with self._sender:
+            self._refuse_if_cut()
+            self._send_or_keep(data)
         return len(data)
 
     def sendall(self, data: Any, _flags: int = 0) -> None:
         """
         Send what the kernel takes, and keep the rest for the main loop.
 
+        The first of an answer, its head, is held until more comes: one packet, and one turn of the kernel, for both.
+
         Raises:
             BrokenPipeError: The client has gone, or the main loop has answered in the thread's place.
         """
         with self._sender:
-            if self._cut_by not in (None, threading.get_ident()):
-                raise BrokenPipeError(errno.EPIPE, "the answer came too late")
-            self.has_answered = True
-            self._unsent.append(memoryview(data))
-            self._send_unsent()
+            self._refuse_if_cut()
+            if not self.has_answered:
+                self.has_answered, self._head = True, data
+                return
+            if self._head:
+                head, self._head = self._head, b""
+                if len(data) > TOGETHER_MAX_BYTES:
+                    self._send_or_keep(head)
+                else:
+                    data = head + data
+            self._send_or_keep(data)
+
+    def flush(self) -> None:
+        """Send the head, where the answer is no more than that."""
+        with self._sender:
+            if self._head:
+                head, self._head = self._head, b""
+                self._send_or_keep(head)
+
+    def _refuse_if_cut(self) -> None:
+        if self._cut_by is not None and self._cut_by != threading.get_ident():
+            raise BrokenPipeError(errno.EPIPE, "the answer came too late")
+
+    def _send_or_keep(self, data: bytes) -> None:
+        try:
+            sent = 0 if self._unsent else super().send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._unsent.append(memoryview(data)[sent:])
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a part of a file: the few that are served this way (the documentation's) are small."""
         file.seek(offset)
         data = file.read(-1 if count is None else count)
-        return self.send(data)
+        self.sendall(data)
+        return len(data)
 
     def send_rest(self) -> bool:
         """Send what the kernel takes of what was kept; return whether that was all."""
-        with self._sender:
-            self._send_unsent()
-            return not self._unsent
-
-    def _send_unsent(self) -> None:
         while self._unsent:
             data = self._unsent[0]
             try:
                 sent = super().send(data)
             except BlockingIOError:
-                return
+                break
             if sent < len(data):
                 self._unsent[0] = data[sent:]
             else:
                 self._unsent.popleft()
+        return not self._unsent
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the kernel has not taken all of the answer."""
+        return bool(self._unsent)
 
     @property
     def unsent_bytes(self) -> int:
@@ -139,5 +172,6 @@ class ClientSocket(socket.socket):
     def cut(self) -> bool:
         """Let none but this thread send from now on; return whether the other one has sent nothing."""
         with self._sender:
-            self._cut_by = threading.get_ident()
-            return not self.has_answered
+            has_sent_nothing = bool(self._head) or not self.has_answered
+            self._cut_by, self._head, self.has_answered = threading.get_ident(), b"", True
+            return has_sent_nothing

@@ -30,10 +30,13 @@ class Arrival(Enum):
     GONE = auto()  # the client, with nothing to answer
 
 
+_AWAITED, _COMPLETE = Arrival.AWAITED, Arrival.COMPLETE  # which are asked for at each request
+
+
 class _Request(Request):  # type: ignore[misc]  # gunicorn ships no types
     def should_close(self) -> bool:
         """Also where the answer comes before the body has: a client is told to ask no more on this connection."""
-        return bool(super().should_close()) or self._is_unread()
+        return bool(super().should_close()) or (self.unreader.has_rest and self._is_unread())
 
     def _is_unread(self) -> bool:
         reader = self.body.reader
@@ -64,11 +67,11 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
     ) -> None:
         super().__init__(cfg, ClientSocket(accepted), client, server)
         self.parser = _Parser(cfg, self.sock, client)
+        self.parser.unreader.has_rest = False  # of a body, which has not been received
         self.initialized = True  # for gunicorn: it is neither to wait for the first byte nor to make a parser
         self._linger = linger
         self._received = bytearray()
         self._enough = 0  # how many bytes a thread needs; known once the head is there
-        self._has_rest = False
         self.has_place = False  # among those whose thread reads a body's rest
         self.left_at: Arrival | None = None  # by a thread that has looked at what has come
         self.discarded_bytes = 0
@@ -88,38 +91,38 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
 
     def receive(self) -> Arrival:
         """Take what has come of a request; give it to the parser once that is enough for a thread."""
-        unreader = self.parser.unreader
-        if not self._received and unreader.buf.tell():  # a request that came with the one before
-            self._received += unreader.take_buffered()
-        while (arrival := self._arrival()) is Arrival.AWAITED:
+        unreader, received = self.parser.unreader, self._received
+        if unreader.buf.tell():  # of a request that came with the one before
+            received += unreader.take_buffered()
+        while (arrival := self._arrival() if received else _AWAITED) is _AWAITED:
             try:
                 data = self.sock.recv_now(RECEIVE_BYTES)
             except BlockingIOError:
-                return Arrival.AWAITED
+                return _AWAITED
             except OSError:
                 return Arrival.GONE
             if not data:  # the parser, or the application, sees the end too
-                arrival = Arrival.COMPLETE if self._received else Arrival.GONE
+                arrival = Arrival.COMPLETE if received else Arrival.GONE
                 break
-            self._received += data
-        unreader.unread(bytes(self._received))
-        self._received, self._enough = bytearray(), 0
+            received += data
+        unreader.buf.write(received)
+        received.clear()
+        self._enough = 0
         return arrival
 
     def _arrival(self) -> Arrival:
-        if not self._received:
-            return Arrival.AWAITED
+        received = self._received
         if not self._enough:
-            end = self._received.find(b"\r\n\r\n")
-            if (len(self._received) if end < 0 else end) > HEAD_MAX_BYTES:
+            end = received.find(b"\r\n\r\n")
+            if (len(received) if end < 0 else end) > HEAD_MAX_BYTES:
                 return Arrival.OVERSIZED
             if end < 0:
-                return Arrival.COMPLETE if self._is_refused() else Arrival.AWAITED
-            buffered, self._has_rest = _body_of(self._received, end)
+                return Arrival.COMPLETE if self._is_refused() else _AWAITED
+            buffered, self.parser.unreader.has_rest = _body_of(received, end)
             self._enough = end + 4 + buffered
-        if len(self._received) < self._enough:
-            return Arrival.AWAITED
-        return Arrival.BEGUN if self._has_rest else Arrival.COMPLETE
+        if len(received) < self._enough:
+            return _AWAITED
+        return Arrival.BEGUN if self.parser.unreader.has_rest else _COMPLETE
 
     def _is_refused(self) -> bool:
         """Whether the parser refuses what there is of the head, whatever follows."""
@@ -137,7 +140,7 @@ def _body_of(request: bytearray, head_end: int) -> tuple[int, bool]:
     if b"\r\ntransfer-encoding:" in fields or b"\r\nexpect:" in fields:
         return 0, True
     digits = fields.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0].strip(b" \t")
-    if not digits.isdigit() or len(digits) > _LENGTH_MAX_DIGITS:  # there is none, or the parser refuses it
+    if not digits.isdigit():  # there is none, or the parser refuses it
         return 0, False
-    length = int(digits)
+    length = int(digits[:_LENGTH_MAX_DIGITS])
     return min(length, BODY_BUFFERED_BYTES), length > BODY_BUFFERED_BYTES

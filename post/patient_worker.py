@@ -90,7 +90,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Answer a request, in a thread; one that is not there yet is left to the main loop."""
         arrival = conn.receive()
         if arrival is Arrival.COMPLETE or (arrival is Arrival.BEGUN and conn.has_place):
-            return bool(super().handle(conn))
+            is_kept = bool(super().handle(conn))
+            conn.sock.flush()
+            return is_kept
         conn.left_at = arrival
         return False
 
@@ -134,7 +136,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         elif conn.left_at is not None:
             arrival, conn.left_at = conn.left_at, None
             self._dispatch(conn, arrival)
-        elif conn.sock.unsent_bytes:
+        elif conn.sock.has_unsent:
             self._sending.add(conn)
             self.poller.register(conn.sock, EVENT_WRITE, partial(self._send_more, conn, fs))
             self._bound_unsent()
@@ -199,6 +201,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         that takes from it the answer that it has not read.
         """
         try:
+            conn.sock.flush()
             conn.sock.shutdown(socket.SHUT_WR)
         except OSError:
             conn.close()
