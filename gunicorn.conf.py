@@ -52,16 +52,6 @@ FIRST_POST = r"""  Create a post:
 """
 
 
-# Of what gunicorn, or its worker, refuses by itself.
-ERROR_CODES = {
-    408: "request_timeout",
-    413: "payload_too_large",
-    414: "payload_too_large",
-    431: "payload_too_large",
-    503: "service_unavailable",
-}
-
-
 def when_ready(_server: Any) -> None:
     """Tell a developer where to go, and what to type first."""
     if settings.is_production:
@@ -74,7 +64,9 @@ def when_ready(_server: Any) -> None:
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
-    code = ERROR_CODES.get(status, "internal_error" if status >= 500 else "validation_error")
+    code = "internal_error" if status >= 500 else "validation_error"
+    if status in (413, 414, 431):
+        code = "payload_too_large"
     request_id = choose_request_id(None)
     retry = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""
     content = orjson.dumps(error_envelope(code, status, "ko", request_id))

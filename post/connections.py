@@ -82,6 +82,14 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
         """Whether the head of the request that is awaited has come."""
         return self._enough > 0
 
+    def is_large(self) -> bool:
+        """Whether the body of the request that is awaited is more than is received before a thread is taken."""
+        return self.has_head and bool(self.parser.unreader.has_rest)
+
+    def await_no_more(self) -> None:
+        """Leave all of the body that has not come to the thread."""
+        self._enough = len(self._received)
+
     def close(self, graceful: bool = False) -> None:
         """Close it; gracefully is left to the main loop, which gunicorn would stop for up to two seconds."""
         if graceful:

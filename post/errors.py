@@ -132,12 +132,6 @@ class IdempotencyConflict(Conflict):
     code = "idempotency_conflict"
 
 
-class ServiceUnavailable(Unavailable):
-    """The service itself stops, or is too busy to answer in time."""
-
-    code = "service_unavailable"
-
-
 class DatabaseUnavailable(Unavailable):
     """The database is away, or too busy to answer in time."""
 

@@ -44,12 +44,7 @@ ERRORS: dict[str, Message] = {
     "rate_limited": Message(
         "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.", "Too many requests. Please try again later."
     ),
-    "request_timeout": Message("요청이 제시간에 도착하지 않았습니다.", "The request did not arrive in time."),
     "internal_error": Message("서버에서 오류가 발생했습니다.", "Something went wrong on our side."),
-    "service_unavailable": Message(
-        "지금은 요청을 처리할 수 없습니다. 잠시 후 다시 시도해 주세요.",
-        "The service is not available. Please try again later.",
-    ),
     "database_unavailable": Message(
         "데이터베이스에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요.",
         "The database is not available. Please try again later.",

@@ -22,6 +22,7 @@ UNSENT_MAX_BYTES = 32 * 1024 * 1024  # of answers that clients have not read, in
 DISCARD_BYTES = 64 * 1024
 DISCARDED_MAX_BYTES = 64 * 1024 * 1024  # of a connection that ends: more than a body may have
 DISCARDS_A_TURN = 16
+LOOK_SECONDS = 1  # that a large body may take to begin
 CHECK_SECONDS = 0.25  # between looks at who has waited too long
 
 
@@ -51,7 +52,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._sending = Waiting(self.send_seconds)
         self._lingering = Waiting(self.linger_seconds)
         self._placeless = Waiting(self.place_seconds)
-        self._places = max(1, self.cfg.threads - THREADS_KEPT_FREE)
+        self._places = self._places_in_all = max(1, self.cfg.threads - THREADS_KEPT_FREE)
         self._checked_at = 0.0
 
     @classmethod
@@ -252,6 +253,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._end_waits(now)
 
     def _end_waits(self, now: float) -> None:
+        self._look_at_heads(now)
         for conn in self._receiving.take_expired(now):
             if conn.has_head:
                 self.poller.unregister(conn.sock)
@@ -265,3 +267,18 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._refuse(conn, 503, "Service Unavailable")
         for conn in self._handled.take_expired(now):
             self._give_up(conn)
+
+    def _look_at_heads(self, now: float) -> None:
+        """
+        Have threads look at large bodies that have not begun, or not enough.
+
+        A client may wait for the refusal that it can do without sending (401, 413). Half of the places are left
+        to those that do send.
+        """
+        for conn in filter(Connection.is_large, self._receiving.longer_than(LOOK_SECONDS, now)):
+            if self._places * 2 <= self._places_in_all:
+                return
+            self._receiving.remove(conn)
+            self.poller.unregister(conn.sock)
+            conn.await_no_more()
+            self._take_place(conn)

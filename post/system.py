@@ -15,7 +15,7 @@ from post import __version__, lifecycle
 from post.answers import Health, NotReady, Readiness, TokensAnswer
 from post.database_servers import server_states
 from post.dev_issuer import DevIssuer
-from post.errors import DatabaseUnavailable, ServiceUnavailable
+from post.errors import DatabaseUnavailable
 from post.openapi import SYSTEM, answers, file_answers, new_blueprint
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
@@ -57,7 +57,8 @@ def health() -> Response:
 def ready() -> Response:
     """Tell whether requests can be served, and what is away that they can be served without."""
     if lifecycle.is_stopping():
-        return respond_error(ServiceUnavailable.code, 503, beside={"status": "stopping", "checks": {}})
+        # Of the contract's codes there is none nearer; what is meant is the status.
+        return respond_error(DatabaseUnavailable.code, 503, beside={"status": "stopping", "checks": {}})
     optional: dict[str, Callable[[], bool]] = current_app.extensions["post_optional_checks"]
     checks = {**server_states(), **{name: "up" if is_there() else "down" for name, is_there in optional.items()}}
     if checks["database"] == "up":

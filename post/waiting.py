@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 
 from post.connections import Connection
 
@@ -29,6 +30,11 @@ class Waiting:
     def oldest(self) -> Connection | None:
         """Return who has waited longest."""
         return next(iter(self._until), None)
+
+    def longer_than(self, seconds: float, now: float) -> list[Connection]:
+        """Return those that have waited so long."""
+        begun = now - seconds + self._seconds
+        return list(takewhile(lambda conn: self._until[conn] < begun, self._until))
 
     def take_expired(self, now: float) -> Iterator[Connection]:
         """Remove, and yield, those that have waited too long."""

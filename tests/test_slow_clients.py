@@ -238,6 +238,24 @@ def test_an_early_refusal_is_read_by_a_client_that_still_sends(authorization, le
     assert b'"success":false' in answer
 
 
+@pytest.mark.parametrize(
+    ("authorization", "length", "status"),
+    [(b"none", 500_000, b"401"), (b"TOKEN", 2_000_000, b"413")],
+    ids=["no token", "too large"],
+)
+def test_a_large_body_need_not_be_sent_to_be_refused(authorization, length, status, service):
+    head = JSON.replace(b"TOKEN", authorization)
+    head = head.replace(b"TOKEN", token(service.url)["Authorization"].encode())
+    with connect(service) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % length)
+        began = time.monotonic()
+
+        answer = connection.recv(65_536)
+
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert time.monotonic() - began < 5
+
+
 def test_a_client_that_reads_slowly_gets_all_of_its_answers(service):
     with connect(service, receives=4096) as connection:
         connection.sendall(LARGE * 19 + LARGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
