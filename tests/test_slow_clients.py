@@ -1,6 +1,7 @@
 """Clients that are slow, silent or without end keep no other from being served."""
 
 import os
+import resource
 import socket
 import threading
 import time
@@ -24,6 +25,15 @@ UPLOAD = (
 ) % 0
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 LARGE = b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"  # 100 KB and more
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_descriptors():
+    """Let this process, and the service, have more open than a shell's usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(scope="module")

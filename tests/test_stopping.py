@@ -207,6 +207,19 @@ def test_a_killed_worker_takes_only_its_own_requests_with_it(tmp_path):
     assert other in others
 
 
+@pytest.mark.parametrize("reload", [False, True], ids=["its only worker told to stop", "told to reload"])
+def test_it_listens_again_after_its_workers_have_left(reload, tmp_path):
+    with draining_service(tmp_path, WEB_CONCURRENCY="1") as service:
+        (first,) = children_of(service.process.pid)
+        os.kill(*((service.process.pid, signal.SIGHUP) if reload else (first, signal.SIGTERM)))
+        wait_until(lambda: first not in children_of(service.process.pid), seconds=20, what="the worker does not go")
+        wait_until(lambda: service.log.count("Booting worker") == 2, seconds=10, what="no other comes")
+
+        statuses = [requests.get(f"{service.url}/health/ready", timeout=5).status_code for _ in range(10)]
+
+    assert statuses == [200] * 10
+
+
 def test_a_request_that_is_not_answered_in_time_is_given_up(tmp_path):
     """Two are in the worker's threads; the third waits for one of them."""
     settings = {"REQUEST_TIMEOUT": "1", "WEB_THREADS": "2", "WEB_CONCURRENCY": "1"}
