@@ -180,9 +180,10 @@ def is_transient(error: DBAPIError) -> bool:
     return error_number(error) in TRANSIENT
 
 
-def _is_cut_off(error: DBAPIError) -> bool:
-    """Tell whether the connection ended in a statement: COMMIT is none of SQLAlchemy's, and has no text."""
-    return error.statement is not None and error_number(error) in CUT_OFF
+def _was_stale(error: DBAPIError, started: float) -> bool:
+    """Tell whether the server had closed the connection: seen in a statement, not in COMMIT, which has no text."""
+    is_cut_off = error.statement is not None and error_number(error) in CUT_OFF
+    return is_cut_off and time.monotonic() - started <= STALE_SECONDS
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
@@ -204,7 +205,7 @@ def is_away(error: Exception) -> bool:
 
 def retried(write: Callable[P, R]) -> Callable[P, R]:
     """
-    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout, or its connection was cut off.
+    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout, or had closed its connection.
 
     The service must be one ``transaction()`` and nothing else: that is rolled back whole, so running
     it again is safe. Only what was cut off in its COMMIT may have been stored, and is not run again.
@@ -219,10 +220,11 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         deadline = time.monotonic() + WRITE_RETRY_SECONDS
         for attempt in range(1, WRITE_ATTEMPTS):
+            started = time.monotonic()
             try:
                 return write(*args, **kwargs)
             except OperationalError as exc:
-                if not (is_transient(exc) or _is_cut_off(exc)) or time.monotonic() > deadline:
+                if not (is_transient(exc) or _was_stale(exc, started)) or time.monotonic() > deadline:
                     raise
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing

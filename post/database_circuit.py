@@ -41,7 +41,7 @@ class Circuit:
         """
         self.is_open = False
         self._name = name
-        self._lost, self._back = f"{name}_lost", f"{name}_back"
+        self._lost, self._back, self._failed = f"{name}_lost", f"{name}_back", f"{name}_probe_failed"
         self._engines: list[Engine] = []
         self._new_connection: Callable[[], Any] | None = None
         self._opening = threading.Lock()
@@ -121,8 +121,11 @@ class Circuit:
             return True
         try:
             self._new_connection().close()
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the thread must live on: nothing else closes the circuit
+        except PyMySQLError as exc:
             return _number(exc) in BUSY
+        except Exception:  # a fault of ours: the thread lives on, since nothing else closes the circuit
+            logger.exception(self._failed)
+            return False
         return True
 
 

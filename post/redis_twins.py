@@ -123,8 +123,9 @@ class RedisWriters:
 
     def get(self, key: str) -> int:
         """Return this replica's count, else 1 where another has counted."""
-        name = self._redis.name("writer", key)
-        return self._memory.get(key) or self._redis.ask(lambda client: client.exists(name), otherwise=lambda: 0)
+        return self._memory.get(key) or self._redis.ask(
+            lambda client: client.exists(self._redis.name("writer", key)), otherwise=lambda: 0
+        )
 
 
 class RedisCategoryCache:
@@ -148,11 +149,12 @@ class RedisCategoryCache:
         generation, kept = self._redis.ask(self._look, otherwise=lambda: (None, None))
         if kept is not None:
             return cast(Categories, orjson.loads(kept))
+        if generation is None:
+            return load()
         allow_replica(False)  # a list that lags must not be kept for those who have just changed it
         categories = load()
-        if generation is not None:
-            content = generation + orjson.dumps(categories)
-            self._redis.ask(lambda client: client.set(self._list, content, ex=_LIST_SECONDS), otherwise=lambda: None)
+        content = generation + orjson.dumps(categories)
+        self._redis.ask(lambda client: client.set(self._list, content, ex=_LIST_SECONDS), otherwise=lambda: None)
         return categories
 
     def forget(self) -> None:

@@ -73,6 +73,22 @@ def test_a_write_that_is_cut_off_is_tried_again_unless_it_may_have_been_stored(s
     assert len(tried) == runs
 
 
+def test_a_write_that_the_server_leaves_unanswered_is_not_tried_again(monkeypatch):
+    monkeypatch.setattr(post.database, "STALE_SECONDS", -1)
+    lost = pymysql.err.OperationalError(2013, "as the driver says it")
+    runs = []
+
+    @retried
+    def write():
+        runs.append(1)
+        raise OperationalError("UPDATE posts", {}, lost, connection_invalidated=True)
+
+    with pytest.raises(OperationalError):
+        write()
+
+    assert len(runs) == 1
+
+
 def test_another_error_is_not_tried_again():
     runs = []
 
