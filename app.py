@@ -21,6 +21,7 @@ from post.aws import new_client
 from post.cognito import CognitoUsers
 from post.cors import init_cors
 from post.database import READING, engine_options, is_away, reading_options
+from post.database_signals import watch
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.errors import (
     Conflict,
@@ -40,6 +41,7 @@ from post.models import db
 from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import init_rate_limits, rate_limit_headers
+from post.request_notes import Notes, note_caller, note_request
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared_memory import SharedCounters
@@ -86,15 +88,21 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
         ConfigError: A setting is missing or wrong, or the database cannot be used.
     """
     settings = config if isinstance(config, Settings) else load_config({**environment(), **(config or {})})
-    init_logging(settings.log_level)
+    init_logging(settings.log_level, as_json=settings.is_production)
     app = new_openapi_app(__name__)
     app.url_map.merge_slashes = False  # Werkzeug would redirect to whatever host the client names
     _init_config(app, settings, config if isinstance(config, Mapping) else {})
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+
+        # Before whatever else is done for each request, and within the proxies.
+        tracing.trace_requests(app)
     _trust_proxies(app, settings.trusted_proxy_hops)
     _init_requests(app)
     _init_errors(app)
     init_cors(app, origins=settings.cors_origins)
     db.init_app(app)
+    _watch_database(app, settings)
     commands.register(app)
     for blueprint in (*routes.BLUEPRINTS, system.bp):
         app.register_api(blueprint)
@@ -123,6 +131,17 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
     if "pool_size" in options:  # MySQL's: SQLite reads and writes by the same connections
         reading = reading_options(options) | {"url": app.config["SQLALCHEMY_DATABASE_URI"]}
         app.config.setdefault("SQLALCHEMY_BINDS", {READING: reading})
+
+
+def _watch_database(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        engines = list(db.engines.values())
+    for engine in engines:
+        watch(engine, slow_query_ms=settings.slow_query_ms)
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - as above
+
+        tracing.trace_queries(engines)
 
 
 def _init_counters(app: Flask, settings: Settings) -> None:
@@ -159,9 +178,11 @@ def _init_requests(app: Flask) -> None:
     @app.before_request
     def name_request() -> None:
         g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
+        note_request(request.environ, Notes(g.request_id, request.url_rule.rule if request.url_rule else None))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        note_caller(request.environ, g.get("caller"))
         headers = response.headers
         # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
         headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])

@@ -14,15 +14,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from limits import parse_many
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pymysql.connections import Connection as PyMySQLConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -32,13 +24,7 @@ MAX_PORT = 65_535
 DATABASE_URL_SHAPE = "must be mysql+pymysql://user:password@host:3306/database or sqlite:///path"
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
-REQUIRED_IN_PRODUCTION = (
-    "SECRET_KEY",
-    "DATABASE_URL",
-    "COGNITO_USER_POOL_ID",
-    "COGNITO_REGION",
-    "COGNITO_CLIENT_ID",
-)
+REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "COGNITO_USER_POOL_ID", "COGNITO_REGION", "COGNITO_CLIENT_ID")
 
 
 class ConfigError(Exception):
@@ -183,9 +169,12 @@ class Settings(BaseModel):
     like_requires_auth: bool = True
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
+    metrics_port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 9102
     web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
     web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 12
     log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
+    slow_query_ms: Annotated[int, Field(ge=0, le=60_000), BeforeValidator(_whole_number)] = 500
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_base_url)] | None = None
 
     @property
     def is_production(self) -> bool:
@@ -226,6 +215,12 @@ class Settings(BaseModel):
             raise ValueError(
                 "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID: must be set together, or none of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.metrics_port == self.port:
+            raise ValueError("METRICS_PORT: must differ from PORT, which strangers reach")
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from post.database_signals import WRITING, WatchedPool, execute
 from post.models import db
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ _ANYTHING = select(literal(1))
 # What fails sooner was a connection that the server had closed; what takes longer is the server.
 STALE_SECONDS = 1
 READING = "reading"  # the bind whose connections only read
+QUIET = {"hide_parameters": True}  # errors, which the log has, would name the values of a statement
 
 
 def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
@@ -57,8 +59,10 @@ def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if is_in_memory(url) else {})
-    return {
+        return QUIET | {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if is_in_memory(url) else {})
+    return QUIET | {
+        "poolclass": WatchedPool,
+        "pool_logging_name": WRITING,
         # Each statement sees what is committed: what was just inserted by another can be read,
         # and no gap locks stand between concurrent inserts.
         "isolation_level": "READ COMMITTED",
@@ -80,7 +84,8 @@ def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
         options: What ``engine_options`` gave for MySQL. No transaction is begun or ended, and
             whether a connection is still good is found out by using it.
     """
-    return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_pre_ping": False}
+    reading = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_pre_ping": False}
+    return {**options, **reading, "pool_logging_name": READING}
 
 
 def read(query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
@@ -162,9 +167,7 @@ class Prepared:
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         self._compiled = compiled = self._compiled or _compile(self._query, engine)
         cursor, values = connection.cursor(), {**compiled.values, **values}
-        for listener in engine.dispatch.before_cursor_execute:  # as for SQLAlchemy's own statements
-            listener(None, cursor, compiled.sql, values, None, False)
-        cursor.execute(compiled.sql, values)
+        execute(engine, cursor, compiled.sql, values)
         return [*map(compiled.row, cursor.fetchall())]
 
 

@@ -11,6 +11,7 @@ import requests
 from jose import jwk
 from jose.exceptions import JOSEError
 
+from post import metrics
 from post.errors import AuthUnavailable
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,9 @@ class JwksClient:
     def _refresh(self, kid: str) -> None:
         try:
             self._keys = _signing_keys(self._fetch())
+            metrics.JWKS_FETCHES.add("success")
         except (requests.RequestException, ValueError) as exc:
+            metrics.JWKS_FETCHES.add("failure")
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
         if kid not in self._keys:  # a fetch that was in vain; one for a real key holds back no other
             self._next_fetch = self._clock() + (REFETCH_SECONDS if self._keys else FIRST_FETCH_RETRY_SECONDS)

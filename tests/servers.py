@@ -98,8 +98,9 @@ def _accepts(port: int) -> bool:
 class Service:
     """The service as it runs for users: gunicorn in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen, url: str, workers: int, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen, url: str, workers: int, log: Path, metrics_url: str = "") -> None:
         self.process, self.url, self.workers, self._log = process, url, workers, log
+        self.metrics_url = metrics_url
 
     @property
     def log(self) -> str:
@@ -119,13 +120,15 @@ def running_service(folder: Path, **settings: str) -> Iterator[Service]:
 
 def start_service(folder: Path, **settings: str) -> Service:
     port = int(settings.setdefault("PORT", str(free_port())))
+    settings.setdefault("METRICS_PORT", str(free_port()))
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL")}
     env |= {"INSTANCE_PATH": str(folder / "instance"), "PYTHONPATH": str(PROJECT)} | settings
     log = folder / f"service-{port}.log"
     command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py"), "app:app"]
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=output, stderr=output)
-    return Service(process, f"http://127.0.0.1:{port}", int(settings.get("WEB_CONCURRENCY", "2")), log)
+    metrics_url = f"http://127.0.0.1:{settings['METRICS_PORT']}/metrics"
+    return Service(process, f"http://127.0.0.1:{port}", int(settings.get("WEB_CONCURRENCY", "2")), log, metrics_url)
 
 
 def wait_until_healthy(service: Service) -> None:

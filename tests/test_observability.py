@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from post.observability import KeyValueFormatter
+from post.log_lines import KeyValueFormatter
 
 
 def test_what_extra_says_stands_behind_the_event():
@@ -22,5 +22,5 @@ def test_a_traceback_stands_below_the_line():
     lines = KeyValueFormatter().format(record).splitlines()
 
     assert lines[0].endswith("request_failed request_id=r1")
-    assert lines[1] == "Traceback (most recent call last):"
-    assert lines[-1] == "ZeroDivisionError: division by zero"
+    assert lines[1] == "  Traceback (most recent call last):"
+    assert lines[-1] == "  ZeroDivisionError: division by zero"
