@@ -59,7 +59,7 @@ def on_starting(_server: Any) -> None:
     try:
         metrics_server.bind(settings.host, settings.metrics_port)
     except OSError as exc:
-        sys.exit(f"METRICS_PORT: must be free to listen on, and {settings.metrics_port} is not: {exc.strerror}")
+        sys.exit(f"METRICS_PORT: must be free to listen on: {exc.strerror}")
 
 
 def pre_fork(server: Any, worker: Any) -> None:

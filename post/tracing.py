@@ -45,9 +45,9 @@ def trace_requests(app: Flask) -> None:
 
 def trace_queries(engines: Sequence[Engine]) -> None:
     """Trace what engines send to the database."""
+    for engine in engines:  # before the instrumentation listens, so that it finds the span ended
+        event.listen(engine, "handle_error", _end_without_words)
     SQLAlchemyInstrumentor().instrument(engines=engines)
-    for engine in engines:
-        event.listen(engine, "handle_error", _end_without_words, insert=True)
 
 
 def start(endpoint: str) -> None:
@@ -96,7 +96,7 @@ def _without_query(span: trace.Span | None, _status: str, _headers: Any) -> None
 
 
 def _end_without_words(error: ExceptionContext) -> None:
-    # Before the instrumentation does: it would add the driver's words, among which is what a row holds.
+    # The instrumentation would add the driver's words, among which is what a row holds.
     context: Any = error.execution_context
     span: trace.Span | None = getattr(context, "_otel_span", None)
     if span is None:

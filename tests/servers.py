@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pymysql
@@ -142,6 +144,42 @@ def wait_until_healthy(service: Service) -> None:
             return False
 
     wait_until(healthy, seconds=30, what=f"the service does not start: {service.log}")
+
+
+Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, str, bytes]]
+
+
+@contextmanager
+def answering(answer: Answer) -> Iterator[str]:
+    """
+    Serve HTTP in a thread; yields its URL.
+
+    ``answer`` gets method, path, headers and body, and returns status, content type and body.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, content_type, content = answer(self.command, self.path, self.headers, body)
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = answer  # noqa: N815 - http.server's names
+
+        def log_message(self, *_args) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
