@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from post.database_signals import WRITING, WatchedPool, execute
+from post.database_signals import WatchedPool, execute
 from post.models import db
 
 logger = logging.getLogger(__name__)
@@ -59,10 +59,11 @@ def engine_options(database_url: str, *, pool_size: int) -> dict[str, Any]:
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        return QUIET | {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if is_in_memory(url) else {})
-    return QUIET | {
+        pool = {"poolclass": StaticPool if is_in_memory(url) else WatchedPool}
+        return {**QUIET, **pool, "connect_args": {"timeout": 10}}
+    return {
+        **QUIET,
         "poolclass": WatchedPool,
-        "pool_logging_name": WRITING,
         # Each statement sees what is committed: what was just inserted by another can be read,
         # and no gap locks stand between concurrent inserts.
         "isolation_level": "READ COMMITTED",

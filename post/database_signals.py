@@ -2,13 +2,12 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 from sqlalchemy import Engine, event
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection, QueuePool
 
 from post import metrics
 
@@ -17,28 +16,48 @@ logger = logging.getLogger(__name__)
 WRITING = "writing"  # the pool of whatever else is done than reading alone
 SQL_MAX_CHARS = 4000
 KINDS = {"SELECT": "select", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}
-_HELD = "post_held"
+_IN_USE = "post_in_use"
 
 
 class WatchedPool(QueuePool):
-    """SQLAlchemy's pool, which tells how long callers wait for a connection."""
+    """
+    SQLAlchemy's pool, which tells how many connections are in use, and how long callers wait for one.
+
+    Its events would tell as much; to have any costs each use of a connection three times what this does.
+    """
 
     def __init__(self, creator: Any, pool_size: int = 5, max_overflow: int = 10, **options: Any) -> None:
         """Make a pool. Arguments as for ``QueuePool``."""
         super().__init__(creator, pool_size, max_overflow, **options)
         self._most = pool_size + max_overflow
+        self._name = self.logging_name or WRITING
 
     def connect(self) -> PoolProxiedConnection:
         """Return a connection; where none is free, count the wait too if it was in vain."""
-        if self.checkedout() < self._most:
+        if not metrics.is_on():
             return super().connect()
+        connection = super().connect() if self.checkedout() < self._most else self._connect_late()
+        _notes(connection)[_IN_USE] = True
+        metrics.CONNECTIONS.add(self._name)
+        return connection
+
+    def _connect_late(self) -> PoolProxiedConnection:
         started = time.perf_counter()
         try:
             return super().connect()
         finally:
-            name = self.logging_name or WRITING
-            metrics.POOL_WAITS.add(name)
-            metrics.POOL_WAIT_SECONDS.add(name, amount=time.perf_counter() - started)
+            metrics.POOL_WAITS.add(self._name)
+            metrics.POOL_WAIT_SECONDS.add(self._name, amount=time.perf_counter() - started)
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        # One that turned out to be dead before anybody had it comes back without having been in use.
+        if _notes(record).pop(_IN_USE, False):
+            metrics.CONNECTIONS.add(self._name, amount=-1)
+        super()._do_return_conn(record)
+
+
+def _notes(connection: ManagesConnection) -> dict[Any, Any]:
+    return cast(dict[Any, Any], connection.record_info)  # which is None of a connection without a pool alone
 
 
 def execute(engine: Engine, cursor: Any, sql: str, values: Mapping[str, Any]) -> None:
@@ -55,7 +74,8 @@ def execute(engine: Engine, cursor: Any, sql: str, values: Mapping[str, Any]) ->
     for listener in engine.dispatch.before_cursor_execute:
         listener(sending, cursor, sql, values, sending, False)
     try:
-        cursor.execute(sql, values)
+        if not any(listener(cursor, sql, values, sending) for listener in engine.dialect.dispatch.do_execute):
+            cursor.execute(sql, values)
     finally:  # of one that has failed too, which SQLAlchemy tells otherwise
         for listener in engine.dispatch.after_cursor_execute:
             listener(sending, cursor, sql, values, sending, False)
@@ -70,53 +90,34 @@ def watch(engine: Engine, *, slow_query_ms: int) -> None:
         slow_query_ms: A statement that takes as long is logged, without its values; 0 logs none.
     """
     if metrics.is_on():
-        _watch_connections(engine)
+        name = engine.pool.logging_name or WRITING
+        metrics.CONNECTIONS.series(name)  # so that they show as 0 until there are some
+        metrics.POOL_WAITS.series(name)
     if metrics.is_on() or slow_query_ms:
         _watch_statements(engine, slow_seconds=slow_query_ms / 1000 if slow_query_ms else float("inf"))
 
 
-def _watch_connections(engine: Engine) -> None:
-    name = engine.pool.logging_name or WRITING
-    metrics.CONNECTIONS.series(name)
-    metrics.POOL_WAITS.series(name)
-
-    @event.listens_for(engine, "checkout")
-    def held(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        _notes(record)[_HELD] = True
-        metrics.CONNECTIONS.add(name)
-
-    @event.listens_for(engine, "checkin")
-    def let_go(_connection: Any, record: ConnectionPoolEntry) -> None:
-        # One that turned out to be dead before anybody had it comes back without having gone.
-        if _notes(record).pop(_HELD, False):
-            metrics.CONNECTIONS.add(name, amount=-1)
-
-
-def _notes(record: ConnectionPoolEntry) -> dict[Any, Any]:
-    return cast(dict[Any, Any], record.record_info)  # which is None of a connection without a pool alone
-
-
 def _watch_statements(engine: Engine, *, slow_seconds: float) -> None:
-    @event.listens_for(engine, "before_cursor_execute")
-    def begin(_connection: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: bool) -> None:
-        context.post_began = time.perf_counter()
+    def timed(send: Callable[..., None]) -> Callable[..., bool]:
+        def send_timed(cursor: Any, sql: str, values: Any, context: Any) -> bool:
+            began = time.perf_counter()
+            try:
+                send(cursor, sql, values, context)
+            except Exception:
+                metrics.QUERY_ERRORS.add(_kind(sql))
+                raise
+            finally:
+                seconds = time.perf_counter() - began
+                metrics.QUERY_SECONDS.observe(seconds, _kind(sql))
+                if seconds >= slow_seconds:
+                    _tell(sql, seconds)
+            return True  # there is nothing left to do for SQLAlchemy
 
-    @event.listens_for(engine, "after_cursor_execute")
-    def end(_connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:
-        seconds = time.perf_counter() - context.post_began
-        metrics.QUERY_SECONDS.observe(seconds, _kind(sql))
-        if seconds >= slow_seconds:
-            _tell(sql, seconds)
+        return send_timed
 
-    @event.listens_for(engine, "handle_error")
-    def fail(error: ExceptionContext) -> None:
-        began: float | None = getattr(error.execution_context, "post_began", None)
-        if began is None or error.statement is None:  # of a connection, or of values that no statement can have
-            return
-        seconds = time.perf_counter() - began
-        metrics.QUERY_ERRORS.add(_kind(error.statement))
-        if seconds >= slow_seconds:
-            _tell(error.statement, seconds)
+    # Not before and after a cursor's execution: SQLAlchemy then does more for each statement, for who may listen.
+    event.listen(engine, "do_execute", timed(engine.dialect.do_execute))
+    event.listen(engine, "do_executemany", timed(engine.dialect.do_executemany))
 
 
 def _kind(sql: str) -> str:

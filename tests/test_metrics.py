@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from post import metrics
 from post.database_signals import WatchedPool, watch
-from tests.servers import PROJECT, Service, free_port, running_service, start_service, stop, wait_until
+from tests.servers import PROJECT, Service, running_service, start_service, stop, wait_until
 
 CATEGORIES = "/api/v1/categories"
 UNLIMITED = {"RATELIMIT_READ": "1000000/minute", "RATELIMIT_WRITE": "1000000/minute"}
@@ -357,14 +357,3 @@ def test_threads_that_meet_at_a_new_series_all_count(tmp_path):
         counted = registry.get_sample_value("post_tests_total", {"label": "value"})
 
     assert counted == 800
-
-
-def test_a_port_is_not_shared_by_both(tmp_path):
-    port = str(free_port())
-    service = start_service(tmp_path, PORT=port, METRICS_PORT=port)
-    try:
-        code = service.process.wait(60)
-    finally:
-        stop(service.process)
-
-    assert (code, service.log) == (1, "METRICS_PORT: must differ from PORT, which strangers reach\n")

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.servers import Service, answering, free_port, running_service, start_service, stop
+from tests.servers import Service, answering, free_port, running_service, stop
 
 POSTS = "/api/v1/posts"
 TRACE_ID, PARENT_ID = "6924b1f05ae4a1c9f0b3d2e177a1c5d3", "53995c3f42cd8ad8"
@@ -237,12 +237,3 @@ def test_without_an_endpoint_there_is_no_trace_in_the_log(tmp_path):
 
     assert "trace_id" not in service.log
     assert POSTS in service.log
-
-
-@pytest.mark.parametrize("endpoint", ["localhost:4318", "grpc://localhost:4317", "http://"])
-def test_an_endpoint_is_a_url(endpoint, tmp_path):
-    service = start_service(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
-    code = service.process.wait(60)
-
-    assert code == 1
-    assert service.log == "OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL that starts with http:// or https://\n"
