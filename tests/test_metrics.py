@@ -17,12 +17,14 @@ from pathlib import Path
 import prometheus_client
 import pytest
 import requests
+from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from post import metrics
 from post.database_signals import WatchedPool, watch
+from post.metrics_server import MetricsServer
 from tests.servers import PROJECT, Service, running_service, start_service, stop, wait_until
 
 CATEGORIES = "/api/v1/categories"
@@ -259,7 +261,7 @@ def test_without_gunicorn_nothing_is_counted_and_nothing_imported(tmp_path):
     assert done.stdout == "[]\n"
 
 
-# Pools, in this process
+# In this process
 
 
 @contextmanager
@@ -278,6 +280,68 @@ def counting() -> Iterator[prometheus_client.CollectorRegistry]:
         for metric in vars(metrics).values():
             if isinstance(metric, metrics.Metric):
                 metric.__init__(*metric._definition[:3], **metric._definition[3])
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server of metrics in this process, which counts for it."""
+    with counting(), monkeypatch.context() as patched:
+        patched.setattr(values, "ValueClass", values.ValueClass)
+        made = MetricsServer()
+        patched.setenv("PROMETHEUS_MULTIPROC_DIR", made.directory)
+        yield made
+
+
+def test_a_worker_goes_on_where_the_dead_one_of_its_number_stopped(server):
+    server.bind("127.0.0.1", 0)
+    server.bind("127.0.0.1", 0)  # as when the configuration is read again
+    port = server._listener.getsockname()[1]
+    service = Service(None, "", 1, None, f"http://127.0.0.1:{port}/metrics")
+
+    server.enter_worker(1)
+    metrics.IN_FLIGHT.add()
+    metrics.count_request("GET", "/x", 200, 0.003)
+    server.forget_worker(1)
+    forgotten = Scrape(service)
+    for path in Path(server.directory).glob("gauge_*"):
+        path.unlink()
+    not_here = requests.get(service.metrics_url + "x", timeout=10)
+
+    assert forgotten.total("post_http_requests_total", method="GET", route="/x", status="200") == 1
+    assert forgotten.total("post_http_request_duration_seconds_bucket", route="/x", le="0.005") == 1
+    assert forgotten.total("post_http_request_duration_seconds_bucket", route="/x", le="0.0025") == 0
+    assert forgotten.total("post_http_requests_in_flight") == forgotten.total("post_workers") == 0
+    assert not_here.status_code == 404
+    assert "Python" not in not_here.headers["Server"]
+
+
+def test_prometheus_gets_the_format_that_it_asks_for(server):
+    server.bind("::1", 0)
+    server.enter_worker(1)
+    url = f"http://[::1]:{server._listener.getsockname()[1]}/metrics"
+
+    accepted = "application/openmetrics-text;version=1.0.0"
+    plain, openmetrics = (requests.get(url, headers={"Accept": kind}, timeout=10) for kind in ("*/*", accepted))
+
+    assert plain.headers["Content-Type"].startswith("text/plain")
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
+
+
+def test_a_scrape_that_fails_is_told_in_the_log_and_the_next_is_answered(server, caplog):
+    server.bind("127.0.0.1", 0)
+    server.enter_worker(1)
+    url = f"http://127.0.0.1:{server._listener.getsockname()[1]}/metrics"
+    broken = Path(server.directory, "counter_broken.db")
+    broken.write_bytes(b"no numbers")
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=10)
+    broken.unlink()
+    answered = requests.get(url, timeout=10)
+
+    assert answered.status_code == 200
+    assert [record.message for record in caplog.records] == ["scrape_failed"]
 
 
 def small_pool(tmp_path, **options):

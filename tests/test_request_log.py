@@ -1,22 +1,28 @@
 """The log of a running service: a line for each request, and none of what people keep to themselves."""
 
+import io
 import json
+import logging
 import re
 import socket
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, redirect_stdout
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
+from gunicorn.config import Config
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.exc import OperationalError
 
 from post.database import Prepared, read
 from post.dev_issuer import CLIENT_ID, DevIssuer
-from post.utils import new_id
+from post.request_log import JsonRequestLogger, log_refusal
+from post.request_notes import Notes, note_caller, note_request, note_trace
+from post.utils import Caller, new_id
 from tests.servers import Service, answering, running_service, wait_until
 
 POSTS = "/api/v1/posts"
@@ -222,3 +228,103 @@ def test_a_statement_that_fails_late_is_slow_too(make_app, mysql_server, caplog)
         read(failing, {"seconds": 0.2})
 
     assert [record.message for record in caplog.records].count("slow_query") == 1
+
+
+# Gunicorn's logger, in this process
+
+
+class Answered:
+    """As much of gunicorn's response as a line tells of."""
+
+    def __init__(self, status: str, sent: int = 0) -> None:
+        self.status, self.sent = status, sent
+
+
+@pytest.fixture
+def gunicorn_log():
+    """Gunicorn's logger as in production, and what it has written; this process's own log is put back afterwards."""
+    logs = [logging.getLogger(), logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")]
+    before = [(log.handlers[:], log.level, log.propagate) for log in logs]
+    config = Config()
+    config.set("accesslog", "-")
+    with redirect_stdout(io.StringIO()) as stdout:
+        log = JsonRequestLogger(config)
+    try:
+        yield log, lambda: [json.loads(line) for line in stdout.getvalue().splitlines()]
+    finally:
+        logging.captureWarnings(capture=False)
+        for log, (handlers, level, propagate) in zip(logs, before, strict=True):
+            log.handlers[:], log.propagate = handlers, propagate
+            log.setLevel(level)
+
+
+def test_all_logs_of_the_process_are_lines_on_stdout(gunicorn_log):
+    log, written = gunicorn_log
+
+    log.info("Booting worker with pid: %s", 7)
+    logging.getLogger("post.sample").warning("something_happened", extra={"count": 2})
+    logging.getLogger("py.warnings").warning("DeprecationWarning: old")
+
+    told = [(line["level"], line["event"], line.get("count")) for line in written()]
+    assert told == [
+        ("info", "Booting worker with pid: 7", None),
+        ("warning", "something_happened", 2),
+        ("warning", "DeprecationWarning: old", None),
+    ]
+
+
+def test_a_line_has_what_the_application_left_in_the_environ(gunicorn_log):
+    log, written = gunicorn_log
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/글".encode().decode("latin-1"), "REMOTE_ADDR": "192.0.2.1"}
+    note_request(environ, Notes("r1", "/<word>"))
+    note_caller(environ, Caller(user_id="sub", username="ana"))
+    note_trace(environ, "6924b1f05ae4a1c9f0b3d2e177a1c5d3")
+
+    log.access(Answered("503 Service Unavailable", 7), None, environ, timedelta(milliseconds=12.34))
+
+    (line,) = written()
+    assert line.pop("time")
+    assert line == {
+        "level": "error", "event": "request", "logger": "gunicorn.access", "request_id": "r1", "method": "GET",
+        "route": "/<word>", "path": "/글", "ms": 12.3, "user": "sub", "client": "192.0.2.1", "bytes": 7, "status": 503,
+        "trace_id": "6924b1f05ae4a1c9f0b3d2e177a1c5d3", "xray_trace_id": "1-6924b1f0-5ae4a1c9f0b3d2e177a1c5d3",
+    }  # fmt: skip
+
+
+def test_a_refused_request_has_one_line_and_one_id(gunicorn_log):
+    log, written = gunicorn_log
+    environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/x?q=secret-query", "REMOTE_ADDR": "192.0.2.1"}
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as ours:
+        log.access(Answered("400 Bad Request"), None, environ, timedelta())
+        logged_before = log_refusal(ours, 400)
+        not_logged_before = log_refusal(ours, 414)
+
+    first, second = written()
+    assert (first["request_id"], first["path"], first["status"]) == (logged_before, "/x", 400)
+    assert (second["request_id"], second["client"], second["status"]) == (not_logged_before, "127.0.0.1", 414)
+
+
+def test_a_client_that_has_gone_is_refused_without_its_address(gunicorn_log):
+    _, written = gunicorn_log
+    with socket.socket() as gone:
+        log_refusal(gone, 400)
+
+    assert [line["client"] for line in written()] == [None]
+
+
+def test_gunicorn_does_not_quote_what_a_client_has_sent(gunicorn_log):
+    log, written = gunicorn_log
+
+    log.warning("Invalid request from ip=192.0.2.1: Invalid header 'Authorization secret-header'")
+    log.warning("Worker (pid:%s) was sent %s!", 7, "SIGSEGV")
+    try:
+        1 / 0  # noqa: B018 - for its error
+    except ZeroDivisionError:
+        log.exception("Error handling request %s %s", "GET", "/x?q=secret-query")
+
+    told = written()
+    assert [line["event"] for line in told] == [
+        "Worker (pid:7) was sent SIGSEGV!",
+        "Error handling request GET /x",
+    ]
+    assert told[1]["exception"].endswith("ZeroDivisionError: division by zero")

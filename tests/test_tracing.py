@@ -8,11 +8,17 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+from flask import Flask, request
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from post import tracing
+from post.request_notes import trace_ids
 from tests.servers import Service, answering, free_port, running_service, stop
 
 POSTS = "/api/v1/posts"
@@ -237,3 +243,39 @@ def test_without_an_endpoint_there_is_no_trace_in_the_log(tmp_path):
 
     assert "trace_id" not in service.log
     assert POSTS in service.log
+
+
+# In this process
+
+
+def test_requests_statements_and_what_is_asked_of_others_are_one_trace(tmp_path):
+    app, engine = Flask(__name__), create_engine(f"sqlite:///{tmp_path}/traced.sqlite3", poolclass=NullPool)
+    collector, noted = Collector(), []
+
+    @app.get("/asks/<word>")
+    def asks(word: str) -> str:
+        noted.append(trace_ids(request.environ)["trace_id"])
+        with engine.connect() as connection:
+            connection.execute(text("SELECT :word"), {"word": word})
+            with pytest.raises(OperationalError):
+                connection.execute(text("SELECT nothing FROM nowhere"))
+        return str(requests.get(elsewhere, timeout=10).status_code)
+
+    with answering(lambda *_: (200, "text/plain", b"")) as elsewhere, answering(collector.take) as url:
+        try:
+            tracing.trace_requests(app)
+            tracing.trace_queries([engine])
+            tracing.start(url)
+            assert app.test_client().get("/asks/secret-word?q=secret-query").text == "200"
+            tracing.stop()
+        finally:
+            RequestsInstrumentor().uninstrument()
+            SQLAlchemyInstrumentor().uninstrument()
+
+    statements = [span for span in collector.spans if attributes_of(span).get("db.statement", "").startswith("SELECT")]
+    (root,) = [span for span in collector.spans if span.kind == Span.SPAN_KIND_SERVER]
+    assert noted == [root.trace_id.hex()]
+    assert {span.trace_id for span in collector.spans} == {root.trace_id}
+    assert [span.status.message for span in statements] == ["", "OperationalError"]
+    assert any(attributes_of(span).get("http.url") == f"{elsewhere}/" for span in collector.spans)
+    assert "secret-query" not in collector.told
