@@ -283,10 +283,12 @@ def counting() -> Iterator[prometheus_client.CollectorRegistry]:
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(monkeypatch, tmp_path):
     """A server of metrics in this process, which counts for it."""
     with counting(), monkeypatch.context() as patched:
         patched.setattr(values, "ValueClass", values.ValueClass)
+        # A process of pytest-xdist does not clean up when it ends.
+        patched.setattr("post.metrics_server.MEMORY_DIR", str(tmp_path))
         made = MetricsServer()
         patched.setenv("PROMETHEUS_MULTIPROC_DIR", made.directory)
         yield made
