@@ -6,8 +6,11 @@ import logging
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 PATH = "/metrics"
 CLIENT_TIMEOUT_SECONDS = 5
 BACKLOG = 16
+SETTLING_ATTEMPTS, SETTLING_SECONDS = 20, 0.05
 
 
 class MetricsServer:
@@ -123,6 +127,15 @@ class _Server(HTTPServer):
         logger.warning("scrape_failed", exc_info=True)
 
 
+def _settled(collect: Callable[[], bytes]) -> bytes:
+    for _ in range(SETTLING_ATTEMPTS):
+        try:
+            return collect()
+        except struct.error:  # a worker has just begun a file, which is empty for a moment
+            time.sleep(SETTLING_SECONDS)
+    return collect()
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = CLIENT_TIMEOUT_SECONDS
@@ -137,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         MultiProcessCollector(registry, path=self.server.directory)  # type: ignore[no-untyped-call]  # the library's
         registry.register(_Release())
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-        body = encode(registry)
+        body = _settled(lambda: encode(registry))
         self.send_response(200)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))

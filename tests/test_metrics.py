@@ -67,6 +67,19 @@ def wait_until_counted(service: Service, count: int, route: str = CATEGORIES) ->
     wait_until(lambda: requests_to(service, route) >= count, seconds=10, what=f"{requests_to(service, route)} counted")
 
 
+def wait_until_started(service: Service, workers: int) -> None:
+    """Not until the log says so: that is before a worker counts."""
+    started = "post_worker_starts_total"
+
+    def counted() -> bool:
+        try:
+            return Scrape(service).total(started) == workers
+        except requests.ConnectionError:  # it was asked of the one that is being killed
+            return False
+
+    wait_until(counted, seconds=30, what=service.log)
+
+
 def worker_pids(service: Service) -> list[int]:
     return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", service.log)]
 
@@ -102,9 +115,7 @@ def test_a_killed_worker_takes_neither_counts_nor_endpoint_with_it(tmp_path):
         wait_until_counted(service, 100)
         for killed in (1, 2, 3):
             os.kill(worker_pids(service)[-1], signal.SIGKILL)
-            Scrape(service)
-            wait_until(lambda n=killed: len(worker_pids(service)) == 2 + n, seconds=20, what=service.log)
-        wait_until(lambda: Scrape(service).total("post_worker_starts_total") == 5, seconds=10, what=service.log)
+            wait_until_started(service, 2 + killed)
         after_kills = Scrape(service)
         ask(service, 100)
         wait_until_counted(service, 200)
@@ -134,8 +145,7 @@ def test_what_a_killed_worker_was_holding_is_not_held_for_ever(tmp_path):
             wait_until(lambda: [Scrape(service).total(name) for name in held] == [4, 4], seconds=10, what="not held")
             os.kill(worker_pids(service)[0], signal.SIGKILL)
             errors = [future.exception(20) for future in sent]
-        wait_until(lambda: len(worker_pids(service)) == 2, seconds=20, what=service.log)
-        wait_until(lambda: Scrape(service).total("post_worker_starts_total") == 2, seconds=10, what=service.log)
+        wait_until_started(service, 2)
         after = Scrape(service)
 
     assert [type(error) for error in errors] == [requests.ConnectionError] * 4
@@ -175,7 +185,7 @@ def test_the_metrics_outlive_a_reload_of_the_configuration(tmp_path):
         ask(service, 50)
         wait_until_counted(service, 50)
         service.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: Scrape(service).total("post_worker_starts_total") == 4, seconds=20, what=service.log)
+        wait_until_started(service, 4)
         wait_until(lambda: Scrape(service).total("post_workers") == 2, seconds=20, what=service.log)
         ask(service, 50)
         wait_until_counted(service, 100)
@@ -328,6 +338,20 @@ def test_prometheus_gets_the_format_that_it_asks_for(server):
     assert plain.headers["Content-Type"].startswith("text/plain")
     assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
     assert openmetrics.text.endswith("# EOF\n")
+
+
+def test_a_file_that_a_worker_has_just_begun_is_waited_for(server):
+    server.bind("127.0.0.1", 0)
+    server.enter_worker(1)
+    begun = Path(server.directory, "counter_worker-2.db")
+    begun.touch()
+    ready = threading.Timer(0.1, begun.write_bytes, [bytes(1 << 16)])
+    ready.start()
+
+    answered = requests.get(f"http://127.0.0.1:{server._listener.getsockname()[1]}/metrics", timeout=10)
+    ready.join()
+
+    assert answered.status_code == 200
 
 
 def test_a_scrape_that_fails_is_told_in_the_log_and_the_next_is_answered(server, caplog):
