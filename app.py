@@ -1,41 +1,27 @@
 """The application: ``create_app``, and ``app`` for gunicorn and ``flask``."""
 
-import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from flask import Flask, Response, g, request
-from flask.typing import ResponseReturnValue
 from flask_openapi import OpenAPI
 from jose.exceptions import JOSEError
-from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
-from post import commands, messages, routes, services, system
+from post import commands, routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
 from post.cache import NoCategoryCache
 from post.cognito import CognitoUsers
 from post.cors import init_cors
-from post.database import is_away
 from post.database_engines import database_config
 from post.database_servers import guard_servers
+from post.database_signals import watch
 from post.dev_issuer import CLIENT_ID, DevIssuer
-from post.errors import (
-    Conflict,
-    DatabaseUnavailable,
-    Forbidden,
-    Invalid,
-    NotFound,
-    ServiceError,
-    Unauthenticated,
-    Unavailable,
-    UnsupportedMediaType,
-)
+from post.error_answers import init_errors
 from post.image_storage import FileStorage, S3Storage
 from post.images import ImageCleaner
 from post.jwks import JwksClient, fetch_jwks
@@ -45,33 +31,15 @@ from post.openapi import new_openapi_app
 from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
 from post.read_routing import init_read_routing
 from post.replica import Counters
+from post.request_notes import Notes, note_caller, note_request
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
-from post.utils import choose_request_id, request_language, respond_error
+from post.utils import choose_request_id
 from post.validators import JSON_MAX_BYTES
 from post.view_counter import RememberedViews, ViewCounter, ViewWindow
 
-logger = logging.getLogger(__name__)
-
-HTTP_STATUS: dict[type[ServiceError], int] = {
-    Invalid: 400,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    UnsupportedMediaType: 415,
-    Unavailable: 503,
-}
-# Codes of what Flask and Werkzeug refuse by themselves.
-HTTP_CODES = {
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "payload_too_large",
-    415: "unsupported_media_type",
-    429: "rate_limited",
-}
 IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
 
@@ -91,15 +59,21 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
         ConfigError: A setting is missing or wrong, or the database cannot be used.
     """
     settings = config if isinstance(config, Settings) else load_config({**environment(), **(config or {})})
-    init_logging(settings.log_level)
+    init_logging(settings.log_level, as_json=settings.is_production)
     app = new_openapi_app(__name__)
     app.url_map.merge_slashes = False  # Werkzeug would redirect to whatever host the client names
     _init_config(app, settings, config if isinstance(config, Mapping) else {})
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+
+        # Before whatever else is done for each request, and within the proxies.
+        tracing.trace_requests(app, with_redis=settings.redis_url is not None)
     _trust_proxies(app, settings.trusted_proxy_hops)
     _init_requests(app)
-    _init_errors(app)
+    init_errors(app)
     init_cors(app, origins=settings.cors_origins)
     db.init_app(app)
+    _watch_database(app, settings)
     commands.register(app)
     for blueprint in (*routes.BLUEPRINTS, system.bp):
         app.register_api(blueprint)
@@ -128,6 +102,17 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
     url, is_command = app.config["SQLALCHEMY_DATABASE_URI"], click.get_current_context(silent=True) is not None
     for name, value in database_config(url, settings, is_command=is_command).items():
         app.config.setdefault(name, value)
+
+
+def _watch_database(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        engines = list(db.engines.values())
+    for engine in engines:
+        watch(engine, slow_query_ms=settings.slow_query_ms)
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - as above
+
+        tracing.trace_queries(engines)
 
 
 def _init_counters(app: Flask, settings: Settings) -> None:
@@ -183,9 +168,11 @@ def _init_requests(app: Flask) -> None:
     @app.before_request
     def name_request() -> None:
         g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
+        note_request(request.environ, Notes(g.request_id, request.url_rule.rule if request.url_rule else None))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        note_caller(request.environ, g.get("caller"))
         headers = response.headers
         # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
         headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
@@ -233,46 +220,6 @@ def _init_images(app: Flask, settings: Settings) -> None:
     app.extensions["post_image_storage"] = S3Storage(
         client, bucket=settings.s3_bucket_name, prefix=prefix, base_url=base_url
     )
-
-
-def _init_errors(app: Flask) -> None:
-    @app.errorhandler(ServiceError)
-    def refused(error: ServiceError) -> Response:
-        status = next(HTTP_STATUS[family] for family in type(error).__mro__ if family in HTTP_STATUS)
-        headers = {"WWW-Authenticate": _challenge(error.code)} if status == 401 else None
-        language = request_language()
-        details = [
-            {"field": detail.field, "message": messages.text(detail.key, language, **detail.params)}
-            for detail in error.details
-        ]
-        return respond_error(error.code, status, details=details, headers=headers)
-
-    @app.errorhandler(HTTPException)
-    def refused_by_werkzeug(error: HTTPException) -> ResponseReturnValue:
-        status = error.code or 500
-        if status < 400:
-            return error
-        code = HTTP_CODES.get(status, "validation_error" if status < 500 else "internal_error")
-        kept = {name: value for name, value in error.get_headers() if name == "Allow"}
-        return respond_error(code, status, headers=kept)
-
-    @app.errorhandler(SQLAlchemyError)
-    def database_failed(error: SQLAlchemyError) -> Response:
-        if not is_away(error):
-            return crashed(error)
-        logger.warning("database_unavailable", extra={"reason": type(error).__name__})
-        return refused(DatabaseUnavailable())
-
-    @app.errorhandler(Exception)
-    def crashed(error: Exception) -> Response:
-        logger.error("request_failed", exc_info=error)
-        return respond_error("internal_error", 500)
-
-
-def _challenge(code: str) -> str:
-    """Return ``WWW-Authenticate``: without a token no error is named (RFC 6750, section 3.1)."""
-    realm = 'Bearer realm="post-service"'
-    return realm if code == "token_missing" else f'{realm}, error="invalid_token", error_description="{code}"'
 
 
 def __getattr__(name: str) -> OpenAPI:

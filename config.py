@@ -12,15 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from limits import parse_many
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from post.setting_urls import (
     MAX_PORT,
@@ -34,13 +26,7 @@ from post.setting_urls import (
 PROJECT_ROOT = Path(__file__).resolve().parent
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
-REQUIRED_IN_PRODUCTION = (
-    "SECRET_KEY",
-    "DATABASE_URL",
-    "COGNITO_USER_POOL_ID",
-    "COGNITO_REGION",
-    "COGNITO_CLIENT_ID",
-)
+REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "COGNITO_USER_POOL_ID", "COGNITO_REGION", "COGNITO_CLIENT_ID")
 
 
 class ConfigError(Exception):
@@ -159,11 +145,14 @@ class Settings(BaseModel):
     like_requires_auth: bool = True
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
+    metrics_port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 9102
     web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
     web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 12
     request_timeout: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 30
     drain_seconds: Annotated[int, Field(ge=0, le=60), BeforeValidator(_whole_number)] = 0
     log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
+    slow_query_ms: Annotated[int, Field(ge=0, le=60_000), BeforeValidator(_whole_number)] = 500
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(check_base_url)] | None = None
 
     @property
     def is_production(self) -> bool:
@@ -222,6 +211,12 @@ class Settings(BaseModel):
         # Names in Redis are made with it: with a key that is new at each start, replicas would share nothing.
         if self.redis_url and "secret_key" not in self.model_fields_set:
             raise ValueError("SECRET_KEY: must be set where REDIS_URL is, to the same value on every replica")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.metrics_port == self.port:
+            raise ValueError("METRICS_PORT: must differ from PORT, which strangers reach")
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """How gunicorn serves the application."""
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from sqlalchemy.engine import make_url
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
+from post import metrics
 from post.database_engines import is_in_memory
+from post.metrics_server import shared_server
+from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared_memory import MEMORY_DIR
-from post.utils import RETRY_AFTER_SECONDS, choose_request_id, error_envelope
+from post.utils import RETRY_AFTER_SECONDS, error_envelope
 from post.worker import BalancedWorker
 
 with exit_if_unfit():
@@ -39,9 +43,10 @@ control_socket_disable = True  # it would live under $HOME, which may be read-on
 limit_request_field_size = 16_380  # room for a token of 8 KiB, and for refusing a longer one ourselves
 forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO
 accesslog = "-"
-# The path without its query, whose values may be a person's.
-access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s bytes %(M)s ms request_id=%({x-request-id}o)s'
 loglevel = settings.log_level.lower()
+logger_class = JsonRequestLogger if settings.is_production else RequestLogger
+metrics_server = shared_server()  # the same when SIGHUP has this file read again
+raw_env = [f"PROMETHEUS_MULTIPROC_DIR={metrics_server.directory}"]
 
 FIRST_POST = r"""  Create a post:
 
@@ -50,6 +55,52 @@ FIRST_POST = r"""  Create a post:
   curl -s ADDRESS/api/v1/posts -H "Authorization: Bearer $TOKEN" \
     -H 'Content-Type: application/json' -d '{"title": "안녕하세요", "content": "첫 글입니다."}'
 """
+
+
+def on_starting(_server: Any) -> None:
+    """Take the port of the metrics, for all workers."""
+    try:
+        metrics_server.bind(settings.host, settings.metrics_port)
+    except OSError as exc:
+        sys.exit(f"METRICS_PORT: must be free to listen on: {exc.strerror}")
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker a number that none has who lives."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in itertools.count(1) if number not in taken)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Begin what each worker does for itself."""
+    metrics_server.enter_worker(worker.number)
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+
+        tracing.start(settings.otel_exporter_otlp_endpoint)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget what a worker was holding when it died."""
+    metrics_server.forget_worker(worker.number)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Send what spans a worker still has."""
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - as above
+
+        tracing.stop()
+
+
+def pre_request(_worker: Any, _request: Any) -> None:
+    """Count a request in."""
+    metrics.IN_FLIGHT.add()
+
+
+def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:
+    """Count it out."""
+    metrics.IN_FLIGHT.add(amount=-1)
 
 
 def when_ready(_server: Any) -> None:
@@ -67,7 +118,7 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     code = "internal_error" if status >= 500 else "validation_error"
     if status in (413, 414, 431):
         code = "payload_too_large"
-    request_id = choose_request_id(None)
+    request_id = log_refusal(client, status)
     retry = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""
     content = orjson.dumps(error_envelope(code, status, "ko", request_id))
     head = (

@@ -19,6 +19,7 @@ from flask import Flask, current_app, g, request
 from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
+from post import metrics
 from post.errors import AccountDeactivated, ServiceError, TokenExpired, TokenInvalid, TokenMissing
 from post.jwks import ALGORITHM, JwksClient
 from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
@@ -95,7 +96,9 @@ class TokenVerifier:
         digest = hashlib.sha256(encoded).digest()
         with self._lock:
             known = self._accepted.get(digest)
-        if known is None or not self._is_still_good(known):
+        is_hit = known is not None and self._is_still_good(known)
+        metrics.CACHE_REQUESTS.add("tokens", "hit" if is_hit else "miss")
+        if known is None or not is_hit:
             known = self._accept(token)
             if self._is_still_good(known):  # and not accepted for its leeway's sake
                 with self._lock:

@@ -14,7 +14,9 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from post import metrics
 from post.database_servers import leave_replica, primary_to_read, replica_to_read
+from post.database_signals import execute
 from post.shared_reads import SharedReads
 
 logger = logging.getLogger(__name__)
@@ -132,9 +134,7 @@ class Prepared:
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         self._compiled = compiled = self._compiled or _compile(self._query, engine)
         cursor, values = connection.cursor(), {**compiled.values, **values}
-        for listener in engine.dispatch.before_cursor_execute:  # as for SQLAlchemy's own statements
-            listener(None, cursor, compiled.sql, values, None, False)
-        cursor.execute(compiled.sql, values)
+        execute(engine, cursor, compiled.sql, values)
         return [*map(compiled.row, cursor.fetchall())]
 
 
@@ -226,6 +226,7 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
             except OperationalError as exc:
                 if not (is_transient(exc) or _was_stale(exc, started)) or time.monotonic() > deadline:
                     raise
+                metrics.WRITE_RETRIES.add(str(error_number(exc)))
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
         return write(*args, **kwargs)

@@ -12,7 +12,10 @@ from pymysql.err import OperationalError
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import PoolProxiedConnection
+
+from post import metrics
+from post.database_signals import WatchedPool
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +107,7 @@ class Circuit:
             self._opened_at = time.monotonic()
             self._closed.clear()
             self.is_open = True
+        metrics.LOSSES.add(self._name)
         logger.warning(self._lost, extra={"error": _number(error)})
         threading.Thread(target=self._probe_until_back, name=f"{self._name}-probe", daemon=True).start()
 
@@ -129,7 +133,7 @@ class Circuit:
         return True
 
 
-class GuardedPool(QueuePool):
+class GuardedPool(WatchedPool):
     """A pool that gives no connection to a server which is known to be away."""
 
     circuit: Circuit | None = None

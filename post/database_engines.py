@@ -9,6 +9,7 @@ from sqlalchemy.pool import StaticPool
 
 from config import Settings
 from post.database_circuit import GuardedPool
+from post.database_signals import WatchedPool
 from post.idle_ping import POOL_EVENTS
 
 READING = "reading"  # the bind whose connections only read
@@ -16,6 +17,7 @@ REPLICA = "replica"  # the one of the same kind that leads to the replica, where
 LOCK_WAIT_SECONDS = 3
 # For so long a replica may hang until the primary is asked instead: both take less than a second then.
 REPLICA_SECONDS = 0.75
+QUIET = {"hide_parameters": True}  # errors, which the log has, would name the values of a statement
 
 
 class Timeouts(NamedTuple):
@@ -87,10 +89,12 @@ def engine_options(database_url: str, *, pool_size: int, timeouts: Timeouts) -> 
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 10}} | ({"poolclass": StaticPool} if is_in_memory(url) else {})
+        pool = StaticPool if is_in_memory(url) else WatchedPool
+        return {**QUIET, "poolclass": pool, "connect_args": {"timeout": 10}}
     # Below the driver's timeout, so that a wait for a row ends as error 1205, which is retried.
     lock_wait_seconds = max(1, min(LOCK_WAIT_SECONDS, math.ceil(timeouts.read_seconds) - 1))
     return {
+        **QUIET,
         # Each statement sees what is committed: what was just inserted by another can be read,
         # and no gap locks stand between concurrent inserts.
         "isolation_level": "READ COMMITTED",
@@ -131,12 +135,12 @@ def reading_binds(options: Mapping[str, Any], *, database_url: str, replica_url:
         replica_url: The replica's, where there is one.
     """
     reading = reading_options(options)
-    binds = {READING: {**reading, "url": database_url}}
+    binds = {READING: {**reading, "url": database_url, "pool_logging_name": READING}}
     if replica_url is not None:
         arguments = dict(reading["connect_args"])
         for name in ("connect_timeout", "read_timeout", "write_timeout"):
             arguments[name] = min(arguments[name], REPLICA_SECONDS)
-        binds[REPLICA] = {**reading, "url": replica_url, "connect_args": arguments}
+        binds[REPLICA] = {**reading, "url": replica_url, "pool_logging_name": REPLICA, "connect_args": arguments}
     return binds
 
 

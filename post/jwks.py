@@ -11,6 +11,7 @@ import requests
 from jose import jwk
 from jose.exceptions import JOSEError
 
+from post import metrics
 from post.errors import AuthUnavailable
 from post.shared_document import MAX_BYTES, SharedDocument
 
@@ -105,7 +106,9 @@ class JwksClient:
         seconds: float = FIRST_FETCH_RETRY_SECONDS
         try:
             self._document.store(json.dumps(_usable(self._fetch())).encode())
+            metrics.JWKS_FETCHES.add("success")
         except (requests.RequestException, ValueError) as exc:
+            metrics.JWKS_FETCHES.add("failure")
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
         finally:
             _, keys = self._latest()

@@ -14,6 +14,7 @@ from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingW
 from werkzeug.exceptions import TooManyRequests
 
 from config import Settings
+from post import metrics
 from post.auth_utils import READS, optional_caller
 from post.rate_windows import Hit, RateWindows
 from post.shared_memory import SharedCounters
@@ -133,6 +134,7 @@ class SettledLimiter(Limiter):
             if told is None or not hit.is_let_in:
                 told = g.rate_limit = (limit, hit)
             if not hit.is_let_in:
+                metrics.RATE_LIMITED.add(scope)
                 raise TooManyRequests
 
     def _limits_of(self, endpoint: str) -> list[tuple[RateLimitItem, str]]:

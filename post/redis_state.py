@@ -12,6 +12,7 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from post import metrics
 from post.shared_circuit import SharedCircuit
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class RedisState:
             return command(self._client)
         except RedisError as exc:
             if self._circuit.open(losses=losses):
+                metrics.LOSSES.add("redis")
                 logger.warning("redis_lost", extra={"reason": type(exc).__name__})
             return otherwise()
 

@@ -9,7 +9,7 @@ import orjson
 from redis import Redis
 
 from config import Settings
-from post import __version__
+from post import __version__, metrics
 from post.cache import Categories
 from post.rate_windows import Hit, RateWindows
 from post.redis_state import RedisState
@@ -147,6 +147,7 @@ class RedisCategoryCache:
     def read(self, load: Callable[[], Categories]) -> Categories:
         """Return the list, as ``CategoryCache`` does."""
         generation, kept = self._redis.ask(self._look, otherwise=lambda: (None, None))
+        metrics.CACHE_REQUESTS.add("categories", "miss" if kept is None else "hit")
         if kept is not None:
             return cast(Categories, orjson.loads(kept))
         if generation is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
+from post import metrics
 from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
 
@@ -113,7 +114,9 @@ class ViewCounter:
             What ``stored`` lacks of the post's views: this one where it counts, and those that
             were yet to be written.
         """
-        if not self._window.is_first_view(post_id, address):
+        is_first = self._window.is_first_view(post_id, address)
+        metrics.VIEWS.add("counted" if is_first else "repeated")
+        if not is_first:
             return self.pending(post_id, stored=stored)
         pending = None if self._tally is None else self._tally.add(post_id, stored=stored)
         if pending is None:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -231,8 +231,9 @@ def private_redis(folder: Path) -> Iterator[RedisServer]:
 class Service:
     """The service as it runs for users: gunicorn in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen, url: str, workers: int, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen, url: str, workers: int, log: Path, metrics_url: str = "") -> None:
         self.process, self.url, self.workers, self._log = process, url, workers, log
+        self.metrics_url = metrics_url
 
     @property
     def log(self) -> str:
@@ -252,13 +253,15 @@ def running_service(folder: Path, **settings: str) -> Iterator[Service]:
 
 def start_service(folder: Path, **settings: str) -> Service:
     port = int(settings.setdefault("PORT", str(free_port())))
+    settings.setdefault("METRICS_PORT", str(free_port()))
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL")}
     env |= {"INSTANCE_PATH": str(folder / "instance"), "PYTHONPATH": str(PROJECT)} | settings
     log = folder / f"service-{port}.log"
     command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py"), "app:app"]
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=output, stderr=output)
-    return Service(process, f"http://127.0.0.1:{port}", int(settings.get("WEB_CONCURRENCY", "2")), log)
+    metrics_url = f"http://127.0.0.1:{settings['METRICS_PORT']}/metrics"
+    return Service(process, f"http://127.0.0.1:{port}", int(settings.get("WEB_CONCURRENCY", "2")), log, metrics_url)
 
 
 def wait_until_healthy(service: Service) -> None:
@@ -331,6 +334,42 @@ class JwksServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, str, bytes]]
+
+
+@contextmanager
+def answering(answer: Answer) -> Iterator[str]:
+    """
+    Serve HTTP in a thread; yields its URL.
+
+    ``answer`` gets method, path, headers and body, and returns status, content type and body.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, content_type, content = answer(self.command, self.path, self.headers, body)
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = answer  # noqa: N815 - http.server's names
+
+        def log_message(self, *_args) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

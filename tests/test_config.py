@@ -53,7 +53,10 @@ def refusal(**env: str) -> str:
         ("redis_url", None),
         ("redis_timeout_ms", 25),
         ("web_concurrency", 2),
+        ("metrics_port", 9102),
         ("log_level", "INFO"),
+        ("slow_query_ms", 500),
+        ("otel_exporter_otlp_endpoint", None),
     ],
 )
 @pytest.mark.parametrize("unset", ["absent", "empty"])
@@ -263,6 +266,9 @@ WRONG = {
     "PORT": ["0", "-1", "65536", "http", "80.5", "8082,8083"],
     "WEB_CONCURRENCY": ["0", "-1", "two", "1.5", "100000"],
     "LOG_LEVEL": ["LOUD", "10", "info,debug"],
+    "METRICS_PORT": ["0", "-1", "65536", "http", "8082"],
+    "SLOW_QUERY_MS": ["-1", "0.5", "slow", "60001"],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ["localhost:4318", "grpc://localhost:4317", "http://", "http://a b"],
 }
 
 

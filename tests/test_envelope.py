@@ -17,9 +17,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.test import TestResponse
 
-import app as app_module
 import post
-from post import messages
+from post import error_answers, messages
 from post.errors import ServiceError
 
 API = "/api/v1"
@@ -601,7 +600,7 @@ def error_classes() -> list[type[ServiceError]]:
 
 @pytest.mark.parametrize("member", error_classes(), ids=lambda member: member.__name__)
 def test_every_error_of_the_family_has_a_status(member):
-    families = [parent for parent in member.__mro__ if parent in app_module.HTTP_STATUS]
+    families = [parent for parent in member.__mro__ if parent in error_answers.HTTP_STATUS]
 
     assert families
 
@@ -610,15 +609,15 @@ def test_every_error_of_the_family_has_a_status(member):
     "member", [member for member in error_classes() if not member.__subclasses__()], ids=lambda member: member.__name__
 )
 def test_every_error_that_is_raised_has_a_code_of_the_contract_with_its_status(member):
-    status = next(app_module.HTTP_STATUS[parent] for parent in member.__mro__ if parent in app_module.HTTP_STATUS)
+    status = next(error_answers.HTTP_STATUS[parent] for parent in member.__mro__ if parent in error_answers.HTTP_STATUS)
 
     assert member.code in messages.ERRORS
     assert STATUS_OF_CODE[member.code] == status
 
 
 def test_what_flask_refuses_has_codes_of_the_contract():
-    assert app_module.HTTP_CODES
-    assert all(STATUS_OF_CODE[code] == status for status, code in app_module.HTTP_CODES.items())
+    assert error_answers.HTTP_CODES
+    assert all(STATUS_OF_CODE[code] == status for status, code in error_answers.HTTP_CODES.items())
 
 
 # Headers of every answer

@@ -29,6 +29,7 @@ LEAVES = {
     "post",
     "post.errors",
     "post.messages",
+    "post.metrics",
     "post.paging",
     "post.rate_windows",
     "post.setting_urls",
@@ -51,12 +52,13 @@ ROUTES = PURE | {
 }
 LAYERS = {
     "config.py": {"post.setting_urls"},
-    "gunicorn.conf.py": {
+    "gunicorn.conf.py": PURE
+    | {
         "config",
         "post.database_engines",
-        "post.shared_memory",
-        "post.utils",
-        "post.observability",
+        "post.metrics_server",
+        "post.request_log",
+        "post.tracing",
         "post.worker",
     },
     "post/__init__.py": set(),
@@ -72,6 +74,8 @@ LAYERS = {
     "post/shared_tally.py": {"post.shared_memory"},
     "post/utils.py": {"post.messages", "post.errors"},
     "post/models.py": {"post.utils"},
+    "post/metrics.py": set(),
+    "post/log_lines.py": set(),
     "post/shared_reads.py": set(),
     "post/idle_ping.py": set(),
     "post/lifecycle.py": set(),
@@ -82,10 +86,18 @@ LAYERS = {
     "post/patient_worker.py": {"post.connections", "post.waiting"},
     "post/draining_worker.py": {"post", "post.lifecycle", "post.listeners", "post.patient_worker"},
     "post/worker.py": {"post.draining_worker"},
-    "post/database.py": {"post.models", "post.utils", "post.errors", "post.database_servers", "post.shared_reads"},
+    "post/database.py": {
+        "post.models",
+        "post.utils",
+        "post.errors",
+        "post.database_servers",
+        "post.database_signals",
+        "post.shared_reads",
+    },
     "post/database_servers.py": {"post.models", "post.database_engines", "post.database_circuit", "post.replica"},
-    "post/database_engines.py": {"config", "post.database_circuit", "post.idle_ping"},
-    "post/database_circuit.py": set(),
+    "post/database_engines.py": {"config", "post.database_circuit", "post.database_signals", "post.idle_ping"},
+    "post/database_circuit.py": {"post.database_signals"},
+    "post/database_signals.py": {"post.metrics"},
     "post/replica.py": set(),
     "post/read_routing.py": PURE | {"config", "post.auth_utils", "post.replica"},
     "post/schema.py": {"post.database", "post.database_engines", "post.models"},
@@ -104,7 +116,11 @@ LAYERS = {
     # Imported only where there is a Redis, for its client is large.
     "post/redis_state.py": PURE,
     "post/redis_twins.py": PURE | {"config", "post.cache", "post.redis_state", "post.replica", "post.view_counter"},
+    "post/error_answers.py": PURE | {"post.database"},
     "post/openapi.py": PURE | {"post.answers"},
+    "post/observability.py": PURE | {"post.log_lines", "post.request_notes"},
+    "post/request_log.py": PURE | {"post.log_lines", "post.request_notes"},
+    "post/tracing.py": PURE | {"post.request_notes"},
     "post/services/*.py": STORED
     | SERVICES
     | {"post.cache", "post.view_counter", "post.images", "post.image_storage", "post.search_grams"},
@@ -254,18 +270,21 @@ def calls_of(tree: ast.AST, *names: str) -> list[str]:
     return found
 
 
-def test_only_the_application_maps_errors_to_statuses():
+ERROR_ANSWERS = "post/error_answers.py"
+
+
+def test_one_module_maps_errors_to_statuses():
     mappers = {file for file, tree in TREES.items() if calls_of(tree, "errorhandler", "register_error_handler")}
     statuses = {file for file, tree in TREES.items() if {"HTTP_STATUS", "HTTP_CODES"} & set(names_of(tree))}
 
-    assert mappers == statuses == {ENTRY}
+    assert mappers == statuses == {ERROR_ANSWERS}
 
 
-def test_only_the_application_and_the_readiness_probe_build_error_bodies():
+def test_only_that_module_and_the_readiness_probe_build_error_bodies():
     """The probe's 503 is its answer: it says what is down beside the envelope."""
     built = {(file, function) for file, tree in TREES.items() for function in calls_of(tree, "respond_error", "abort")}
 
-    assert {place for place in built if place[0] != ENTRY} <= {("post/system.py", "ready")}
+    assert {place for place in built if place[0] != ERROR_ANSWERS} <= {("post/system.py", "ready")}
 
 
 @pytest.mark.parametrize("file", of(["post/routes", "post/system"]))

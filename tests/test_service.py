@@ -25,7 +25,8 @@ def token(url: str, name: str = "ana") -> dict[str, str]:
 
 def test_python_app_py_serves_and_shows_how_to_create_a_post(tmp_path):
     port = free_port()
-    env = {"PATH": "/usr/bin:/bin", "PORT": str(port), "INSTANCE_PATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    env = {"PATH": "/usr/bin:/bin", "PORT": str(port), "METRICS_PORT": str(free_port())}
+    env |= {"INSTANCE_PATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [sys.executable, str(PROJECT / "app.py")], env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )

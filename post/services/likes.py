@@ -4,6 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from post import metrics
 from post.database import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, transaction
@@ -47,17 +48,17 @@ def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeSta
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
         Forbidden: The verified caller is somebody else.
     """
-    return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=None)
+    return _counted(_set_like(post_id, user_id=user_id, viewer=viewer, wanted=None))
 
 
 def like_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
     """Like a post; a second call changes nothing. Arguments and errors as for ``toggle_like``."""
-    return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=True)
+    return _counted(_set_like(post_id, user_id=user_id, viewer=viewer, wanted=True))
 
 
 def unlike_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
     """Take a like back; without one, nothing changes. Arguments and errors as for ``toggle_like``."""
-    return _set_like(post_id, user_id=user_id, viewer=viewer, wanted=False)
+    return _counted(_set_like(post_id, user_id=user_id, viewer=viewer, wanted=False))
 
 
 @retried
@@ -80,6 +81,11 @@ def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool
             connection.execute(_REMOVE, mine)
         connection.execute(_COUNT, {"this_id": post_id, "amount": amount})
         return LikeState("added" if wanted else "removed", wanted, count + amount)
+
+
+def _counted(state: LikeState) -> LikeState:
+    metrics.LIKES.add(state.action)
+    return state
 
 
 def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[str, Any]:

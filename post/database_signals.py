@@ -1,0 +1,128 @@
+"""What the database's connections and statements tell of themselves: numbers, and which statements were slow."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection, QueuePool
+
+from post import metrics
+
+logger = logging.getLogger(__name__)
+
+WRITING = "writing"  # the pool of whatever else is done than reading alone
+SQL_MAX_CHARS = 4000
+KINDS = {"SELECT": "select", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}
+_IN_USE = "post_in_use"
+
+
+class WatchedPool(QueuePool):
+    """
+    SQLAlchemy's pool, which tells how many connections are in use, and how long callers wait for one.
+
+    Its events would tell as much; to have any costs each use of a connection three times what this does.
+    """
+
+    def __init__(self, creator: Any, pool_size: int = 5, max_overflow: int = 10, **options: Any) -> None:
+        """Make a pool. Arguments as for ``QueuePool``."""
+        super().__init__(creator, pool_size, max_overflow, **options)
+        self._most = pool_size + max_overflow
+        self._name = self.logging_name or WRITING
+
+    def connect(self) -> PoolProxiedConnection:
+        """Return a connection; where none is free, count the wait too if it was in vain."""
+        if not metrics.is_on():
+            return super().connect()
+        connection = super().connect() if self.checkedout() < self._most else self._connect_late()
+        _notes(connection)[_IN_USE] = True
+        metrics.CONNECTIONS.add(self._name)
+        return connection
+
+    def _connect_late(self) -> PoolProxiedConnection:
+        started = time.perf_counter()
+        try:
+            return super().connect()
+        finally:
+            metrics.POOL_WAITS.add(self._name)
+            metrics.POOL_WAIT_SECONDS.add(self._name, amount=time.perf_counter() - started)
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        # One that turned out to be dead before anybody had it comes back without having been in use.
+        if _notes(record).pop(_IN_USE, False):
+            metrics.CONNECTIONS.add(self._name, amount=-1)
+        super()._do_return_conn(record)
+
+
+def _notes(connection: ManagesConnection) -> dict[Any, Any]:
+    return cast(dict[Any, Any], connection.record_info)  # which is None of a connection without a pool alone
+
+
+def execute(engine: Engine, cursor: Any, sql: str, values: Mapping[str, Any]) -> None:
+    """
+    Send a statement that SQLAlchemy knows nothing of, and tell those who listen as of its own.
+
+    Args:
+        engine: To which they listen.
+        cursor: The driver's.
+        sql: The statement.
+        values: Of its parameters.
+    """
+    sending = SimpleNamespace(engine=engine)  # stands for a connection and for a context, as far as they look at these
+    for listener in engine.dispatch.before_cursor_execute:
+        listener(sending, cursor, sql, values, sending, False)
+    try:
+        if not any(listener(cursor, sql, values, sending) for listener in engine.dialect.dispatch.do_execute):
+            cursor.execute(sql, values)
+    finally:  # of one that has failed too, which SQLAlchemy tells otherwise
+        for listener in engine.dispatch.after_cursor_execute:
+            listener(sending, cursor, sql, values, sending, False)
+
+
+def watch(engine: Engine, *, slow_query_ms: int) -> None:
+    """
+    Listen to an engine.
+
+    Args:
+        engine: One of MySQL's or SQLite's.
+        slow_query_ms: A statement that takes as long is logged, without its values; 0 logs none.
+    """
+    if metrics.is_on():
+        name = engine.pool.logging_name or WRITING
+        metrics.CONNECTIONS.series(name)  # so that they show as 0 until there are some
+        metrics.POOL_WAITS.series(name)
+    if metrics.is_on() or slow_query_ms:
+        _watch_statements(engine, slow_seconds=slow_query_ms / 1000 if slow_query_ms else float("inf"))
+
+
+def _watch_statements(engine: Engine, *, slow_seconds: float) -> None:
+    def timed(send: Callable[..., None]) -> Callable[..., bool]:
+        def send_timed(cursor: Any, sql: str, values: Any, context: Any) -> bool:
+            began = time.perf_counter()
+            try:
+                send(cursor, sql, values, context)
+            except Exception:
+                metrics.QUERY_ERRORS.add(_kind(sql))
+                raise
+            finally:
+                seconds = time.perf_counter() - began
+                metrics.QUERY_SECONDS.observe(seconds, _kind(sql))
+                if seconds >= slow_seconds:
+                    _tell(sql, seconds)
+            return True  # there is nothing left to do for SQLAlchemy
+
+        return send_timed
+
+    # Not before and after a cursor's execution: SQLAlchemy then does more for each statement, for who may listen.
+    event.listen(engine, "do_execute", timed(engine.dialect.do_execute))
+    event.listen(engine, "do_executemany", timed(engine.dialect.do_executemany))
+
+
+def _kind(sql: str) -> str:
+    return KINDS.get(sql[:6], "other")
+
+
+def _tell(sql: str, seconds: float) -> None:
+    logger.warning("slow_query", extra={"ms": round(seconds * 1000, 1), "sql": " ".join(sql.split())[:SQL_MAX_CHARS]})

@@ -1,0 +1,85 @@
+"""Which HTTP answer each error is given."""
+
+import logging
+
+from flask import Flask, Response
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from post import messages
+from post.database import is_away
+from post.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from post.utils import request_language, respond_error
+
+logger = logging.getLogger(__name__)
+
+HTTP_STATUS: dict[type[ServiceError], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    UnsupportedMediaType: 415,
+    Unavailable: 503,
+}
+# Codes of what Flask and Werkzeug refuse by themselves.
+HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+}
+
+
+def init_errors(app: Flask) -> None:
+    """Answer every error with the envelope, on an app."""
+
+    @app.errorhandler(ServiceError)
+    def refused(error: ServiceError) -> Response:
+        status = next(HTTP_STATUS[family] for family in type(error).__mro__ if family in HTTP_STATUS)
+        headers = {"WWW-Authenticate": _challenge(error.code)} if status == 401 else None
+        language = request_language()
+        details = [
+            {"field": detail.field, "message": messages.text(detail.key, language, **detail.params)}
+            for detail in error.details
+        ]
+        return respond_error(error.code, status, details=details, headers=headers)
+
+    @app.errorhandler(HTTPException)
+    def refused_by_werkzeug(error: HTTPException) -> ResponseReturnValue:
+        status = error.code or 500
+        if status < 400:
+            return error
+        code = HTTP_CODES.get(status, "validation_error" if status < 500 else "internal_error")
+        kept = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return respond_error(code, status, headers=kept)
+
+    @app.errorhandler(SQLAlchemyError)
+    def database_failed(error: SQLAlchemyError) -> Response:
+        if not is_away(error):
+            return crashed(error)
+        logger.warning("database_unavailable", extra={"reason": type(error).__name__})
+        return refused(DatabaseUnavailable())
+
+    @app.errorhandler(Exception)
+    def crashed(error: Exception) -> Response:
+        logger.error("request_failed", exc_info=error)
+        return respond_error("internal_error", 500)
+
+
+def _challenge(code: str) -> str:
+    """Return ``WWW-Authenticate``: without a token no error is named (RFC 6750, section 3.1)."""
+    realm = 'Bearer realm="post-service"'
+    return realm if code == "token_missing" else f'{realm}, error="invalid_token", error_description="{code}"'

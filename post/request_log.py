@@ -1,0 +1,116 @@
+"""The log of requests, one line each, and gunicorn's own log in the same form."""
+
+import logging
+import socket
+import sys
+import threading
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from gunicorn.glogging import Logger
+
+from post import metrics
+from post.log_lines import JsonFormatter, KeyValueFormatter
+from post.request_notes import Notes, noted_request, noted_user, trace_ids
+from post.utils import choose_request_id
+
+ACCESS = "gunicorn.access"
+
+_refused = threading.local()  # ``request_id`` of the request that this thread is about to refuse
+
+
+class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """
+    What gunicorn logs with: everything on stdout, for people to read.
+
+    A request's line is written when its answer has been sent, so that its bytes and its time are true.
+    """
+
+    formatter: ClassVar[type[logging.Formatter]] = KeyValueFormatter
+
+    def setup(self, cfg: Any) -> None:
+        """Set up the log of the process, as gunicorn is configured."""
+        super().setup(cfg)
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(self.formatter())
+        for log in (self.error_log, self.access_log, logging.getLogger()):
+            log.handlers[:] = [handler]
+        logging.getLogger().setLevel(self.loglevel)
+        logging.captureWarnings(capture=True)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - gunicorn gives all four
+        """Log a request, and count it."""
+        notes = noted_request(environ)
+        if notes is None:  # gunicorn refuses it: the answer, which is yet to be written, names the same id
+            notes = Notes(choose_request_id(None), None)
+            _refused.request_id = notes.request_id
+        seconds = request_time.total_seconds()
+        status = int(str(resp.status).partition(" ")[0])
+        _write(
+            status,
+            request_id=notes.request_id,
+            method=environ["REQUEST_METHOD"],
+            route=notes.route,
+            path=_path(environ),
+            ms=round(seconds * 1000, 1),
+            user=noted_user(environ),
+            client=environ.get("REMOTE_ADDR"),
+            bytes=resp.sent,
+            **trace_ids(environ),
+        )
+        metrics.count_request(environ["REQUEST_METHOD"], notes.route, status, seconds)
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log a warning, but not one that quotes what a client has sent, in which a token may be."""
+        if not msg.startswith("Invalid request from ip="):  # which the request's own line tells
+            super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log an error with its traceback; of a request's address without the query."""
+        super().exception(msg, *(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in args), **kwargs)
+
+
+class JsonRequestLogger(RequestLogger):
+    """What gunicorn logs with in production: a line of JSON each."""
+
+    formatter = JsonFormatter
+
+
+def log_refusal(client: socket.socket, status: int) -> str:
+    """
+    See to it that a request which gunicorn refuses is logged, and counted.
+
+    Args:
+        client: The connection.
+        status: Of the answer.
+
+    Returns:
+        The request's id, for the answer.
+    """
+    request_id: str | None = vars(_refused).pop("request_id", None)
+    if request_id is None:  # so little of it could be read that gunicorn has logged nothing
+        request_id = choose_request_id(None)
+        nothing = dict.fromkeys(("method", "route", "path", "ms", "user", "bytes"))
+        _write(status, request_id=request_id, client=_peer(client), **nothing)
+        metrics.count_request("", None, status, 0)
+    return request_id
+
+
+def _write(status: int, **fields: Any) -> None:
+    level = logging.ERROR if status >= 500 else logging.INFO
+    record = logging.LogRecord(ACCESS, level, "", 0, "request", None, None)
+    # Past the logger's own making of records: it looks for the caller, and for a request that is over.
+    vars(record).update(fields, status=status)
+    logging.getLogger(ACCESS).handle(record)
+
+
+def _path(environ: dict[str, Any]) -> str:
+    path: str = environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0]
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333: "Unicode Issues"
+
+
+def _peer(client: socket.socket) -> str | None:
+    try:
+        return str(client.getpeername()[0])
+    except OSError:  # it has gone
+        return None

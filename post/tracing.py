@@ -1,0 +1,116 @@
+"""Traces, by OpenTelemetry: imported only where they are sent somewhere."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from opentelemetry.propagators.aws import AwsXRayPropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.extension.aws.trace import AwsXRayIdGenerator
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from post import __version__
+from post.request_notes import note_trace
+
+UNTRACED = r"^\w+://[^/?]+/health(/ready)?/?(\?.*)?$"
+FLUSH_SECONDS = 3
+# Attributes that tell the request's target, with its query (OpenTelemetry: "HTTP spans", old and new).
+TARGET, QUERY = "http.target", "url.query"
+
+
+def trace_requests(app: Flask, *, with_redis: bool) -> None:
+    """
+    Trace an app's requests, but for the probes, and what it asks of others by HTTP.
+
+    Args:
+        app: The application.
+        with_redis: Whether it asks Redis too.
+    """
+    # The later one is believed where a request names both its traces: what AWS's own proxies say.
+    propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), AwsXRayPropagator()]))
+    FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]  # the library's
+        app,
+        request_hook=_note_trace,
+        response_hook=_without_query,
+        excluded_urls=UNTRACED,
+        enable_commenter=False,
+    )
+    RequestsInstrumentor().instrument()
+    if with_redis:
+        from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415 - the client is large
+
+        RedisInstrumentor().instrument()
+
+
+def trace_queries(engines: Sequence[Engine]) -> None:
+    """Trace what engines send to the database."""
+    for engine in engines:  # before the instrumentation listens, so that it finds the span ended
+        event.listen(engine, "handle_error", _end_without_words)
+    SQLAlchemyInstrumentor().instrument(engines=engines)
+
+
+def start(endpoint: str) -> None:
+    """
+    Send spans from now on: in a process that does not fork, since a thread of it does the sending.
+
+    Args:
+        endpoint: Base URL of an OTLP collector. Whatever else there is to set, the SDK reads from the
+            environment (``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, …).
+    """
+    release = Resource({"service.name": "post-service", "service.version": __version__})
+    # The environment's attributes go before ours.
+    provider = TracerProvider(
+        id_generator=AwsXRayIdGenerator(),
+        resource=Resource.create().merge(release).merge(OTELResourceDetector().detect()),
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
+    trace.set_tracer_provider(provider)
+
+
+def stop() -> None:
+    """Send what spans there are, if that does not take long, and end."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        # In a thread, since a collector that is away would be tried for as long as an export may last.
+        ending = threading.Thread(target=provider.shutdown, name="traces", daemon=True)
+        ending.start()
+        ending.join(FLUSH_SECONDS)
+
+
+def _note_trace(span: trace.Span, environ: dict[str, Any]) -> None:
+    context = span.get_span_context()
+    if context.is_valid:
+        note_trace(environ, trace.format_trace_id(context.trace_id))
+
+
+def _without_query(span: trace.Span | None, _status: str, _headers: Any) -> None:
+    # Not when the span begins: the instrumentation sets its attributes once more after that.
+    if span is None or not span.is_recording():
+        return
+    attributes = getattr(span, "attributes", {})
+    if TARGET in attributes:
+        span.set_attribute(TARGET, attributes[TARGET].partition("?")[0])
+    if QUERY in attributes:
+        span.set_attribute(QUERY, "")
+
+
+def _end_without_words(error: ExceptionContext) -> None:
+    # The instrumentation would add the driver's words, among which is what a row holds.
+    context: Any = error.execution_context
+    span: trace.Span | None = getattr(context, "_otel_span", None)
+    if span is None:
+        return
+    span.set_status(trace.StatusCode.ERROR, type(error.original_exception).__name__)
+    span.end()
+    context._otel_span = None  # noqa: SLF001 - where the instrumentation keeps it

@@ -1,0 +1,449 @@
+"""What a running service counts for Prometheus, over all its workers."""
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import prometheus_client
+import pytest
+import requests
+from prometheus_client import values
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from post import metrics
+from post.database_signals import WatchedPool, watch
+from post.metrics_server import MetricsServer
+from tests.servers import PROJECT, Service, running_service, start_service, stop, wait_until
+
+CATEGORIES = "/api/v1/categories"
+UNLIMITED = {"RATELIMIT_READ": "1000000/minute", "RATELIMIT_WRITE": "1000000/minute"}
+
+
+class Scrape:
+    """What one scrape tells."""
+
+    def __init__(self, service: Service) -> None:
+        answer = requests.get(service.metrics_url, timeout=10)
+        answer.raise_for_status()
+        families = list(text_string_to_metric_families(answer.text))
+        self.samples = [sample for family in families for sample in family.samples]
+        assert len({(sample.name, *sorted(sample.labels.items())) for sample in self.samples}) == len(self.samples)
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum over all series of a name that have the labels."""
+        return sum(
+            sample.value
+            for sample in self.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )  # fmt: skip
+
+    def values(self, label: str) -> set[str]:
+        return {sample.labels[label] for sample in self.samples if label in sample.labels}
+
+
+def requests_to(service: Service, route: str) -> float:
+    return Scrape(service).total("post_http_requests_total", route=route)
+
+
+def ask(service: Service, times: int, path: str = CATEGORIES) -> list[int]:
+    with ThreadPoolExecutor(8) as pool:
+        return [*pool.map(lambda _: requests.get(service.url + path, timeout=20).status_code, range(times))]
+
+
+def wait_until_counted(service: Service, count: int, route: str = CATEGORIES) -> None:
+    # A request is counted when its answer has been sent, and so a moment after its client has it.
+    wait_until(lambda: requests_to(service, route) >= count, seconds=10, what=f"{requests_to(service, route)} counted")
+
+
+def wait_until_started(service: Service, workers: int) -> None:
+    """Not until the log says so: that is before a worker counts."""
+    started = "post_worker_starts_total"
+
+    def counted() -> bool:
+        try:
+            return Scrape(service).total(started) == workers
+        except requests.ConnectionError:  # it was asked of the one that is being killed
+            return False
+
+    wait_until(counted, seconds=30, what=service.log)
+
+
+def worker_pids(service: Service) -> list[int]:
+    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", service.log)]
+
+
+def folder_of(service: Service) -> Path:
+    """Where the workers count, as one of them has mapped it."""
+    maps = Path(f"/proc/{worker_pids(service)[-1]}/maps").read_text()
+    return Path(re.search(r"(/\S*/post-metrics-\w+)/", maps)[1])
+
+
+def test_a_thousand_requests_over_two_workers_are_a_thousand_in_one_scrape(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="2", **UNLIMITED) as service:
+        statuses = ask(service, 1000)
+        wait_until_counted(service, 1000)
+        scrape = Scrape(service)
+        public = requests.get(f"{service.url}/metrics", timeout=10)
+        other = requests.get(service.metrics_url.replace("/metrics", "/health"), timeout=10)
+
+    assert statuses == [200] * 1000
+    assert scrape.total("post_http_requests_total", method="GET", route=CATEGORIES, status="200") == 1000
+    assert scrape.total("post_http_requests_total", route=CATEGORIES) == 1000
+    assert scrape.total("post_http_request_duration_seconds_count", method="GET", route=CATEGORIES) == 1000
+    assert scrape.total("post_http_requests_in_flight") == 0
+    assert scrape.total("post_workers") == scrape.total("post_worker_starts_total") == 2
+    assert scrape.total("post_service_info", version="1.0.0") == 1
+    assert (public.status_code, public.json()["error"]["code"]) == (404, "not_found")
+    assert other.status_code == 404
+
+
+def test_a_killed_worker_takes_neither_counts_nor_endpoint_with_it(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="2", **UNLIMITED) as service:
+        ask(service, 100)
+        wait_until_counted(service, 100)
+        for killed in (1, 2, 3):
+            os.kill(worker_pids(service)[-1], signal.SIGKILL)
+            wait_until_started(service, 2 + killed)
+        after_kills = Scrape(service)
+        ask(service, 100)
+        wait_until_counted(service, 200)
+        at_last, folder = Scrape(service), folder_of(service)
+        files = sorted(path.name for path in folder.iterdir())
+    assert after_kills.total("post_http_requests_total", route=CATEGORIES) == 100
+    assert at_last.total("post_http_requests_total", route=CATEGORIES) == 200
+    assert at_last.total("post_workers") == 2
+    # However many die: those of the master and of two workers.
+    assert {name.rpartition("_")[2] for name in files} == {"master.db", "worker-1.db", "worker-2.db"}
+    assert not folder.exists()
+
+
+def test_what_a_killed_worker_was_holding_is_not_held_for_ever(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as service:
+        token = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=10).json()["data"]
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        database = tmp_path / "instance" / "postdb.sqlite3"
+        with closing(sqlite3.connect(database, isolation_level=None)) as lock, ThreadPoolExecutor(4) as pool:
+            lock.execute("BEGIN IMMEDIATE")
+            body = {"title": "제목", "content": "내용"}
+            sent = [
+                pool.submit(requests.post, f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=20)
+                for _ in range(4)
+            ]
+            held = "post_http_requests_in_flight", "post_database_connections_in_use"
+            wait_until(lambda: [Scrape(service).total(name) for name in held] == [4, 4], seconds=10, what="not held")
+            os.kill(worker_pids(service)[0], signal.SIGKILL)
+            errors = [future.exception(20) for future in sent]
+        wait_until_started(service, 2)
+        after = Scrape(service)
+
+    assert [type(error) for error in errors] == [requests.ConnectionError] * 4
+    assert [after.total(name) for name in held] == [0, 0]
+
+
+def test_two_services_on_one_machine_do_not_mix(tmp_path):
+    settings = {"WEB_CONCURRENCY": "1", **UNLIMITED}
+    with running_service(tmp_path, **settings) as one, running_service(tmp_path, **settings) as two:
+        ask(one, 30)
+        ask(two, 20)
+        wait_until_counted(one, 30)
+        wait_until_counted(two, 20)
+        counted = [requests_to(service, CATEGORIES) for service in (one, two)]
+
+    assert counted == [30, 20]
+
+
+def test_the_port_of_the_metrics_must_be_free(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        service = start_service(tmp_path, METRICS_PORT=str(port))
+        try:
+            code = service.process.wait(60)
+        finally:
+            stop(service.process)
+
+    assert code != 0
+    assert "Traceback" not in service.log
+    told = service.log.splitlines()[-1]
+    assert told.startswith("METRICS_PORT: must be free to listen on: Address already in use")
+    assert str(port) in told
+
+
+def test_the_metrics_outlive_a_reload_of_the_configuration(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="2", **UNLIMITED) as service:
+        ask(service, 50)
+        wait_until_counted(service, 50)
+        service.process.send_signal(signal.SIGHUP)
+        wait_until_started(service, 4)
+        wait_until(lambda: Scrape(service).total("post_workers") == 2, seconds=20, what=service.log)
+        ask(service, 50)
+        wait_until_counted(service, 100)
+
+        assert requests_to(service, CATEGORIES) == 100
+
+
+def test_a_client_that_says_nothing_does_not_keep_others_from_the_metrics(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+        port = int(re.search(r":(\d+)/", service.metrics_url)[1])
+        with socket.create_connection(("127.0.0.1", port)):
+            scrape = Scrape(service)
+
+    assert scrape.total("post_workers") == 1
+
+
+def test_strangers_do_not_make_up_series(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as service:
+        for number in range(20):
+            requests.request(f"METHOD{number}", f"{service.url}/made/up/{number}?x={number}", timeout=10)
+            requests.get(f"{service.url}/api/v1/posts/{number:032x}", timeout=10)
+            requests.put(f"{service.url}/api/v1/images/{number}", timeout=10)
+        with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2]))) as peer:
+            peer.sendall(b"nonsense\r\n\r\n")
+            peer.makefile("rb").read()
+        wait_until_counted(service, 41, route="unmatched")
+        scrape = Scrape(service)
+
+    assert scrape.values("method") == {"GET", "PUT", "other"}
+    assert scrape.values("route") == {"/health", "/api/v1/posts/<post_id>", "unmatched"}
+    assert scrape.total("post_http_requests_total", method="other", route="unmatched", status="400") == 1
+
+
+def test_what_happens_on_the_board_is_counted(tmp_path, new_mysql_database):
+    settings = {"DATABASE_URL": new_mysql_database, "RATELIMIT_READ": "5/hour", "VIEW_FLUSH_SECONDS": "0"}
+    with running_service(tmp_path, WEB_CONCURRENCY="2", **settings) as service:
+        before = Scrape(service)
+        token = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=10).json()["data"]
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        body = {"title": "제목", "content": "내용"}
+        made = requests.post(f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=10)
+        post = service.url + made.headers["Location"]
+        for method in (requests.put, requests.put, requests.delete):
+            method(f"{post}/like", headers=headers, timeout=10)
+        statuses = [requests.get(post, timeout=10).status_code for _ in range(7)]
+        wait_until_counted(service, 7, route="/api/v1/posts/<post_id>")
+        scrape = Scrape(service)
+
+    assert statuses == [200] * 5 + [429] * 2
+    for name, labels, count in [
+        ("post_views_total", {"result": "counted"}, 1),
+        ("post_views_total", {"result": "repeated"}, 4),
+        ("post_likes_total", {"action": "added"}, 1),
+        ("post_likes_total", {"action": "unchanged"}, 1),
+        ("post_likes_total", {"action": "removed"}, 1),
+        ("post_rate_limited_total", {"scope": "read"}, 2),
+        ("post_rate_limited_total", {"scope": "write"}, 0),
+        ("post_jwks_fetches_total", {"result": "failure"}, 0),
+        ("post_cache_requests_total", {"cache": "tokens"}, 4),
+        ("post_database_query_duration_seconds_count", {"kind": "delete"}, 1),
+        ("post_database_connections_in_use", {"pool": "writing"}, 0),
+        ("post_database_connections_in_use", {"pool": "reading"}, 0),
+        ("post_database_pool_waits_total", {}, 0),
+    ]:
+        assert before.total(name, **labels) == 0
+        assert scrape.total(name, **labels) == count, (name, labels)
+    assert 1 <= scrape.total("post_jwks_fetches_total", result="success") <= 2
+    read = {"kind": "select"}
+    selects = [told.total("post_database_query_duration_seconds_count", **read) for told in (before, scrape)]
+    assert selects[1] - selects[0] >= 7
+
+
+def test_without_gunicorn_nothing_is_counted_and_nothing_imported(tmp_path):
+    script = (
+        "import sys; from app import create_app; app = create_app();"
+        "assert app.test_client().get('/api/v1/posts').status_code == 200;"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'prometheus_client', 'opentelemetry'}))"
+    )
+    env = {"PATH": os.environ["PATH"], "INSTANCE_PATH": str(tmp_path), "PYTHONPATH": str(PROJECT)}
+
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+# In this process
+
+
+@contextmanager
+def counting() -> Iterator[prometheus_client.CollectorRegistry]:
+    """Count in this process for a while; the metrics forget afterwards what they were counted with."""
+    registry = prometheus_client.CollectorRegistry()
+
+    def make(kind, name, told, labels, **options):
+        return getattr(prometheus_client, kind)(name, told, labels, registry=registry, **options)
+
+    metrics.count_with(make)
+    try:
+        yield registry
+    finally:
+        metrics.Metric._make = None
+        for metric in vars(metrics).values():
+            if isinstance(metric, metrics.Metric):
+                metric.__init__(*metric._definition[:3], **metric._definition[3])
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A server of metrics in this process, which counts for it."""
+    with counting(), monkeypatch.context() as patched:
+        patched.setattr(values, "ValueClass", values.ValueClass)
+        # A process of pytest-xdist does not clean up when it ends.
+        patched.setattr("post.metrics_server.MEMORY_DIR", str(tmp_path))
+        made = MetricsServer()
+        patched.setenv("PROMETHEUS_MULTIPROC_DIR", made.directory)
+        yield made
+
+
+def test_a_worker_goes_on_where_the_dead_one_of_its_number_stopped(server):
+    server.bind("127.0.0.1", 0)
+    server.bind("127.0.0.1", 0)  # as when the configuration is read again
+    port = server._listener.getsockname()[1]
+    service = Service(None, "", 1, None, f"http://127.0.0.1:{port}/metrics")
+
+    server.enter_worker(1)
+    metrics.IN_FLIGHT.add()
+    metrics.count_request("GET", "/x", 200, 0.003)
+    server.forget_worker(1)
+    forgotten = Scrape(service)
+    for path in Path(server.directory).glob("gauge_*"):
+        path.unlink()
+    not_here = requests.get(service.metrics_url + "x", timeout=10)
+
+    assert forgotten.total("post_http_requests_total", method="GET", route="/x", status="200") == 1
+    assert forgotten.total("post_http_request_duration_seconds_bucket", route="/x", le="0.005") == 1
+    assert forgotten.total("post_http_request_duration_seconds_bucket", route="/x", le="0.0025") == 0
+    assert forgotten.total("post_http_requests_in_flight") == forgotten.total("post_workers") == 0
+    assert not_here.status_code == 404
+    assert "Python" not in not_here.headers["Server"]
+
+
+def test_prometheus_gets_the_format_that_it_asks_for(server):
+    server.bind("::1", 0)
+    server.enter_worker(1)
+    url = f"http://[::1]:{server._listener.getsockname()[1]}/metrics"
+
+    accepted = "application/openmetrics-text;version=1.0.0"
+    plain, openmetrics = (requests.get(url, headers={"Accept": kind}, timeout=10) for kind in ("*/*", accepted))
+
+    assert plain.headers["Content-Type"].startswith("text/plain")
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
+
+
+def test_a_file_that_a_worker_has_just_begun_is_waited_for(server):
+    server.bind("127.0.0.1", 0)
+    server.enter_worker(1)
+    begun = Path(server.directory, "counter_worker-2.db")
+    begun.touch()
+    ready = threading.Timer(0.1, begun.write_bytes, [bytes(1 << 16)])
+    ready.start()
+
+    answered = requests.get(f"http://127.0.0.1:{server._listener.getsockname()[1]}/metrics", timeout=10)
+    ready.join()
+
+    assert answered.status_code == 200
+
+
+def test_a_scrape_that_fails_is_told_in_the_log_and_the_next_is_answered(server, caplog):
+    server.bind("127.0.0.1", 0)
+    server.enter_worker(1)
+    url = f"http://127.0.0.1:{server._listener.getsockname()[1]}/metrics"
+    broken = Path(server.directory, "counter_broken.db")
+    broken.write_bytes(b"no numbers")
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=10)
+    broken.unlink()
+    answered = requests.get(url, timeout=10)
+
+    assert answered.status_code == 200
+    assert [record.message for record in caplog.records] == ["scrape_failed"]
+
+
+def small_pool(tmp_path, **options):
+    return create_engine(
+        f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=WatchedPool, pool_size=1, max_overflow=0,
+        pool_logging_name="small", **options,
+    )  # fmt: skip
+
+
+def test_a_wait_for_a_connection_is_counted_with_its_seconds(tmp_path):
+    with counting() as registry:
+        engine = small_pool(tmp_path)
+        watch(engine, slow_query_ms=0)
+        with engine.connect() as held, ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: engine.connect().close())
+            in_use = registry.get_sample_value("post_database_connections_in_use", {"pool": "small"})
+            time.sleep(0.3)
+            held.close()
+            waiting.result()
+        engine.dispose()
+
+        counted = [
+            registry.get_sample_value(name, {"pool": "small"})
+            for name in ("post_database_pool_waits_total", "post_database_connections_in_use")
+        ]
+        seconds = registry.get_sample_value("post_database_pool_wait_seconds_total", {"pool": "small"})
+
+    assert in_use == 1
+    assert counted == [1, 0]
+    assert seconds >= 0.2
+
+
+def test_a_wait_in_vain_is_counted_too(tmp_path):
+    with counting() as registry:
+        engine = small_pool(tmp_path, pool_timeout=0.1)
+        watch(engine, slow_query_ms=0)
+        with engine.connect(), pytest.raises(PoolTimeout):
+            engine.connect()
+        engine.dispose()
+
+        counted = registry.get_sample_value("post_database_pool_waits_total", {"pool": "small"})
+        in_use = registry.get_sample_value("post_database_connections_in_use", {"pool": "small"})
+
+    assert (counted, in_use) == (1, 0)
+
+
+def test_a_connection_that_was_found_dead_is_held_by_nobody(tmp_path):
+    with counting() as registry:
+        engine = small_pool(tmp_path, pool_pre_ping=True)
+        watch(engine, slow_query_ms=0)
+        with engine.connect() as connection:
+            connection.connection.driver_connection.close()  # as a server that goes away does
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+            connection.invalidate()
+        engine.dispose()
+
+        in_use = registry.get_sample_value("post_database_connections_in_use", {"pool": "small"})
+
+    assert in_use == 0
+
+
+def test_threads_that_meet_at_a_new_series_all_count(tmp_path):
+    counter, barrier = metrics.Counter("post_tests_total", "Of this test.", ("label",)), threading.Barrier(8)
+
+    def count() -> None:
+        barrier.wait()
+        for _ in range(100):
+            counter.add("value")
+
+    with counting() as registry:
+        threads = [threading.Thread(target=count) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counted = registry.get_sample_value("post_tests_total", {"label": "value"})
+
+    assert counted == 800
