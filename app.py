@@ -63,11 +63,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     app = new_openapi_app(__name__)
     app.url_map.merge_slashes = False  # Werkzeug would redirect to whatever host the client names
     _init_config(app, settings, config if isinstance(config, Mapping) else {})
-    if settings.otel_exporter_otlp_endpoint:
-        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
-
-        # Before whatever else is done for each request, and within the proxies.
-        tracing.trace_requests(app, with_redis=settings.redis_url is not None)
+    _trace_requests(app, settings)  # before whatever else is done for each request, and within the proxies
     _trust_proxies(app, settings.trusted_proxy_hops)
     _init_requests(app)
     init_errors(app)
@@ -102,6 +98,13 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
     url, is_command = app.config["SQLALCHEMY_DATABASE_URI"], click.get_current_context(silent=True) is not None
     for name, value in database_config(url, settings, is_command=is_command).items():
         app.config.setdefault(name, value)
+
+
+def _trace_requests(app: Flask, settings: Settings) -> None:
+    if settings.otel_exporter_otlp_endpoint:
+        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+
+        tracing.trace_requests(app, with_redis=settings.redis_url is not None)
 
 
 def _watch_database(app: Flask, settings: Settings) -> None:

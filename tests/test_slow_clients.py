@@ -66,7 +66,8 @@ def sockets(service) -> int:
 
 
 def wait_until_all_have_gone(service) -> None:
-    wait_until(lambda: sockets(service) == 2, seconds=20, what="more is open than a listener for each worker")
+    listeners = 2 * service.workers  # each worker's of requests, and of scrapes
+    wait_until(lambda: sockets(service) == listeners, seconds=20, what="more is open than the listeners")
 
 
 @contextmanager

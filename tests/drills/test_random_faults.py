@@ -1,0 +1,250 @@
+"""Random operations while workers are killed and the database is cut: what was acknowledged holds, and all adds up."""
+
+import os
+import random
+import secrets
+import signal
+import threading
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+from itertools import combinations
+
+import pytest
+import requests
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.pool import NullPool
+
+from post import services
+from post.models import Category, Like, Post
+from tests.load import API, Sample, ask, token
+from tests.servers import children_of, find_mysqld, running_mysql, running_service, wait_until, wait_until_healthy
+
+pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to break")
+
+OPERATIONS, CLIENTS = 2000, 8
+CATEGORIES = ("Travel", "TRAVEL", "travel", "일반", "Spring Boot", "카페")
+NO_ANSWER, AWAY = 0, 503  # after which nobody knows whether it was done
+DELETED = "deleted"
+
+
+class Board:
+    """What the clients have seen of the board, together."""
+
+    def __init__(self) -> None:
+        self.posts: list[str] = []
+        self.creations: list[tuple[float, float, int]] = []  # first sent, acknowledged, number
+        self.viewers: defaultdict[str, set[str]] = defaultdict(set)
+        self.samples: list[Sample] = []
+        self.surprises: list[str] = []
+
+
+class Client(threading.Thread):
+    """
+    One user, who does one thing after another and knows what each post of theirs, and each like, may be by now.
+
+    An answer leaves one possibility of what a request has done; without one, or with a 503, there are two.
+    """
+
+    def __init__(self, board: Board, url: str, name: str, seed: str) -> None:
+        super().__init__(name=name)
+        self._board, self._url = board, url
+        self._random = random.Random(seed)
+        self._session, self._headers = requests.Session(), token(url, name)
+        self.user_id: str | None = None
+        self.own: dict[str, set[tuple[str, str, str]]] = {}  # possible titles, categories (letter case aside), statuses
+        self.likes: defaultdict[str, set[bool]] = defaultdict(lambda: {False})
+
+    def run(self) -> None:
+        kinds = {self._create: 20, self._edit: 20, self._delete: 5, self._like: 30, self._look: 20, self._list: 5}
+        for number in range(OPERATIONS // CLIENTS):
+            (operation,) = self._random.choices([*kinds], [*kinds.values()])
+            operation(number)
+            time.sleep(self._random.uniform(0, 0.08))
+
+    def _ask(self, method: str, path: str, **options) -> Sample:
+        headers = self._headers | options.pop("headers", {})
+        sample = ask(self._session, self._url, method, path, headers=headers, **options)
+        self._board.samples.append(sample)
+        if sample.status in (NO_ANSWER, AWAY):
+            time.sleep(0.2)
+        return sample
+
+    def _expect(self, is_right: bool, sample: Sample) -> None:
+        if not is_right:
+            self._board.surprises.append(f"{self.name}: {sample.method} {sample.path} {sample.status} {sample.body}")
+
+    def _create(self, number: int) -> None:
+        """As a careful client does: again, with the same key, until there is an answer."""
+        title, category = f"{self.name} {number}", self._random.choice(CATEGORIES)
+        body = {"title": title, "content": "내용", "category": category}
+        key, began = {"Idempotency-Key": f"{self.name}-{number}"}, time.monotonic()
+        while (made := self._ask("POST", f"{API}/posts", json=body, headers=key)).status in (NO_ANSWER, AWAY):
+            pass
+        self._expect(made.status == 201, made)
+        post = made.body["data"]
+        self.user_id = post["user_id"]
+        self.own[post["id"]] = {(title, category.casefold(), "visible")}
+        self._board.creations.append((began, made.ended, post["No"]))
+        self._board.posts.append(post["id"])
+
+    def _edit(self, number: int) -> None:
+        title, category = f"{self.name} {number} neu", self._random.choice(CATEGORIES)
+        status = self._random.choice(["visible", "visible", "hidden"])
+        self._change("PATCH", (title, category.casefold(), status), title=title, category=category, status=status)
+
+    def _delete(self, _number: int) -> None:
+        self._change("DELETE", None)
+
+    def _change(self, method: str, becomes: tuple[str, str, str] | None, **body: str) -> None:
+        if not self.own:
+            return
+        post = self._random.choice([*self.own])
+        done = self._ask(method, f"{API}/posts/{post}", json=body or None)
+        gone = {state for state in self.own[post] if state[2] == DELETED}
+        changed = {becomes or (*state[:2], DELETED) for state in self.own[post] - gone}
+        match done.status:
+            case 200:
+                self.own[post] = changed
+            case 404:
+                self.own[post] = gone
+            case _:
+                self.own[post] |= changed
+        self._expect(done.status in (200, 404, NO_ANSWER, AWAY) and bool(self.own[post]), done)
+
+    def _like(self, _number: int) -> None:
+        if not self._board.posts:
+            return
+        post, method = self._random.choice(self._board.posts), self._random.choice(["PUT", "DELETE", "POST"])
+        done = self._ask(method, f"{API}/posts/{post}/like")
+        before = self.likes[post]
+        after = {{"PUT": True, "DELETE": False, "POST": not liked}[method] for liked in before}
+        if done.status == 200:
+            is_liked, has_changed = done.body["data"]["is_liked"], done.body["data"]["action"] != "unchanged"
+            self._expect(is_liked in after and is_liked ^ has_changed in before, done)
+            self.likes[post] = {is_liked}
+        elif done.status != 404:
+            self._expect(done.status in (NO_ANSWER, AWAY), done)
+            self.likes[post] = before | after
+
+    def _look(self, _number: int) -> None:
+        if not self._board.posts:
+            return
+        post, address = self._random.choice(self._board.posts), f"10.0.0.{self._random.randrange(12)}"
+        self._board.viewers[post].add(address)
+        seen = self._ask("GET", f"{API}/posts/{post}", headers={"X-Forwarded-For": address})
+        self._expect(seen.status in (200, 404, NO_ANSWER, AWAY), seen)
+        if post in self.own and seen.status == 200:
+            told = seen.body["data"]
+            self._expect((told["title"], told["category"].casefold(), told["status"]) in self.own[post], seen)
+        if post in self.own and seen.status == 404:
+            self._expect(DELETED in {status for _, _, status in self.own[post]}, seen)
+
+    def _list(self, _number: int) -> None:
+        listed = self._ask("GET", f"{API}/posts", params={"sort": self._random.choice(["latest", "popular"])})
+        self._expect(listed.status in (200, NO_ANSWER, AWAY), listed)
+
+
+class Faults(threading.Thread):
+    """Kills workers, and kills or stops the database, by turns that chance decides, until it is told to end."""
+
+    def __init__(self, service, server, seed: str) -> None:
+        super().__init__(name="faults")
+        self._service, self._server = service, server
+        self._random = random.Random(seed)
+        self._ended = threading.Event()
+        self.done: Counter[str] = Counter()
+
+    def run(self) -> None:
+        faults = {self._kill_worker: 3, self._kill_database: 1, self._stop_database: 1}
+        planned = self._random.sample([*faults], k=len(faults))  # each at least once
+        while not self._ended.wait(self._random.uniform(0.5, 2)):
+            fault = planned.pop() if planned else self._random.choices([*faults], [*faults.values()])[0]
+            fault()
+            self.done[fault.__name__.strip("_")] += 1
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+    def _kill_worker(self) -> None:
+        workers = [*children_of(self._service.process.pid)]
+        with suppress(ProcessLookupError):
+            os.kill(self._random.choice(workers), signal.SIGKILL)
+
+    def _kill_database(self) -> None:
+        self._server.kill()
+        time.sleep(self._random.uniform(0, 2))
+        self._server.start()
+
+    def _stop_database(self) -> None:
+        self._server.hang()
+        time.sleep(self._random.uniform(0.1, 2))
+        self._server.go_on()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running_mysql() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def service(server, tmp_path_factory):
+    settings = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
+    settings |= {"TRUSTED_PROXY_HOPS": "1", "VIEW_WINDOW_SECONDS": "3600"}
+    with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=server.url, **settings) as service:
+        yield service
+
+
+def test_what_was_acknowledged_holds_whatever_breaks(server, service, make_app):
+    seed = os.environ.get("DRILL_SEED") or str(secrets.randbelow(2**32))
+    print(f"\nDRILL_SEED={seed}")
+    board = Board()
+    clients = [Client(board, service.url, f"user{n}", f"{seed} {n}") for n in range(CLIENTS)]
+    faults = Faults(service, server, f"{seed} faults")
+    began = time.monotonic()
+    for thread in (faults, *clients):
+        thread.start()
+    for client in clients:
+        client.join()
+    faults.end()
+    took = time.monotonic() - began
+    wait_until_healthy(service)
+    wait_until(lambda: requests.get(f"{service.url}/health/ready", timeout=5).ok, seconds=10, what="it is not ready")
+    time.sleep(2)  # views are written once a second
+
+    statuses = Counter(sample.status for sample in board.samples)
+    print(f"random faults: {took:.0f} s, {len(board.samples)} requests, {dict(statuses)}, {dict(faults.done)}")
+    assert board.surprises == []
+    assert set(statuses) <= {200, 201, 404, NO_ANSWER, AWAY}
+    assert min(faults.done[name] for name in ("kill_worker", "kill_database", "stop_database")) > 0
+    with make_app(DATABASE_URL=server.url).app_context():
+        assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
+    _check_rows(server, board, clients)
+
+
+def _check_rows(server, board: Board, clients: list[Client]) -> None:
+    with create_engine(server.url, poolclass=NullPool).connect() as connection:
+        posts = {row.id: row for row in connection.execute(select(Post.__table__))}
+        liked = {(row.user_id, row.post_id) for row in connection.execute(select(Like.user_id, Like.post_id))}
+        likes = dict(connection.execute(select(Like.post_id, func.count()).group_by(Like.post_id)).all())
+        categories = {row.id: row.name for row in connection.execute(select(Category.id, Category.name))}
+
+    assert sorted(posts) == sorted(board.posts), "each creation once, with the same key however often it was sent"
+    assert [pair for pair in combinations(sorted(board.creations), 2) if _is_disordered(*pair)] == []
+    assert len({post.No for post in posts.values()}) == len(posts)
+    assert {post.id for post in posts.values() if categories[post.category_id] != post.category} == set()
+    assert len({name.casefold() for name in categories.values()}) == len(categories)
+    assert {post.id for post in posts.values() if post.like_count != likes.get(post.id, 0)} == set()
+    assert {post.id for post in posts.values() if post.view_count > len(board.viewers[post.id])} == set()
+    assert sum(post.view_count for post in posts.values()) > 0
+    for client in clients:
+        states = {post: (posts[post].title, posts[post].category.casefold(), posts[post].status) for post in client.own}
+        assert {post for post, state in states.items() if state not in client.own[post]} == set()
+        assert {post for post, known in client.likes.items() if ((client.user_id, post) in liked) not in known} == set()
+
+
+def _is_disordered(earlier: tuple[float, float, int], later: tuple[float, float, int]) -> bool:
+    """Tell whether the number of what was acknowledged before another was sent is not below its."""
+    return earlier[1] < later[0] and earlier[2] >= later[2]
