@@ -39,7 +39,7 @@ class Board:
         self.surprises: list[str] = []
 
 
-class Client(threading.Thread):
+class Client:
     """
     One user, who does one thing after another and knows what each post of theirs, and each like, may be by now.
 
@@ -47,7 +47,7 @@ class Client(threading.Thread):
     """
 
     def __init__(self, board: Board, url: str, name: str, seed: str) -> None:
-        super().__init__(name=name)
+        self.name = name
         self._board, self._url = board, url
         self._random = random.Random(seed)
         self._session, self._headers = requests.Session(), token(url, name)
@@ -145,11 +145,10 @@ class Client(threading.Thread):
         self._expect(listed.status in (200, NO_ANSWER, AWAY), listed)
 
 
-class Faults(threading.Thread):
+class Faults:
     """Kills workers, and kills or stops the database, by turns that chance decides, until it is told to end."""
 
     def __init__(self, service, server, seed: str) -> None:
-        super().__init__(name="faults")
         self._service, self._server = service, server
         self._random = random.Random(seed)
         self._ended = threading.Event()
@@ -165,7 +164,6 @@ class Faults(threading.Thread):
 
     def end(self) -> None:
         self._ended.set()
-        self.join()
 
     def _kill_worker(self) -> None:
         workers = [*children_of(self._service.process.pid)]
@@ -204,11 +202,7 @@ def test_what_was_acknowledged_holds_whatever_breaks(server, service, make_app):
     clients = [Client(board, service.url, f"user{n}", f"{seed} {n}") for n in range(CLIENTS)]
     faults = Faults(service, server, f"{seed} faults")
     began = time.monotonic()
-    for thread in (faults, *clients):
-        thread.start()
-    for client in clients:
-        client.join()
-    faults.end()
+    _run(clients, faults)
     took = time.monotonic() - began
     wait_until_healthy(service)
     wait_until(lambda: requests.get(f"{service.url}/health/ready", timeout=5).ok, seconds=10, what="it is not ready")
@@ -222,6 +216,16 @@ def test_what_was_acknowledged_holds_whatever_breaks(server, service, make_app):
     with make_app(DATABASE_URL=server.url).app_context():
         assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
     _check_rows(server, board, clients)
+
+
+def _run(clients: list[Client], faults: Faults) -> None:
+    breaking, *using = (threading.Thread(target=one.run) for one in (faults, *clients))
+    for thread in (breaking, *using):
+        thread.start()
+    for thread in using:
+        thread.join()
+    faults.end()
+    breaking.join()
 
 
 def _check_rows(server, board: Board, clients: list[Client]) -> None:
