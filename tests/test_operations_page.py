@@ -1,0 +1,67 @@
+"""The page for operators names every event, metric and limit, and none that there is not."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from post import metrics
+
+PROJECT = Path(__file__).resolve().parent.parent
+PAGE = (PROJECT / "docs" / "operations.md").read_text()
+LEVELS = {"debug", "info", "warning", "error", "exception", "log"}
+NAME = re.compile(r"[a-z]+(_[a-z]+)+")
+METRICS = {one._definition[0] for one in vars(metrics).values() if isinstance(one, metrics.Metric)} | {
+    "post_service_info"
+}
+SUFFIXES = re.compile(r"_(bucket|count|sum)$")
+
+
+def events() -> set[str]:
+    """What the service logs by name: the constant first arguments of the calls of its loggers."""
+    calls = [
+        node
+        for path in PROJECT.glob("post/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS
+    ]
+    said = {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
+    circuits = {f"{server}_{what}" for server in ("database", "replica") for what in ("lost", "back", "probe_failed")}
+    return {name for name in said if isinstance(name, str) and NAME.fullmatch(name)} | circuits
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def first_cells(text: str) -> set[str]:
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_the_table_of_events_is_what_is_logged():
+    assert first_cells(section("The log")) == events()
+
+
+def test_the_table_of_metrics_is_what_is_counted():
+    assert first_cells(section("Metrics")) == METRICS
+
+
+def test_alerts_look_at_metrics_that_there_are():
+    named = {SUFFIXES.sub("", name) for name in re.findall(r"\bpost_\w+", section("Alerts"))}
+
+    assert len(named) > 5
+    assert named <= METRICS
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_readmes_lead_to_the_page(page):
+    assert "(docs/operations.md)" in (PROJECT / page).read_text()
+
+
+def test_the_page_leads_to_parts_that_it_has():
+    titles = re.findall(r"^##+ (.+)$", PAGE, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+    assert {anchor for anchor in re.findall(r"\]\(#([^)]+)\)", PAGE) if anchor not in anchors} == set()
