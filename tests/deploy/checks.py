@@ -1,0 +1,74 @@
+"""What the files of a deployment are held against: programs that know their formats, and the service itself."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from post import system
+from post.openapi import new_openapi_app
+from tests.servers import PROJECT
+
+CHECKOV = shutil.which("checkov", path=os.pathsep.join([str(PROJECT / ".venv/checkov/bin"), os.environ["PATH"]]))
+
+if CHECKOV is None and os.environ.get("CI") == "true":
+    raise RuntimeError("no Checkov: make .venv/checkov")
+needs_checkov = pytest.mark.skipif(CHECKOV is None, reason="no Checkov on this machine: make .venv/checkov")
+
+
+def tool(name: str, *arguments: str | Path) -> tuple[int, str]:
+    """Run a program of the virtual environment; its exit status, and all that it says."""
+    command = [Path(sys.executable).parent / name, *arguments]
+    done = subprocess.run(command, check=False, stdout=-1, stderr=subprocess.STDOUT, text=True, timeout=120)
+    return done.returncode, done.stdout
+
+
+def hadolint(text: str, folder: Path) -> set[str]:
+    """The rules of hadolint and ShellCheck that a Dockerfile breaks."""
+    path = folder / "Dockerfile"
+    path.write_text(text)
+    return set(re.findall(r"\b(?:DL|SC)\d{4}\b", tool("hadolint", "--no-color", path)[1]))
+
+
+def checkov(files: dict[str, str], folder: Path) -> dict[str, set[str]]:
+    """
+    Have Checkov look at copies of files, at all at once, for it takes its time to start.
+
+    Args:
+        files: Their texts, by their names.
+        folder: Where the copies are put.
+
+    Returns:
+        The ids of its checks by what they have come to: ``passed``, ``failed``, ``skipped``.
+    """
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    command = [CHECKOV, "--directory", folder, "--framework", "dockerfile", "kubernetes", "--skip-download"]
+    done = subprocess.run([*command, "--output", "json"], check=False, capture_output=True, text=True, timeout=120)
+    found = [report["results"] for report in json.loads(done.stdout)]
+    assert [results["parsing_errors"] for results in found] == [[]] * len(files)
+    return {
+        kind: {check["check_id"] for results in found for check in results[f"{kind}_checks"]}
+        for kind in ("passed", "failed", "skipped")
+    }
+
+
+def known_paths() -> set[str]:
+    """The paths around the board that the service answers, its probes' among them."""
+    app = new_openapi_app(__name__)
+    app.register_api(system.bp)
+    return {rule.rule for rule in app.url_map.iter_rules()}
+
+
+def graceful_seconds() -> int:
+    """How long gunicorn lets requests end after it has drained."""
+    found = re.search(
+        r"^graceful_timeout = settings\.drain_seconds \+ (\d+)$", (PROJECT / "gunicorn.conf.py").read_text(), re.M
+    )
+    assert found is not None
+    return int(found[1])

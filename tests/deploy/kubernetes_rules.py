@@ -1,0 +1,275 @@
+"""The rules that k8s/deployment.yaml keeps. Each yields what is wrong."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from config import REQUIRED_IN_PRODUCTION, ConfigError, Settings, load_config
+from post.schema import LOCK_SECONDS
+from post.validators import UPLOAD_MAX_BYTES
+from tests.deploy.checks import graceful_seconds, known_paths
+from tests.deploy.manifest import KINDS, NAMESPACE, Manifest, mebibytes, millicores
+from tests.servers import PROJECT
+
+DEREGISTRATION_SECONDS = 120  # the comment at preStop has the source
+DATABASE_TOLD_SECONDS = 2  # README, "Databases and migrations"
+SECRET_VALUES = {
+    "DATABASE_URL": "mysql+pymysql://user:password@host:3306/postdb",
+    "SECRET_KEY": "of the test",
+    "COGNITO_USER_POOL_ID": "ap-northeast-2_nneGIIVuJ",
+    "COGNITO_REGION": "ap-northeast-2",
+    "COGNITO_CLIENT_ID": "client",
+    "REDIS_URL": "rediss://host:6379/0",
+}
+SECRETS = {  # SPEC.md, "Kubernetes names"; and REDIS_URL, which may have a password
+    "DATABASE_URL": {"name": "post-db-secret", "key": "database-url"},
+    "SECRET_KEY": {"name": "post-secrets", "key": "secret-key"},
+    "COGNITO_USER_POOL_ID": {"name": "post-secrets", "key": "cognito-user-pool-id"},
+    "COGNITO_REGION": {"name": "post-secrets", "key": "cognito-region"},
+    "COGNITO_CLIENT_ID": {"name": "post-secrets", "key": "cognito-client-id"},
+    "REDIS_URL": {"name": "post-secrets", "key": "redis-url", "optional": True},
+}
+
+
+def configured(manifest: Manifest) -> Settings:
+    """The settings that the pods start with."""
+    return load_config({**manifest.settings, **{name: SECRET_VALUES[name] for name in manifest.secrets}})
+
+
+def names(manifest: Manifest) -> Iterator[str]:
+    if [document["kind"] for document in manifest.documents] != KINDS:
+        yield "something is missing, or comes before what it needs"
+    for document in manifest.documents[1:]:
+        if document["metadata"].get("namespace") != NAMESPACE:
+            yield f"{document['kind']} is in another namespace"
+    spoken = {kind: manifest[kind]["metadata"]["name"] for kind in ("Namespace", "Deployment", "Service")}
+    expected = {"Namespace": NAMESPACE, "Deployment": "post-service-deployment", "Service": "post-service"}
+    if spoken != expected or manifest.container["name"] != "post-service":
+        yield "names are not SPEC.md's, or not the pipeline's"
+
+
+def references(manifest: Manifest) -> Iterator[str]:
+    if any(not selector or not selector.items() <= manifest.labels.items() for selector in manifest.selectors()):
+        yield "a selector finds no pods"
+    target = manifest.spec("HorizontalPodAutoscaler")["scaleTargetRef"]
+    if (target["kind"], target["name"]) != ("Deployment", manifest["Deployment"]["metadata"]["name"]):
+        yield "what is scaled is not there"
+    if manifest.pod["serviceAccountName"] != manifest["ServiceAccount"]["metadata"]["name"]:
+        yield "there is no such account"
+    if manifest.container["envFrom"] != [{"configMapRef": {"name": manifest["ConfigMap"]["metadata"]["name"]}}]:
+        yield "the settings are not read"
+    if {one["name"] for one in manifest.pod["volumes"]} != {one["name"] for one in manifest.container["volumeMounts"]}:
+        yield "a volume is not mounted, or not there"
+
+
+def ports(manifest: Manifest) -> Iterator[str]:
+    settings = configured(manifest)
+    if manifest.ports != {"http": settings.port, "metrics": settings.metrics_port}:
+        yield "the service listens elsewhere"
+    service = manifest.spec("Service")["ports"]
+    if {port["port"]: port["targetPort"] for port in service} != {80: "http", 443: "http"}:
+        yield "80 and 443 do not lead to the service"
+    if manifest.balancer["ssl-ports"] != "443":
+        yield "TLS ends elsewhere"
+    if {probe["httpGet"]["port"] for probe in manifest.probes().values()} != {"http"}:
+        yield "a probe asks elsewhere"
+    annotations = manifest.spec("Deployment")["template"]["metadata"]["annotations"]
+    if annotations["prometheus.io/port"] != str(settings.metrics_port):
+        yield "metrics are looked for elsewhere"
+
+
+def private_metrics(manifest: Manifest) -> Iterator[str]:
+    metrics = {"metrics", manifest.ports["metrics"]}
+    if metrics & {port[end] for port in manifest.spec("Service")["ports"] for end in ("port", "targetPort")}:
+        yield "the NLB shows the metrics to everybody"
+    for rule in manifest.spec("NetworkPolicy")["ingress"]:
+        is_wide = any("ipBlock" in side or "podSelector" not in side for side in rule["from"])
+        if is_wide and metrics & {port["port"] for port in rule["ports"]}:
+            yield "more than the scraper reach the metrics"
+
+
+def settings(manifest: Manifest) -> Iterator[str]:
+    given = {*manifest.settings, *manifest.secrets}
+    known = {name.upper(): field for name, field in Settings.model_fields.items()}
+    if given - set(known):
+        yield f"nobody reads {given - set(known)}"
+    if any(not known[name].repr for name in set(manifest.settings) & set(known)):
+        yield "a secret is in the ConfigMap"
+    if manifest.settings.get("FLASK_ENV") != "production":
+        yield "not for production"
+    try:
+        load_config(
+            {**manifest.settings, **{name: SECRET_VALUES[name] for name in manifest.secrets if name in SECRETS}}
+        )
+    except ConfigError as exc:
+        yield f"it does not start: {exc}"
+
+
+def secrets(manifest: Manifest) -> Iterator[str]:
+    if manifest.secrets != SECRETS:
+        yield "other secrets than SPEC.md's"
+    if not set(REQUIRED_IN_PRODUCTION) <= {name for name, at in manifest.secrets.items() if not at.get("optional")}:
+        yield "it may start without what it needs"
+
+
+def probes(manifest: Manifest) -> Iterator[str]:
+    found = manifest.probes()
+    paths = {name: probe["httpGet"]["path"] for name, probe in found.items()}
+    if paths != {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/health/ready"}:
+        yield "a pod would be restarted for its database's sake, or asked while it is not ready"
+    if not {*paths.values(), manifest.balancer["healthcheck-path"]} <= known_paths():
+        yield "the service has no such path"
+    start = found["startupProbe"]
+    if start["periodSeconds"] * start["failureThreshold"] < 2 * LOCK_SECONDS:
+        yield "it is killed while another pod changes the schema, or while it does"
+    if found["readinessProbe"]["timeoutSeconds"] <= DATABASE_TOLD_SECONDS:
+        yield "it is not waited for until it can say that the database is away"
+
+
+def stopping(manifest: Manifest) -> Iterator[str]:
+    sleep = manifest.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    if sleep < DEREGISTRATION_SECONDS:
+        yield "the NLB still opens connections when it stops"
+    last = sleep + configured(manifest).drain_seconds + graceful_seconds()
+    if manifest.pod["terminationGracePeriodSeconds"] < last + 5:
+        yield f"it is killed while it still answers, for up to {last} s"
+    if f"deregistration_delay.timeout_seconds={sleep}" not in manifest.balancer["target-group-attributes"]:
+        yield "the NLB keeps connections for another time than the pod"
+
+
+def resources(manifest: Manifest) -> Iterator[str]:
+    limits, requests = (manifest.container["resources"][kind] for kind in ("limits", "requests"))
+    if (limits["cpu"], limits["memory"]) != ("700m", "1Gi"):
+        yield "limits are not SPEC.md's"
+    for name, read in {"cpu": millicores, "memory": mebibytes, "ephemeral-storage": mebibytes}.items():
+        if not 0 < read(requests[name]) <= read(limits[name]):
+            yield f"more {name} is asked for than allowed"
+    threads = configured(manifest).web_concurrency * configured(manifest).web_threads
+    (volume,) = manifest.pod["volumes"]
+    size = mebibytes(volume["emptyDir"]["sizeLimit"])
+    if not threads * UPLOAD_MAX_BYTES / 1024**2 < size < mebibytes(limits["ephemeral-storage"]):
+        yield "uploads could have the pod evicted"
+
+
+def rollout(manifest: Manifest) -> Iterator[str]:
+    spec = manifest.spec("Deployment")
+    if spec["strategy"] != {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}:
+        yield "a rolling update takes capacity away"
+    if "replicas" in spec:
+        yield "each apply takes back what the HPA has set"
+    start = manifest.probes()["startupProbe"]
+    if spec["progressDeadlineSeconds"] <= start["periodSeconds"] * start["failureThreshold"]:
+        yield "a rollout is given up while a pod may still start"
+    labels = manifest["Namespace"]["metadata"]["labels"]
+    if labels.get("elbv2.k8s.aws/pod-readiness-gate-inject") != "enabled":
+        yield "old pods go before the NLB has the new ones"
+
+
+def hardening(manifest: Manifest) -> Iterator[str]:
+    pod, own = manifest.pod["securityContext"], manifest.container["securityContext"]
+    if own != {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}:
+        yield "the container may do more than it needs"
+    numbers = ":".join(str(pod[name]) for name in ("runAsUser", "runAsGroup"))
+    if not pod["runAsNonRoot"] or f"\nUSER {numbers}\n" not in (PROJECT / "Dockerfile").read_text():
+        yield "another user than the image's"
+    if pod["seccompProfile"] != {"type": "RuntimeDefault"}:
+        yield "any system call"
+    if any(one.get("automountServiceAccountToken") is not False for one in (manifest.pod, manifest["ServiceAccount"])):
+        yield "a token for Kubernetes' own API"
+    if manifest.pod.get("enableServiceLinks") is not False:
+        yield "the environment has more than the settings"
+    if manifest["Namespace"]["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
+        yield "other pods of the namespace may do anything"
+    if [mount["mountPath"] for mount in manifest.container["volumeMounts"]] != ["/tmp"]:
+        yield "nowhere for uploads while they are read"
+
+
+def balancer(manifest: Manifest) -> Iterator[str]:
+    found = manifest.balancer
+    if (found["type"], found["nlb-target-type"], manifest.spec("Service")["type"]) != (
+        "external",
+        "ip",
+        "LoadBalancer",
+    ):
+        yield "no NLB that leads to pods"
+    if "load_balancing.cross_zone.enabled=true" not in found["attributes"].split(","):
+        yield "a zone's clients get that zone's pods alone"
+    if (found["healthcheck-protocol"], found["healthcheck-path"]) != ("http", "/health"):
+        yield "the NLB asks for something else"
+    if not re.match(r"ELBSecurityPolicy-TLS13-1-[23]-", found["ssl-negotiation-policy"]):
+        yield "TLS below 1.2"
+    region = configured(manifest).s3_region
+    if not re.fullmatch(rf"arn:aws:acm:{region}:\d{{12}}:certificate/[0-9a-f-]{{36}}", found["ssl-cert"]):
+        yield "no certificate of the region"
+    if "preserve_client_ip.enabled=false" not in found["target-group-attributes"].split(","):
+        yield "the NetworkPolicy sees addresses of the internet"
+
+
+def scaling(manifest: Manifest) -> Iterator[str]:
+    spec = manifest.spec("HorizontalPodAutoscaler")
+    (metric,) = spec["metrics"]
+    if (spec["minReplicas"], spec["maxReplicas"], metric["resource"]["name"]) != (1, 3, "cpu"):
+        yield "not 1 to 3 by CPU"
+    container = manifest.container["resources"]
+    used = millicores(container["requests"]["cpu"]) * metric["resource"]["target"]["averageUtilization"] / 100
+    if used > 0.8 * millicores(container["limits"]["cpu"]):
+        yield "pods are throttled before there are more"
+    if spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] < 300:
+        yield "pods go as soon as it is quiet"
+    budget = manifest.spec("PodDisruptionBudget")
+    if budget.get("maxUnavailable") != 1 or "minAvailable" in budget:
+        yield "a node with the only pod cannot be drained, or all pods may go at once"
+
+
+def spread(manifest: Manifest) -> Iterator[str]:
+    found = {one["topologyKey"]: one["maxSkew"] for one in manifest.pod["topologySpreadConstraints"]}
+    if found.get("topology.kubernetes.io/zone") != 1:
+        yield "pods may share a zone while another is free"
+    if any(one["whenUnsatisfiable"] != "ScheduleAnyway" for one in manifest.pod["topologySpreadConstraints"]):
+        yield "a pod waits for a zone that is away"
+
+
+def network(manifest: Manifest) -> Iterator[str]:
+    spec = manifest.spec("NetworkPolicy")
+    if spec["policyTypes"] != ["Ingress", "Egress"]:
+        yield "a direction is open"
+    blocks = [side["ipBlock"]["cidr"] for rule in spec["ingress"] for side in rule["from"] if "ipBlock" in side]
+    if not all(rule.get("from") for rule in spec["ingress"]) or not all(ip_network(one).is_private for one in blocks):
+        yield "anybody comes in"
+    if {port["port"] for rule in spec["ingress"] for port in rule["ports"]} != set(manifest.ports.values()):
+        yield "other ports than the service's"
+    out = {port["port"] for rule in spec["egress"] for port in rule["ports"]}
+    if out != {53, 3306, 6379, 443}:
+        yield f"it may speak to {out}"
+    if not all(rule.get("to") for rule in spec["egress"]):
+        yield "to anywhere"
+    wide = [r for r in spec["egress"] if any(t.get("ipBlock", {}).get("cidr") == "0.0.0.0/0" for t in r["to"])]
+    if [[port["port"] for port in rule["ports"]] for rule in wide] != [[443]]:
+        yield "more than HTTPS leaves the VPC"
+
+
+def account(manifest: Manifest) -> Iterator[str]:
+    """What is to be filled in is the same everywhere."""
+    role = manifest["ServiceAccount"]["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+    image, certificate = manifest.container["image"], manifest.balancer["ssl-cert"]
+    if not re.fullmatch(r"\d{12}\.dkr\.ecr\.[\w-]+\.amazonaws\.com/post-service:latest", image):
+        yield "not the image that the pipeline pushes"
+    if len({*re.findall(r"\d{12}", f"{role} {image} {certificate.rpartition(':')[0]}")}) != 1:
+        yield "several accounts"
+    blocks = {
+        side["ipBlock"]["cidr"]
+        for rule in (*manifest.spec("NetworkPolicy")["ingress"], *manifest.spec("NetworkPolicy")["egress"])
+        for side in (*rule.get("from", []), *rule.get("to", []))
+        if "ipBlock" in side
+    }
+    if len(blocks - {"0.0.0.0/0"}) != 1:
+        yield "several VPCs"
+
+
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        names, references, ports, private_metrics, settings, secrets, probes, stopping, resources, rollout, hardening,
+        balancer, scaling, spread, network, account,
+    )
+}  # fmt: skip

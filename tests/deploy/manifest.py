@@ -1,0 +1,87 @@
+"""The documents of k8s/deployment.yaml, by their kinds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+NAMESPACE = "post-service"
+KINDS = [
+    "Namespace",
+    "ServiceAccount",
+    "ConfigMap",
+    "Deployment",
+    "Service",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+]
+NLB = "service.beta.kubernetes.io/aws-load-balancer-"
+
+
+class Manifest:
+    """What ``kubectl apply -f`` is given."""
+
+    def __init__(self, text: str) -> None:
+        self.documents: list[dict[str, Any]] = list(yaml.load_all(text, yaml.CSafeLoader))  # many times as fast
+
+    def __getitem__(self, kind: str) -> dict[str, Any]:
+        (found,) = (document for document in self.documents if document["kind"] == kind)
+        return found
+
+    def spec(self, kind: str) -> dict[str, Any]:
+        return self[kind]["spec"]
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        return self.spec("Deployment")["template"]["spec"]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What selectors find pods by."""
+        return self.spec("Deployment")["template"]["metadata"]["labels"]
+
+    @property
+    def container(self) -> dict[str, Any]:
+        (found,) = self.pod["containers"]
+        return found
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {port["name"]: port["containerPort"] for port in self.container["ports"]}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return self["ConfigMap"]["data"]
+
+    @property
+    def secrets(self) -> dict[str, dict[str, Any]]:
+        """The variables that come from secrets, with where they are there."""
+        return {one["name"]: one["valueFrom"]["secretKeyRef"] for one in self.container["env"]}
+
+    @property
+    def balancer(self) -> dict[str, str]:
+        """The annotations by which the NLB is made, without what they all begin with."""
+        annotations = self["Service"]["metadata"]["annotations"]
+        return {name.removeprefix(NLB): value for name, value in annotations.items() if name.startswith(NLB)}
+
+    def selectors(self) -> Iterator[dict[str, str]]:
+        """Everything that must find the pods."""
+        yield self.spec("Service")["selector"]
+        yield self.spec("NetworkPolicy")["podSelector"]["matchLabels"]
+        for kind in ("Deployment", "PodDisruptionBudget"):
+            yield self.spec(kind)["selector"]["matchLabels"]
+        for constraint in self.pod["topologySpreadConstraints"]:
+            yield constraint["labelSelector"]["matchLabels"]
+
+    def probes(self) -> dict[str, dict[str, Any]]:
+        return {name: probe for name, probe in self.container.items() if name.endswith("Probe")}
+
+
+def millicores(quantity: str) -> int:
+    assert quantity.endswith("m")
+    return int(quantity.removesuffix("m"))
+
+
+def mebibytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 1, "Gi": 1024}[quantity[-2:]]
