@@ -158,10 +158,7 @@ locals {
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:In a key's policy "*" is that one key; without the account's root nobody could manage it.
-  #checkov:skip=CKV_AWS_111:As above.
-  #checkov:skip=CKV_AWS_356:As above.
-
+  # In a key's policy "*" is that key. Its first statement is AWS's default, without which IAM has no say on it.
   statement {
     sid       = "AccountAdministersByIam"
     actions   = ["kms:*"]
@@ -420,9 +417,9 @@ resource "aws_cloudwatch_log_group" "codebuild" {
 }
 
 data "aws_iam_policy_document" "build" {
-  #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken knows no resource (Service Authorization Reference, Amazon ECR).
   source_policy_documents = [data.aws_iam_policy_document.codebuild["build"].json]
 
+  # It knows no resource (Service Authorization Reference, Amazon ECR).
   statement {
     sid       = "LogInToTheRegistry"
     actions   = ["ecr:GetAuthorizationToken"]
