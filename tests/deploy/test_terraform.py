@@ -1,10 +1,14 @@
 """The pipeline's Terraform, before Terraform (its form, the provider's schema, what it plans) and before Checkov."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +34,19 @@ needs_schema = pytest.mark.skipif(
 needs_checkov = pytest.mark.skipif(CHECKOV is None, reason="no Checkov on this machine: make .venv/checkov")
 
 
+@contextmanager
+def provider_to_oneself() -> Iterator[None]:
+    """Terraform-validate lays its provider out anew each time: not while another process of the suite runs it."""
+    with (Path(tempfile.gettempdir()) / "post-service-terraform.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def validate(folder: Path) -> tuple[int, str]:
+    with provider_to_oneself():
+        return run(VALIDATE, folder)
+
+
 def run(*command: str | Path, folder: Path = PROJECT, env: dict[str, str] | None = None) -> tuple[int, str]:
     """Run a program; its exit status, and all that it says."""
     done = subprocess.run(
@@ -39,10 +56,9 @@ def run(*command: str | Path, folder: Path = PROJECT, env: dict[str, str] | None
 
 
 @pytest.fixture(scope="session")
-def provider() -> dict[str, str]:
-    """The environment in which Terraform finds the provider that terraform-validate sets up."""
-    assert run(VALIDATE, PROJECT)[0] == 0
-    return {**os.environ, "TF_CLI_CONFIG_FILE": str(VALIDATE_ROOT / "terraform.rc"), "TF_IN_AUTOMATION": "1"}
+def validated() -> tuple[int, str]:
+    """What terraform-validate says; it also sets up the provider that the plans are made with."""
+    return validate(PROJECT)
 
 
 @needs_terraform
@@ -61,8 +77,8 @@ def test_another_layout_is_refused(tmp_path):
 
 
 @needs_schema
-def test_the_provider_s_schema_is_kept():
-    status, said = run(VALIDATE, PROJECT)
+def test_the_provider_s_schema_is_kept(validated):
+    status, said = validated
 
     assert status == 0, said
 
@@ -75,36 +91,38 @@ def test_the_provider_s_schema_is_kept():
 def test_the_provider_s_schema_refuses_a_broken_copy(old, new, check, tmp_path):
     (tmp_path / FILE.name).write_text(broken(FILE.read_text(), (old, new)))
 
-    status, said = run(VALIDATE, tmp_path)
+    status, said = validate(tmp_path)
 
     assert status != 0
     assert check in said
 
 
-def planned(text: str, folder: Path, env: dict[str, str]) -> tuple[int, str]:
+def planned(text: str, folder: Path) -> tuple[int, str]:
     """Run pipeline.tftest.hcl against a copy."""
+    env = {**os.environ, "TF_CLI_CONFIG_FILE": str(VALIDATE_ROOT / "terraform.rc"), "TF_IN_AUTOMATION": "1"}
     (folder / FILE.name).write_text(text)
     shutil.copy(TESTS, folder)
-    assert run("terraform", "init", "-backend=false", "-input=false", folder=folder, env=env)[0] == 0
-    return run("terraform", "test", "-no-color", folder=folder, env=env)
+    with provider_to_oneself():
+        assert run("terraform", "init", "-backend=false", "-input=false", folder=folder, env=env)[0] == 0
+        return run("terraform", "test", "-no-color", folder=folder, env=env)
 
 
 @needs_schema
-def test_it_plans_two_environments_and_refuses_wrong_variables(provider, tmp_path):
-    status, said = planned(FILE.read_text(), tmp_path, provider)
+def test_it_plans_two_environments_and_refuses_wrong_variables(validated, tmp_path):
+    status, said = planned(FILE.read_text(), tmp_path)
 
     assert status == 0, said
     assert "3 passed, 0 failed" in said
 
 
 @needs_schema
-def test_what_is_planned_from_a_broken_copy_is_refused(provider, tmp_path):
+def test_what_is_planned_from_a_broken_copy_is_refused(validated, tmp_path):
     edits = [
         ("alias/${local.name}", "alias/post-service-prod"),
         ("731], var.log_days)", "731], var.log_days) || true"),
     ]
 
-    status, said = planned(broken(FILE.read_text(), *edits), tmp_path, provider)
+    status, said = planned(broken(FILE.read_text(), *edits), tmp_path)
 
     assert status != 0
     assert "something has the other environment's name" in said

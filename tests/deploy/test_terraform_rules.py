@@ -1,6 +1,7 @@
 """The pipeline's Terraform: the rules that a reviewer would look for, wherever there is a parser."""
 
 import functools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,8 +26,17 @@ STARS = {
 
 
 @functools.cache
-def parsed(text: str) -> dict[str, Any]:
+def parsed_block(text: str) -> dict[str, Any]:
     return hcl2.loads(text, serialization_options=PLAIN)
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Parse a file block by block, so that of a copy with one edit one block is parsed anew."""
+    document: dict[str, Any] = {}
+    for block in re.findall(r"^\w.*?^\}\n", text, flags=re.DOTALL | re.MULTILINE):
+        for kind, items in parsed_block(block).items():
+            document.setdefault(kind, []).extend(items)
+    return document
 
 
 def named(document: dict[str, Any], kind: str, block: str = "resource") -> dict[str, dict[str, Any]]:
@@ -194,6 +204,12 @@ RULES = [
     projects,
     namespace,
 ]
+
+
+def test_the_file_is_parsed_whole():
+    text = FILE.read_text()
+
+    assert parsed(text) == hcl2.loads(text, serialization_options=PLAIN)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
