@@ -16,7 +16,7 @@ help: ## List the targets
 run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says otherwise
 	@exec $(BIN)/python app.py
 
-test: .venv/dev ## Run the suite on SQLite and on MySQL or MariaDB, with the coverage of post/
+test: .venv/dev .venv/checkov ## Run the suite on SQLite and on MySQL or MariaDB, with the coverage of post/
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov=post --ignore=tests/drills tests/
 
 drills: .venv/dev ## Break what the service stands on, under load, and see that nothing is lost
@@ -52,4 +52,10 @@ $(BIN)/python:
 .venv/dev: .venv/run requirements-dev.txt
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/checkov: .venv/dev requirements-checkov.txt
+	@echo "Installing requirements-checkov.txt into .venv/checkov"
+	@$(PYTHON) -m venv .venv/checkov
+	@.venv/checkov/bin/pip install --quiet --no-compile --disable-pip-version-check -r requirements-checkov.txt
 	@touch $@

@@ -1,0 +1,289 @@
+"""The buildspecs, run as CodeBuild runs them, with an `aws`, a `docker` and a `kubectl` that note their calls."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from tests.deploy.mutations import broken
+from tests.servers import PROJECT
+
+BUILD, DEPLOY = PROJECT / "buildspec.yml", PROJECT / "buildspec-deploy.yml"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REPOSITORY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/post-service"
+IMAGE, LATEST = f"{REPOSITORY}:0123456789ab", f"{REPOSITORY}:latest"
+PHASES = ("install", "pre_build", "build", "post_build")
+
+# A stub notes its arguments and what it reads, says what it is told to say, and fails where it is told to.
+STUB = """#!{python}
+import json, os, re, sys
+call = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+read = sys.stdin.read() if "--password-stdin" in sys.argv else None
+with open(os.environ["STUB_CALLS"], "a") as calls:
+    calls.write(json.dumps([call, read]) + "\\n")
+for pattern, said in json.loads(os.environ["STUB_SAYS"]).items():
+    if re.search(pattern, call):
+        print(said)
+sys.exit(1 if re.search(os.environ["STUB_FAILS"] or "$^", call) else 0)
+"""
+SAYS = {"get-login-password": "a-token", "get deployment": "7"}
+# ECR says that there is no such image.
+NOT_PUSHED = "describe-images"
+
+
+class Build(NamedTuple):
+    """What a build did: whether it succeeded, which phases began, which programs it called, what it exported."""
+
+    succeeded: bool
+    phases: list[str]
+    calls: list[str]
+    exported: dict[str, str]
+
+    def place(self, pattern: str) -> int:
+        """Where the one call is that matches."""
+        found = [number for number, call in enumerate(self.calls) if re.search(pattern, call)]
+        assert len(found) == 1, f"{pattern}: {len(found)} in {self.calls}"
+        return found[0]
+
+    def has(self, pattern: str) -> bool:
+        return any(re.search(pattern, call) for call in self.calls)
+
+
+def run_phase(commands: list[str], env: dict[str, str], folder: Path) -> tuple[bool, dict[str, str]]:
+    """Run commands one by one in one shell's environment; the first that fails is the last."""
+    for command in commands:
+        script = ["bash", "-c", f"{command}\nstatus=$?; env -0 >{folder}/env; exit $status"]
+        done = subprocess.run(script, check=False, cwd=PROJECT, env=env, timeout=60, capture_output=True)
+        pairs = (folder / "env").read_text().split("\0")
+        env = dict(pair.split("=", 1) for pair in pairs if pair)
+        if done.returncode != 0:
+            return False, env
+    return True, env
+
+
+def built(text: str, folder: Path, *, fails: str = "", says: dict[str, str] | None = None, **given: str) -> Build:
+    """
+    Run a buildspec.
+
+    Follows CodeBuild's "Build phase transitions": a phase that fails ends the build, but after `build` there is
+    `post_build` all the same, unless `on-failure` is ABORT.
+    """
+    spec, calls = yaml.safe_load(text), folder / "calls"
+    calls.touch()
+    for name in ("aws", "docker", "kubectl"):
+        (folder / name).write_text(STUB.format(python=sys.executable))
+        (folder / name).chmod(0o755)
+    env = {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "STUB_CALLS": str(calls),
+        "STUB_SAYS": json.dumps(SAYS | (says or {})),
+        "STUB_FAILS": fails,
+        **{name: str(value) for name, value in spec["env"]["variables"].items()},
+        **given,
+    }
+    began, succeeded = [], True
+    for name in [phase for phase in PHASES if phase in spec["phases"]]:
+        phase = spec["phases"][name]
+        began.append(name)
+        good, env = run_phase(phase["commands"], env, folder)
+        succeeded = succeeded and good
+        if not good and (name != "build" or phase.get("on-failure") == "ABORT"):
+            break
+    lines = [json.loads(line) for line in calls.read_text().splitlines()]
+    assert all(read in (None, "a-token\n") for _, read in lines)
+    exported = {name: env.get(name, "") for name in spec["env"].get("exported-variables", [])}
+    return Build(succeeded, began, [call for call, _ in lines], exported)
+
+
+def build(folder: Path, text: str = "", *, fails: str = NOT_PUSHED, commit: str = COMMIT, **options: Any) -> Build:
+    given = {"REPOSITORY_URL": REPOSITORY, "CODEBUILD_RESOLVED_SOURCE_VERSION": commit}
+    return built(text or BUILD.read_text(), folder, fails=fails, **given, **options)
+
+
+def deploy(folder: Path, text: str = "", *, image: str = IMAGE, **options: Any) -> Build:
+    return built(text or DEPLOY.read_text(), folder, IMAGE_URI=image, CLUSTER_NAME="post", **options)
+
+
+# Build
+
+
+def test_a_build_logs_in_tests_builds_and_pushes_in_this_order(tmp_path):
+    done = build(tmp_path)
+
+    places = [
+        done.place("aws ecr get-login-password"),
+        done.place(f"docker login --username AWS --password-stdin {REPOSITORY.partition('/')[0]}$"),
+        done.place(r"docker run .*\.ci/run$"),
+        done.place("docker build"),
+        done.place(f"docker push {IMAGE}$"),
+        done.place(f"docker push {LATEST}$"),
+    ]
+    assert done.succeeded
+    assert done.phases == ["pre_build", "build", "post_build"]
+    assert places == sorted(places)
+
+
+def test_what_is_run_before_the_push_runs_pytest(tmp_path):
+    """`.ci/run` in a container; it runs `make test`, which runs pytest."""
+    done = build(tmp_path)
+    target = re.search(r"^test:.*\n\t(.*)$", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE)
+
+    assert f"{PROJECT}:/src:ro" in done.calls[done.place(r"\.ci/run")]
+    assert "\nmake test\n" in (PROJECT / ".ci" / "run").read_text()
+    assert target
+    assert "-m pytest" in target[1]
+
+
+def test_an_image_is_tagged_and_labelled_by_its_commit(tmp_path):
+    from post import __version__
+
+    done = build(tmp_path)
+
+    command = done.calls[done.place("docker build")]
+    assert command.endswith(f"--tag {IMAGE} --tag {LATEST} .")
+    assert f"--build-arg VERSION={__version__} --build-arg REVISION={COMMIT}" in command
+    assert done.exported == {"IMAGE_URI": IMAGE}
+
+
+@pytest.mark.parametrize("fails", ["docker login", r"\.ci/run", "docker build", f"docker push {IMAGE}"])
+def test_a_failure_stops_a_build_before_anything_is_pushed(tmp_path, fails):
+    done = build(tmp_path, fails=f"{fails}|{NOT_PUSHED}")
+
+    assert not done.succeeded
+    assert re.search(fails, done.calls[-1])  # nothing is called after it
+    assert not done.has(f"docker push {LATEST}")
+
+
+def test_a_build_of_no_commit_does_not_begin(tmp_path):
+    done = build(tmp_path, commit="main")
+
+    assert (done.succeeded, done.calls) == (False, [])
+
+
+def test_a_repeated_build_deploys_what_was_pushed_before(tmp_path):
+    done = build(tmp_path, fails="", says={"describe-images": "sha256:0123"})
+
+    assert done.succeeded
+    assert done.has(f"docker pull {IMAGE}$")
+    assert done.has(f"docker tag {IMAGE} {LATEST}$")
+    assert not done.has("docker build")
+    assert not done.has(f"docker push {IMAGE}$")
+    assert done.exported == {"IMAGE_URI": IMAGE}
+
+
+def test_a_repeated_build_fails_where_what_was_pushed_cannot_be_had(tmp_path):
+    done = build(tmp_path, fails="docker pull", says={"describe-images": "sha256:0123"})
+
+    assert not done.succeeded
+    assert not done.has("docker push")
+
+
+# Deploy
+
+
+def test_a_rollout_sets_the_image_and_waits(tmp_path):
+    done = deploy(tmp_path)
+
+    kubectl = "kubectl --namespace post-service"
+    places = [
+        done.place("aws eks update-kubeconfig --name post$"),
+        done.place(f"{kubectl} get deployment post-service-deployment"),
+        done.place(f"{kubectl} set image deployment/post-service-deployment post-service={IMAGE}$"),
+        done.place(f"{kubectl} rollout status deployment/post-service-deployment --timeout 10m$"),
+    ]
+    assert done.succeeded
+    assert places == sorted(places)
+    assert not done.has("undo")
+
+
+def test_a_rollout_that_does_not_get_ready_is_undone_and_fails(tmp_path):
+    done = deploy(tmp_path, fails="rollout status")
+
+    assert not done.succeeded
+    undone = done.place("rollout undo deployment/post-service-deployment --to-revision 7$")
+    assert "rollout status" in done.calls[undone - 2]
+    assert "rollout status" in done.calls[undone + 1]  # and the roll-back is waited for
+
+
+@pytest.mark.parametrize("fails", ["update-kubeconfig", "get deployment", "set image"])
+def test_a_failure_stops_a_rollout(tmp_path, fails):
+    done = deploy(tmp_path, fails=fails, says={"get deployment": ""} if fails == "get deployment" else None)
+
+    assert not done.succeeded
+    assert fails in done.calls[-1]
+
+
+def test_a_rollout_of_no_image_does_not_begin(tmp_path):
+    done = deploy(tmp_path, image="")
+
+    assert (done.succeeded, done.calls) == (False, [])
+
+
+def test_what_is_rolled_out_is_what_kubernetes_knows():
+    names = yaml.safe_load(DEPLOY.read_text())["env"]["variables"]
+    manifest = PROJECT / "k8s" / "deployment.yaml"
+    documents = yaml.safe_load_all(manifest.read_text()) if manifest.exists() else []
+    deployments = [document for document in documents if document and document["kind"] == "Deployment"]
+
+    assert (names["NAMESPACE"], names["DEPLOYMENT"]) == ("post-service", "post-service-deployment")
+    for deployment in deployments:
+        containers = deployment["spec"]["template"]["spec"]["containers"]
+        assert deployment["metadata"] | {"name": names["DEPLOYMENT"]} == deployment["metadata"]
+        assert names["CONTAINER"] in [container["name"] for container in containers]
+
+
+@pytest.mark.parametrize("file", [BUILD, DEPLOY], ids=lambda file: file.name)
+def test_a_buildspec_is_of_codebuild_s_shape(file):
+    """Its members are those of the "Build specification reference for CodeBuild"."""
+    spec = yaml.safe_load(file.read_text())
+
+    assert spec["version"] == 0.2  # from which on a phase's commands share one shell
+    assert set(spec) <= {"version", "env", "phases", "cache", "artifacts", "reports", "proxy", "batch", "run-as"}
+    assert set(spec["env"]) <= {"shell", "variables", "exported-variables", "parameter-store", "secrets-manager"}
+    assert set(spec["phases"]) <= set(PHASES)
+    assert all(phase["on-failure"] == "ABORT" for phase in spec["phases"].values())
+
+
+def test_a_build_keeps_what_it_has_downloaded(tmp_path):
+    done = build(tmp_path)
+
+    (path,) = yaml.safe_load(BUILD.read_text())["cache"]["paths"]
+    assert f"--volume {path.removesuffix('/**/*')}:/root/.cache/pip " in done.calls[done.place(r"\.ci/run")]
+    assert f"--cache-from {LATEST} " in done.calls[done.place("docker build")]
+
+
+# Broken copies
+
+
+def test_a_push_after_failed_tests_is_noticed(tmp_path):
+    text = broken(BUILD.read_text(), ("ABORT # or CodeBuild would", "CONTINUE # or CodeBuild would"))
+
+    done = build(tmp_path, text, fails=rf"\.ci/run|{NOT_PUSHED}")
+
+    assert not done.succeeded
+    assert done.has(f"docker push {LATEST}")
+
+
+def test_tests_whose_failure_is_passed_over_are_noticed(tmp_path):
+    text = broken(BUILD.read_text(), ("exec .ci/run'\n", "exec .ci/run' || true\n"))
+
+    assert build(tmp_path, text, fails=rf"\.ci/run|{NOT_PUSHED}").succeeded
+
+
+def test_a_push_of_latest_alone_is_noticed(tmp_path):
+    text = broken(BUILD.read_text(), ('|| docker push "$IMAGE_URI"', "|| true"))
+
+    with pytest.raises(AssertionError, match="0 in"):
+        build(tmp_path, text).place(f"docker push {IMAGE}$")
+
+
+def test_a_roll_back_that_passes_for_success_is_noticed(tmp_path):
+    text = broken(DEPLOY.read_text(), ("          false\n", "          true\n"))
+
+    assert deploy(tmp_path, text, fails="rollout status").succeeded

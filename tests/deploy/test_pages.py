@@ -1,0 +1,261 @@
+"""The deployment page: what it names exists, and its commands are ones that their programs know."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import hcl2
+import pytest
+import yaml
+from botocore import xform_name
+from botocore.model import OperationModel
+from hcl2.utils import SerializationOptions
+
+from tests.deploy.mutations import broken, mutations
+from tests.servers import PROJECT
+
+PAGE = PROJECT / "docs" / "deployment.md"
+MANIFEST, DISTRIBUTION = PROJECT / "k8s" / "deployment.yaml", PROJECT / "cloudfront-config.json"
+AWS = botocore.session.get_session()
+# What the AWS CLI has beside the operations of its services.
+OF_THE_CLI = {("ecr", "get-login-password"), ("eks", "update-kubeconfig"), ("logs", "tail"), ("s3", "sync")}
+EVERYWHERE = {"--region", "--query", "--output"}
+# CloudFront's own policies are no examples, nor are addresses that mean "anywhere".
+EXAMPLE = re.compile(
+    r"\b\d{12}\b|\b0{8}(?:-0{4}){3}-0{12}\b|\b1{8}(?:-1{4}){3}-1{12}\b|\bEEXAMPLE\w+|\bexample\w+|\b10[.\d]+/\d+"
+)
+
+needs_manifest = pytest.mark.skipif(not MANIFEST.exists(), reason="no k8s/deployment.yaml")
+
+
+def blocks(page: str) -> list[str]:
+    """The page's commands, a block of shell each; one within a list is indented."""
+    found = re.findall(r"^( *)```sh\n(.*?)^ *```$", page, flags=re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+def shell(page: str) -> str:
+    """All commands that the page shows: in blocks and in lines, each on a line of its own, heredocs left out."""
+    text = "\n".join(blocks(page))
+    text = re.sub(r"<<'?(\w+)'?[^\n]*\n.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+    inline = re.findall(r"`((?:aws|kubectl|terraform) [^`]*)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    return "\n".join([text.replace("\\\n", " "), *inline])
+
+
+def section(page: str, title: str) -> str:
+    return page.partition(f"{title}\n")[2].partition("\n#")[0]
+
+
+# The rules. Each yields what is wrong with a page.
+
+
+def syntax(page: str) -> Iterator[str]:
+    for block in blocks(page):
+        done = subprocess.run(["bash", "-n"], check=False, input=block, capture_output=True, text=True)
+        if done.returncode != 0:
+            yield done.stderr
+
+
+def links(page: str) -> Iterator[str]:
+    titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
+    headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    for target in re.findall(r"\]\(([^)]+)\)", page):
+        path, _, anchor = target.partition("#")
+        if path.startswith("https://") or (not path and anchor in headings):
+            continue
+        if not path or not is_delivered((PAGE.parent / path).resolve()):
+            yield target
+
+
+def is_delivered(path: Path) -> bool:
+    """Whether a file is there, or is one of the image's, which another change brings."""
+    return path.exists() or path in (PROJECT / "Dockerfile", MANIFEST)
+
+
+def placeholders(page: str) -> Iterator[str]:
+    told = re.findall(r"^\| `([^`]+)` \| (.*?) \|", section(page, "### Placeholders"), flags=re.MULTILINE)
+    found = {file: set(EXAMPLE.findall(file.read_text())) for file in (MANIFEST, DISTRIBUTION) if file.exists()}
+    for file, examples in found.items():
+        here = {example for example, where in told if where == "both" or file.name in where}
+        if here != examples:
+            yield f"{file.name}: {sorted(here ^ examples)}"
+    filled = section(page, "### Placeholders")
+    for example, _ in told:
+        if f"s/{example}/" not in filled and not example.startswith("10."):  # which step 1 makes so
+            yield f"{example} is not filled in"
+
+
+def aws_commands(page: str) -> Iterator[list[str]]:
+    for found in re.finditer(r"\baws ((?:[a-z0-9]+-?)+ [a-z0-9-]+)((?:[^\n\"')|;`]|\"[^\"]*\"|'[^']*')*)", shell(page)):
+        yield [
+            *found[1].replace("s3api", "s3").split(),
+            *re.findall(r"(?<=\s)--[a-z0-9-]+", re.sub(r"\"[^\"]*\"|'[^']*'", "", found[2])),
+        ]
+
+
+def members(operation: OperationModel) -> set[str]:
+    shape = operation.input_shape
+    names = {xform_name(name, "-") for name in shape.members} if shape else set()
+    return {f"--{name}" for name in names} | {f"--no-{name}" for name in names} | EVERYWHERE
+
+
+def operations(service: str) -> dict[str, Any]:
+    model = AWS.get_service_model(service)
+    return {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
+
+
+def aws(page: str) -> Iterator[str]:
+    """Services, operations and options that botocore does not know, and so the AWS CLI does not either."""
+    for service, name, *options in aws_commands(page):
+        if (service, name) in OF_THE_CLI:
+            continue
+        if service not in AWS.get_available_services():
+            yield f"aws {service}"
+        elif name == "wait":
+            continue
+        elif name not in operations(service):
+            yield f"aws {service} {name}"
+        else:
+            known = members(operations(service)[name])
+            yield from (f"aws {service} {name} {option}" for option in options if option not in known)
+
+
+def waiters(page: str) -> Iterator[str]:
+    for service, name in re.findall(r"\baws (\S+) wait ([a-z-]+)", shell(page)):
+        if name not in {xform_name(waiter, "-") for waiter in AWS.get_waiter_model(service).waiter_names}:
+            yield f"aws {service} wait {name}"
+
+
+def terraform(page: str) -> Iterator[str]:
+    plain = SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
+    document = hcl2.loads((PROJECT / "post-cicd.tf").read_text(), serialization_options=plain)
+    outputs = {name for item in document["output"] for name in item}
+    variables = {name: body for item in document["variable"] for name, body in item.items()}
+    yield from (f"output {name}" for name in re.findall(r"terraform output -raw (\w+)", page) if name not in outputs)
+    for text in re.findall(r"<<HCL\n(.*?)^HCL$", page, flags=re.DOTALL | re.MULTILINE):
+        given = set(hcl2.loads(text.replace("$CLUSTER", "post"), serialization_options=plain))
+        if given - set(variables) or {name for name, body in variables.items() if "default" not in body} - given:
+            yield f"variables {sorted(given)}"
+    for address in re.findall(r"-replace=(\w+)\.(\w+)", page):
+        if not any(address[1] in item.get(address[0], {}) for item in document["resource"]):
+            yield f"resource {address}"
+
+
+def manifest() -> dict[str, set[str]]:
+    documents = [document for document in yaml.safe_load_all(MANIFEST.read_text()) if document]
+    kinds = {document["kind"].lower() for document in documents}
+    return {kind: {one["metadata"]["name"] for one in documents if one["kind"].lower() == kind} for kind in kinds}
+
+
+def kubernetes(page: str) -> Iterator[str]:
+    """What is asked of Kubernetes about the service must be in the manifest, and in its namespace."""
+    named = manifest()
+    for command in re.findall(r"\bkubectl (?:[^\n|`\"]|\"[^\"]*\")*", shell(page)):
+        for kind, name in re.findall(r"(?<![\w-])(deployment|service)[/ ]([a-z][a-z-]+)", command):
+            if name not in named[kind] and "--namespace kube-system" not in command:
+                yield command
+        if "post-service" in command and not re.search("--namespace post-service|create namespace", command):
+            yield command
+
+
+def secrets(page: str) -> Iterator[str]:
+    told = dict.fromkeys(re.findall(r"--from-literal=([a-z-]+)=", shell(page)))
+    wanted = re.findall(r"secretKeyRef:\n\s+name: (\S+)\n\s+key: (\S+)", MANIFEST.read_text())
+    table = section(page, "## 6. The secrets").partition("```")[0]
+    for secret, key in wanted:
+        if key not in told or not re.search(rf"\| `{secret}` \|[^|]*`{key}`", table):
+            yield f"{secret}: {key}"
+    yield from (f"{key}, which nothing reads" for key in told if key not in {key for _, key in wanted})
+
+
+RULES = [syntax, links, placeholders, aws, waiters, terraform]
+OF_THE_MANIFEST = [kubernetes, secrets]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_page_keeps_the_rule(rule):
+    assert list(rule(PAGE.read_text())) == []
+
+
+@needs_manifest
+@pytest.mark.parametrize("rule", OF_THE_MANIFEST, ids=lambda rule: rule.__name__)
+def test_the_page_agrees_with_the_manifest(rule):
+    assert list(rule(PAGE.read_text())) == []
+
+
+def test_the_page_s_commands_are_looked_at():
+    page = PAGE.read_text()
+
+    assert len(blocks(page)) >= 15
+    assert len(list(aws_commands(page))) >= 40
+    assert len(re.findall(r"\bkubectl ", shell(page))) >= 15
+
+
+def refused(page: str, check: str) -> list[str]:
+    return list(next(rule for rule in RULES + OF_THE_MANIFEST if rule.__name__ == check)(page))
+
+
+@mutations(
+    (
+        "unclosed",
+        "    aws acm wait certificate-validated --region",
+        "    (aws acm wait certificate-validated --region",
+        "syntax",
+    ),
+    ("no such file", "(../buildspec-deploy.yml)", "(../buildspec-rollout.yml)", "links"),
+    ("no such heading", "(#migrations)", "(#migration)", "links"),
+    ("a placeholder is missing", "| `EEXAMPLEOAC` |", "| `EXAMPLE` |", "placeholders"),
+    ("a placeholder stays", ' -e "s/exampleapi/$API_ID/"', "", "placeholders"),
+    ("no such service", "aws apigatewayv2 create-stage", "aws apigateway2 create-stage", "aws"),
+    ("no such operation", "aws rds create-db-instance ", "aws rds create-database ", "aws"),
+    ("no such option", "--storage-encrypted --no-publicly", "--encrypted --no-publicly", "aws"),
+    ("no such waiter", "aws acm wait certificate-validated", "aws acm wait certificate-issued", "waiters"),
+    ("no such output", "-raw connection_arn", "-raw connection", "terraform"),
+    ("no such variable", "log_days          = 30", "log_retention     = 30", "terraform"),
+    ("no such resource", "=terraform_data.latest_moves", "=terraform_data.latest", "terraform"),
+)
+def test_a_rule_refuses_a_broken_copy(old, new, check):
+    assert refused(broken(PAGE.read_text(), (old, new)), check) != []
+
+
+@needs_manifest
+@mutations(
+    ("no such deployment", "get deployment post-service-deployment", "get deployment post-service", "kubernetes"),
+    ("no namespace", "kubectl --namespace post-service get service", "kubectl get service", "kubernetes"),
+    ("a secret is missing", '    --from-literal=cognito-region="$AWS_REGION" \\\n', "", "secrets"),
+    ("another key", "--from-literal=database-url=", "--from-literal=url=", "secrets"),
+)
+def test_a_rule_about_the_manifest_refuses_a_broken_copy(old, new, check):
+    assert refused(broken(PAGE.read_text(), (old, new)), check) != []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_a_readme_leads_to_the_page(readme):
+    assert "](docs/deployment.md)" in (PROJECT / readme).read_text()
+
+
+# The function that finds the site's own routes
+
+FUNCTION = re.compile(r"<<'JS'\n(.*?)^JS$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
+def test_the_site_s_routes_are_its_first_page():
+    (code,) = FUNCTION.findall(PAGE.read_text())
+    uris = ["/", "/posts/01a2018ed6a4", "/posts/", "/assets/app.9f3c.js", "/favicon.ico"]
+    calls = ", ".join(f"handler({{request: {{uri: {uri!r}}}}}).uri" for uri in uris)
+    script = f"{code}\nconsole.log([{calls}].join(' '))"
+
+    done = subprocess.run(["node", "-e", script], check=True, capture_output=True, text=True)
+
+    assert done.stdout.split() == ["/index.html"] * 3 + ["/assets/app.9f3c.js", "/favicon.ico"]
+
+
+def test_the_function_is_the_one_that_the_distribution_names():
+    (name,) = re.findall(r"create-function --name (\S+)", PAGE.read_text())
+
+    assert f"function/{name}" in DISTRIBUTION.read_text()
