@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test drills bench lint format clean
+.PHONY: help run test coverage drills bench lint format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,6 +9,8 @@ POSTS ?= 100000
 ROUNDS ?= 3
 SECONDS ?= 5
 ONLY ?=
+# Of test, for pytest.
+PYTEST_OPTIONS ?=
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,8 +18,11 @@ help: ## List the targets
 run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says otherwise
 	@exec $(BIN)/python app.py
 
-test: .venv/dev .venv/checkov ## Run the suite on SQLite and on MySQL or MariaDB, with the coverage of post/
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov=post --ignore=tests/drills tests/
+test: .venv/dev .venv/checkov ## Run the suite on SQLite and on MySQL or MariaDB
+	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills $(PYTEST_OPTIONS) tests/
+
+coverage: ## The same, with the coverage of post/: half as long again
+	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
 drills: .venv/dev ## Break what the service stands on, under load, and see that nothing is lost
 	$(BIN)/python -m pytest -s tests/drills

@@ -120,6 +120,11 @@ def large(image_format: str, size: tuple[int, int] = (8000, 5000), *, orientatio
     return encoded(picture, image_format, **options)
 
 
+def transparent_webp(size: tuple[int, int]) -> bytes:
+    """A large picture of one half-transparent colour, on its side."""
+    return encoded(Image.new("RGBA", size, (9, 99, 200, 77)), "WEBP", lossless=True, method=0, exif=exif(6))
+
+
 # EXIF (TIFF 6.0) and ICC profiles (ICC.1:2001-04)
 
 
@@ -607,6 +612,8 @@ BOMBS = {
         lambda: png(bytes(1025 * 5000), (8200, 5000), depth=1, colour_type=0), "too_many_pixels"
     ),
     "gif-of-41-megapixels": Sample(lambda: large("GIF", (8200, 5000)), "too_many_pixels"),
+    # Which would have more memory than a pod has left.
+    "transparent-webp-of-40-megapixels": Sample(lambda: transparent_webp((8000, 5000)), "image_too_complex"),
     "webp-of-41-megapixels": Sample(lambda: large("WEBP", (8200, 5000)), "too_many_pixels"),
     "gif-of-301-frames": Sample(lambda: many_frames(301), "too_many_frames"),
     "gif-of-5000-frames": Sample(lambda: many_frames(5000), "too_many_frames"),
@@ -1019,12 +1026,8 @@ SIZES = {
     "jpeg-of-40-megapixels": Sample(lambda: large("JPEG", orientation=6), size=(5000, 8000)),
     "png-of-40-megapixels": Sample(lambda: png(bytes(40_000_000), (8000, 5000), colour_type=0), size=(8000, 5000)),
     "gif-of-40-megapixels": Sample(lambda: large("GIF"), size=(8000, 5000)),
-    "webp-of-40-megapixels": Sample(
-        lambda: encoded(
-            Image.new("RGBA", (8000, 5000), (9, 99, 200, 77)), "WEBP", lossless=True, method=0, exif=exif(6)
-        ),
-        size=(5000, 8000),
-    ),
+    "webp-of-40-megapixels": Sample(lambda: large("WEBP", orientation=6), size=(5000, 8000)),
+    "transparent-webp-of-30-megapixels": Sample(lambda: transparent_webp((6000, 5000)), size=(5000, 6000)),
     **{
         f"{image_format.lower()}-of-one-pixel": Sample(
             lambda image_format=image_format: encoded(Image.new("RGB", (1, 1)), image_format), size=(1, 1)

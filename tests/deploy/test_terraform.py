@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.checks import CHECKOV, needs_checkov
 from tests.deploy.mutations import broken, mutations
 from tests.servers import PROJECT
 
@@ -20,18 +21,13 @@ FILE = PROJECT / "post-cicd.tf"
 TESTS = Path(__file__).with_name("pipeline.tftest.hcl")
 VALIDATE = PROJECT.parent / "shared" / "tools" / "terraform-validate"
 VALIDATE_ROOT = Path(os.environ.get("TF_VALIDATE_ROOT", "/var/tmp/post-service-terraform"))
-CHECKOV = shutil.which("checkov", path=os.pathsep.join([str(PROJECT / ".venv/checkov/bin"), os.environ["PATH"]]))
 SKIP = re.compile(r"#checkov:skip=(\w+):(.*)")
-
-if CHECKOV is None and os.environ.get("CI") == "true":
-    raise RuntimeError("no Checkov: make .venv/checkov")
 
 needs_terraform = pytest.mark.skipif(shutil.which("terraform") is None, reason="no terraform on this machine")
 needs_schema = pytest.mark.skipif(
     not VALIDATE.exists() or shutil.which("terraform") is None,
     reason="no terraform-validate beside the project, which has the provider's schema",
 )
-needs_checkov = pytest.mark.skipif(CHECKOV is None, reason="no Checkov on this machine: make .venv/checkov")
 
 
 @contextmanager
