@@ -49,7 +49,7 @@ from post.image_pictures import (
 MAX_FRAMES = 300
 MAX_ANIMATION_PIXELS = 75_000_000  # of all frames
 MAX_SCANS = 500  # of a JPEG: one of 50 bytes keeps a decoder busy for milliseconds, and 5 MiB have 100,000
-# Of addresses: 730 MiB in use at most, beside 240 of the service in a pod's GiB; one that is outgrown ends the whole pod.
+# Of addresses: 730 MiB in use at most, beside 240 of the service in a pod of a GiB, which is ended if it outgrows it.
 # An opaque WebP of 40 megapixels needs 700; one that is transparent may have some 30.
 MAX_MEMORY_BYTES = 760 * 1024**2
 MAX_CPU_SECONDS = 10
