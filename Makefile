@@ -59,7 +59,7 @@ $(BIN)/python:
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.venv/checkov: .venv/dev requirements-checkov.txt
+.venv/checkov: $(BIN)/python requirements-checkov.txt
 	@echo "Installing requirements-checkov.txt into .venv/checkov"
 	@$(PYTHON) -m venv .venv/checkov
 	@.venv/checkov/bin/pip install --quiet --no-compile --disable-pip-version-check -r requirements-checkov.txt
