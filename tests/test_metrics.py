@@ -74,7 +74,7 @@ def wait_until_started(service: Service, workers: int) -> None:
     def counted() -> bool:
         try:
             return Scrape(service).total(started) == workers
-        except requests.ConnectionError:  # it was asked of the one that is being killed
+        except requests.RequestException:  # it was asked of the one that is being killed, or answered by half
             return False
 
     wait_until(counted, seconds=30, what=service.log)
