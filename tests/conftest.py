@@ -21,10 +21,9 @@ from post import services
 from post.models import Media, Post, db, transaction
 from post.services.listing import listed, relist
 from post.utils import Caller
-from tests.servers import find_mysqld, private_mysql
+from tests.servers import UNLIMITED, find_mysqld, private_mysql
 
 NO_MYSQL = "MYSQL HALF NOT RUN: set TEST_DATABASE_URL, or install mariadb-server or mysql-server"
-UNLIMITED = "1000000/minute"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,7 +96,7 @@ def make_app(instance: Any) -> Callable[..., Flask]:
     """Build an app with settings of its own; no limit on requests unless it is set."""
 
     def make(**settings: str) -> Flask:
-        defaults = {"INSTANCE_PATH": str(instance), "RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
+        defaults = {"INSTANCE_PATH": str(instance), **UNLIMITED}
         defaults["VIEW_FLUSH_SECONDS"] = "0"  # a test finds in the database what it has just done
         defaults["DATABASE_READ_TIMEOUT_SECONDS"] = "15"  # a busy machine's server is slow, and not away
         defaults["DATABASE_POOL_TIMEOUT_SECONDS"] = "10"  # tests use more threads at once than a worker has
@@ -131,6 +130,12 @@ def empty(app: Flask) -> None:
         for table in reversed(db.metadata.sorted_tables):
             db.session.execute(table.delete())
         db.session.commit()
+
+
+def wrong_in(app: Flask) -> list[services.Mismatch]:
+    """Return what the verifications of counters and of the search find."""
+    with app.app_context():
+        return services.verify_counters(repair=False) + services.verify_search(repair=False)
 
 
 @pytest.fixture
@@ -219,11 +224,7 @@ def rows(app: Flask) -> Callable[[Any], Any]:
 def wrong(app: Flask) -> Callable[[], list[services.Mismatch]]:
     """What the verifications of counters and of the search find."""
 
-    def find() -> list[services.Mismatch]:
-        with app.app_context():
-            return services.verify_counters(repair=False) + services.verify_search(repair=False)
-
-    return find
+    return lambda: wrong_in(app)
 
 
 @pytest.fixture

@@ -336,6 +336,8 @@ class JwksServer:
         self._thread.join()
 
 
+UNLIMITED = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
+
 Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, str, bytes]]
 
 

@@ -12,7 +12,7 @@ from post.database import retried
 from post.models import Category, Like, Post, PostCount, SearchGram, db, transaction
 from post.services.posts import lock_seen_post
 from post.utils import Caller
-from tests.conftest import at_once, empty
+from tests.conftest import at_once, empty, wrong_in
 
 
 def send(app, method, url, headers, body=None):
@@ -144,8 +144,7 @@ def test_fifty_writers_of_one_category_and_one_post_lose_nothing(app, make_post,
     assert {answer.status_code for answer in answers} <= {200, 201, 404}
     created = sum(answer.status_code == 201 for answer in answers)
     assert (created, stored(select(func.count()).select_from(Post))) == (40, 41)
-    with app.app_context():
-        assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
+    assert wrong_in(app) == []
     shown = {item["name"]: item["post_count"] for item in client.get("/api/v1/categories").json["data"]}
     visible = stored(select(func.count()).where(Post.status == "visible"))
     assert sum(shown.values()) == visible == client.get("/api/v1/posts").json["meta"]["total"]
@@ -166,8 +165,7 @@ def test_writers_of_posts_of_their_own_in_one_category_lose_nothing(app, as_user
     answers = at_once([lambda number=number: live(number) for number in range(50)])
 
     assert answers == [[200] * 7] * 50
-    with app.app_context():
-        assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
+    assert wrong_in(app) == []
     assert stored(select(func.sum(PostCount.visible + PostCount.hidden))) == 0
     assert stored(select(func.count()).select_from(SearchGram)) == 0
 

@@ -25,10 +25,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from post import metrics
 from post.database_signals import WatchedPool, watch
 from post.metrics_server import MetricsServer
-from tests.servers import PROJECT, Service, running_service, start_service, stop, wait_until
+from tests.servers import PROJECT, UNLIMITED, Service, running_service, start_service, stop, wait_until
 
 CATEGORIES = "/api/v1/categories"
-UNLIMITED = {"RATELIMIT_READ": "1000000/minute", "RATELIMIT_WRITE": "1000000/minute"}
 
 
 class Scrape:
@@ -67,17 +66,21 @@ def wait_until_counted(service: Service, count: int, route: str = CATEGORIES) ->
     wait_until(lambda: requests_to(service, route) >= count, seconds=10, what=f"{requests_to(service, route)} counted")
 
 
-def wait_until_started(service: Service, workers: int) -> None:
-    """Not until the log says so: that is before a worker counts."""
-    started = "post_worker_starts_total"
+def wait_until_total(service: Service, name: str, total: int) -> None:
+    """Wait while workers come and go."""
 
-    def counted() -> bool:
+    def is_reached() -> bool:
         try:
-            return Scrape(service).total(started) == workers
-        except requests.RequestException:  # it was asked of the one that is being killed, or answered by half
+            return Scrape(service).total(name) == total
+        except requests.RequestException:  # it was asked of one that is ending, or answered by half
             return False
 
-    wait_until(counted, seconds=30, what=service.log)
+    wait_until(is_reached, seconds=30, what=service.log)
+
+
+def wait_until_started(service: Service, workers: int) -> None:
+    """Not until the log says so: that is before a worker counts."""
+    wait_until_total(service, "post_worker_starts_total", workers)
 
 
 def worker_pids(service: Service) -> list[int]:
@@ -186,7 +189,7 @@ def test_the_metrics_outlive_a_reload_of_the_configuration(tmp_path):
         wait_until_counted(service, 50)
         service.process.send_signal(signal.SIGHUP)
         wait_until_started(service, 4)
-        wait_until(lambda: Scrape(service).total("post_workers") == 2, seconds=20, what=service.log)
+        wait_until_total(service, "post_workers", 2)
         ask(service, 50)
         wait_until_counted(service, 100)
 

@@ -18,11 +18,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from post import schema as schema_module
-from post import services
 from post.models import db
 from post.search_grams import grams_of, search_key
 from post.services.counts import BLOCK_NUMBERS, SHARDS
-from tests.conftest import drop_database
+from tests.conftest import drop_database, wrong_in
 from tests.servers import PROJECT
 
 HEAD = "0007"
@@ -421,12 +420,6 @@ def counts_by_hand(posts):
             if subject is not None and post["status"] != "deleted":
                 counts[scope, subject, number % SHARDS[scope], post["status"]] += 1
     return {key[:3]: (counts[*key[:3], "visible"], counts[*key[:3], "hidden"]) for key in counts}
-
-
-def wrong_in(app):
-    """What the verifications find."""
-    with app.app_context():
-        return services.verify_counters(repair=False) + services.verify_search(repair=False)
 
 
 def assert_as_by_hand(app, posts):

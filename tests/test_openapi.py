@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.servers import PROJECT, running_service
+from tests.servers import PROJECT, UNLIMITED, running_service
 from tests.test_media import PNG, media_url, multipart
 
 
@@ -18,8 +18,7 @@ def issue(url: str, said: dict) -> str:
 
 @pytest.mark.parametrize("name", ["ana", "root"], ids=["user", "admin"])
 def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_path):
-    unlimited = {"RATELIMIT_READ": "1000000/minute", "RATELIMIT_WRITE": "1000000/minute"}
-    with running_service(tmp_path, **unlimited) as service:
+    with running_service(tmp_path, **UNLIMITED) as service:
         said = {"username": name, "groups": ["admin"] if name == "root" else []}
         token = issue(service.url, said)
         headers = {"Authorization": f"Bearer {token}"}

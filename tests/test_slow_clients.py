@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.servers import children_of, running_service, wait_until
+from tests.servers import UNLIMITED, children_of, running_service, wait_until
 from tests.test_service import token
 
 CLIENTS = 200
 ANSWER_SECONDS_MAX = 2  # of an honest request, while the others do their worst
-UNLIMITED = "1000000/minute"
 JSON = b"POST /api/v1/posts HTTP/1.1\r\nHost: x\r\nAuthorization: TOKEN\r\nContent-Type: application/json\r\n"
 UPLOAD = (
     b"POST /api/v1/posts/%032d/media HTTP/1.1\r\nHost: x\r\nAuthorization: TOKEN\r\n"
@@ -39,8 +38,7 @@ def many_descriptors():
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
-    limits = {"RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
-    with running_service(folder, WEB_CONCURRENCY="2", WEB_THREADS="8", **limits) as running:
+    with running_service(folder, WEB_CONCURRENCY="2", WEB_THREADS="8", **UNLIMITED) as running:
         yield running
 
 

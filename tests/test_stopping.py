@@ -14,18 +14,16 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.servers import children_of, running_service, wait_until
+from tests.servers import UNLIMITED, children_of, running_service, wait_until
 from tests.test_service import token
 
 DRAIN_SECONDS = 2
-UNLIMITED = "1000000/minute"
 CLIENTS = 16
 
 
 @contextmanager
 def draining_service(folder, **settings: str):
-    limits = {"RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
-    with running_service(folder, DRAIN_SECONDS=str(DRAIN_SECONDS), **limits, **settings) as running:
+    with running_service(folder, DRAIN_SECONDS=str(DRAIN_SECONDS), **UNLIMITED, **settings) as running:
         yield running
 
 

@@ -26,8 +26,8 @@ from post.shared_memory import SharedCounters
 from post.shared_tally import SharedTally
 from post.utils import new_id
 from post.view_counter import BATCH_POSTS, ViewCounter, ViewsNotWritten, ViewWindow
-from tests.conftest import UNLIMITED, at_once
-from tests.servers import PROJECT, Service, children_of, running_service, stop, wait_until
+from tests.conftest import at_once
+from tests.servers import PROJECT, UNLIMITED, Service, children_of, running_service, stop, wait_until
 from tests.test_shared_memory import in_forks
 
 A, B = ("a" * 32, "b" * 32)
@@ -529,7 +529,7 @@ class Viewers:
 
 @contextmanager
 def viewed_service(folder: Path, **settings: str) -> Iterator[Viewers]:
-    defaults = {"WEB_CONCURRENCY": "2", "TRUSTED_PROXY_HOPS": "1", "RATELIMIT_READ": UNLIMITED}
+    defaults = {"WEB_CONCURRENCY": "2", "TRUSTED_PROXY_HOPS": "1", **UNLIMITED}
     with running_service(folder, **defaults | settings) as service:
         yield Viewers(service)
 

@@ -19,9 +19,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from post.connections import BODY_BUFFERED_BYTES, HEAD_MAX_BYTES
-from tests.servers import free_port, running_service
+from tests.servers import UNLIMITED, free_port, running_service
 
-UNLIMITED = "1000000/minute"
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\r\n\r\n"
 LAST = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: z\r\nConnection: close\r\n\r\n"
 
@@ -52,8 +51,8 @@ REQUESTS = {
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
     port = free_port()
-    limits = {"RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
-    with running_service(tmp_path_factory.mktemp("service"), PORT=str(port), WEB_CONCURRENCY="1", **limits) as running:
+    folder = tmp_path_factory.mktemp("service")
+    with running_service(folder, PORT=str(port), WEB_CONCURRENCY="1", **UNLIMITED) as running:
         yield port
     assert "Traceback" not in running.log
 

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -16,6 +15,7 @@ from botocore.model import OperationModel
 from hcl2.utils import SerializationOptions
 
 from tests.deploy.mutations import broken, mutations
+from tests.pages import broken_links
 from tests.servers import PROJECT
 
 PAGE = PROJECT / "docs" / "deployment.md"
@@ -28,8 +28,6 @@ EVERYWHERE = {"--region", "--query", "--output"}
 EXAMPLE = re.compile(
     r"\b\d{12}\b|\b0{8}(?:-0{4}){3}-0{12}\b|\b1{8}(?:-1{4}){3}-1{12}\b|\bEEXAMPLE\w+|\bexample\w+|\b10[.\d]+/\d+"
 )
-
-needs_manifest = pytest.mark.skipif(not MANIFEST.exists(), reason="no k8s/deployment.yaml")
 
 
 def blocks(page: str) -> list[str]:
@@ -61,24 +59,12 @@ def syntax(page: str) -> Iterator[str]:
 
 
 def links(page: str) -> Iterator[str]:
-    titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
-    headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-    for target in re.findall(r"\]\(([^)]+)\)", page):
-        path, _, anchor = target.partition("#")
-        if path.startswith("https://") or (not path and anchor in headings):
-            continue
-        if not path or not is_delivered((PAGE.parent / path).resolve()):
-            yield target
-
-
-def is_delivered(path: Path) -> bool:
-    """Whether a file is there, or is one of the image's, which another change brings."""
-    return path.exists() or path in (PROJECT / "Dockerfile", MANIFEST)
+    yield from broken_links(page, PAGE.parent)
 
 
 def placeholders(page: str) -> Iterator[str]:
     told = re.findall(r"^\| `([^`]+)` \| (.*?) \|", section(page, "### Placeholders"), flags=re.MULTILINE)
-    found = {file: set(EXAMPLE.findall(file.read_text())) for file in (MANIFEST, DISTRIBUTION) if file.exists()}
+    found = {file: set(EXAMPLE.findall(file.read_text())) for file in (MANIFEST, DISTRIBUTION)}
     for file, examples in found.items():
         here = {example for example, where in told if where == "both" or file.name in where}
         if here != examples:
@@ -172,19 +158,12 @@ def secrets(page: str) -> Iterator[str]:
     yield from (f"{key}, which nothing reads" for key in told if key not in {key for _, key in wanted})
 
 
-RULES = [syntax, links, placeholders, aws, waiters, terraform]
-OF_THE_MANIFEST = [kubernetes, secrets]
+RULES = {rule.__name__: rule for rule in (syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets)}
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", RULES)
 def test_the_page_keeps_the_rule(rule):
-    assert list(rule(PAGE.read_text())) == []
-
-
-@needs_manifest
-@pytest.mark.parametrize("rule", OF_THE_MANIFEST, ids=lambda rule: rule.__name__)
-def test_the_page_agrees_with_the_manifest(rule):
-    assert list(rule(PAGE.read_text())) == []
+    assert list(RULES[rule](PAGE.read_text())) == []
 
 
 def test_the_page_s_commands_are_looked_at():
@@ -193,10 +172,6 @@ def test_the_page_s_commands_are_looked_at():
     assert len(blocks(page)) >= 15
     assert len(list(aws_commands(page))) >= 40
     assert len(re.findall(r"\bkubectl ", shell(page))) >= 15
-
-
-def refused(page: str, check: str) -> list[str]:
-    return list(next(rule for rule in RULES + OF_THE_MANIFEST if rule.__name__ == check)(page))
 
 
 @mutations(
@@ -217,20 +192,13 @@ def refused(page: str, check: str) -> list[str]:
     ("no such output", "-raw connection_arn", "-raw connection", "terraform"),
     ("no such variable", "log_days          = 30", "log_retention     = 30", "terraform"),
     ("no such resource", "=terraform_data.latest_moves", "=terraform_data.latest", "terraform"),
-)
-def test_a_rule_refuses_a_broken_copy(old, new, check):
-    assert refused(broken(PAGE.read_text(), (old, new)), check) != []
-
-
-@needs_manifest
-@mutations(
     ("no such deployment", "get deployment post-service-deployment", "get deployment post-service", "kubernetes"),
     ("no namespace", "kubectl --namespace post-service get service", "kubectl get service", "kubernetes"),
     ("a secret is missing", '    --from-literal=cognito-region="$AWS_REGION" \\\n', "", "secrets"),
     ("another key", "--from-literal=database-url=", "--from-literal=url=", "secrets"),
 )
-def test_a_rule_about_the_manifest_refuses_a_broken_copy(old, new, check):
-    assert refused(broken(PAGE.read_text(), (old, new)), check) != []
+def test_a_rule_refuses_a_broken_copy(old, new, check):
+    assert list(RULES[check](broken(PAGE.read_text(), (old, new)))) != []
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])

@@ -1,7 +1,6 @@
 """The pipeline's Terraform, before Terraform (its form, the provider's schema, what it plans) and before Checkov."""
 
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.checks import CHECKOV, needs_checkov
+from tests.deploy.checks import checkov, needs_checkov
 from tests.deploy.mutations import broken, mutations
 from tests.servers import PROJECT
 
@@ -127,13 +126,9 @@ def test_what_is_planned_from_a_broken_copy_is_refused(validated, tmp_path):
 
 def failed(text: str, folder: Path) -> set[str]:
     """The checks that Checkov finds fault with."""
-    (folder / FILE.name).write_text(text)
-    command = [CHECKOV, "--file", folder / FILE.name, "--framework", "terraform", "--skip-download", "--output", "json"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    results = json.loads(done.stdout)["results"]
-    assert results["parsing_errors"] == []
-    assert len(results["passed_checks"]) > 100
-    return {check["check_id"] for check in results["failed_checks"]}
+    found = checkov({FILE.name: text}, folder, "terraform")
+    assert found["passed"].total() > 100
+    return set(found["failed"])
 
 
 @needs_checkov

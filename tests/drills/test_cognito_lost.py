@@ -10,7 +10,7 @@ import post.jwks
 from post.errors import AuthUnavailable
 from post.jwks import JwksClient, fetch_jwks
 from tests.load import API
-from tests.servers import JwksServer, running_service
+from tests.servers import UNLIMITED, JwksServer, running_service
 from tests.test_auth import CLIENT, POOL, REGION, KeyPair, claims_of
 
 
@@ -34,9 +34,8 @@ def endpoint(key):
 @pytest.fixture
 def service(endpoint, tmp_path):
     settings = {"COGNITO_USER_POOL_ID": POOL, "COGNITO_REGION": REGION, "COGNITO_CLIENT_ID": CLIENT}
-    limits = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
     own = {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": endpoint.url, "WEB_CONCURRENCY": "2", "WEB_THREADS": "4"}
-    with running_service(tmp_path, **settings, **limits, **own) as service:
+    with running_service(tmp_path, **settings, **UNLIMITED, **own) as service:
         yield service
 
 

@@ -5,13 +5,10 @@ from contextlib import contextmanager, suppress
 
 import pymysql
 import pytest
-from sqlalchemy import create_engine, select
-from sqlalchemy.pool import NullPool
 
-from post import services
-from post.models import Like, Post
+from tests.drills.aftermath import lost_writes, wrong_counters
 from tests.load import API, reader, under_load, writer
-from tests.servers import find_mysqld, running_mysql, running_service
+from tests.servers import UNLIMITED, find_mysqld, running_mysql, running_service
 
 pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to break")
 
@@ -31,9 +28,8 @@ def server():
 
 @pytest.fixture(scope="module")
 def service(server, tmp_path_factory):
-    limits = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
     url = server.url.replace("root@", "post@")
-    with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=url, **limits) as service:
+    with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=url, **UNLIMITED) as service:
         yield service
 
 
@@ -45,23 +41,6 @@ def load_of(service, *, writers=6, readers=6):
     clients = [*(writer(url, f"user{n}") for n in range(writers)), *(reader(url, *READS) for _ in range(readers))]
     with under_load(*clients, *health) as load:
         yield load
-
-
-def rows(server, query):
-    with create_engine(server.url, poolclass=NullPool).connect() as connection:
-        return connection.execute(query).all()
-
-
-def lost_writes(server, load):
-    """What was acknowledged and is not there: posts, then likes."""
-    posts = {row.id for row in rows(server, select(Post.id))}
-    liked = {f"{API}/posts/{row.post_id}/like" for row in rows(server, select(Like.post_id))}
-    return set(load.created) - posts, {path for path, _ in load.likes} - liked
-
-
-def wrong_counters(make_app, server):
-    with make_app(DATABASE_URL=server.url).app_context():
-        return services.verify_counters(repair=False) + services.verify_search(repair=False)
 
 
 def assert_told_in_time(samples):

@@ -12,13 +12,20 @@ from itertools import combinations
 
 import pytest
 import requests
-from sqlalchemy import create_engine, func, select
-from sqlalchemy.pool import NullPool
+from sqlalchemy import func, select
 
-from post import services
 from post.models import Category, Like, Post
+from tests.drills.aftermath import rows, wrong_counters
 from tests.load import API, Sample, ask, token
-from tests.servers import children_of, find_mysqld, running_mysql, running_service, wait_until, wait_until_healthy
+from tests.servers import (
+    UNLIMITED,
+    children_of,
+    find_mysqld,
+    running_mysql,
+    running_service,
+    wait_until,
+    wait_until_healthy,
+)
 
 pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to break")
 
@@ -189,8 +196,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def service(server, tmp_path_factory):
-    settings = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
-    settings |= {"TRUSTED_PROXY_HOPS": "1", "VIEW_WINDOW_SECONDS": "3600"}
+    settings = {**UNLIMITED, "TRUSTED_PROXY_HOPS": "1", "VIEW_WINDOW_SECONDS": "3600"}
     with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=server.url, **settings) as service:
         yield service
 
@@ -213,8 +219,7 @@ def test_what_was_acknowledged_holds_whatever_breaks(server, service, make_app):
     assert board.surprises == []
     assert set(statuses) <= {200, 201, 404, NO_ANSWER, AWAY}
     assert min(faults.done[name] for name in ("kill_worker", "kill_database", "stop_database")) > 0
-    with make_app(DATABASE_URL=server.url).app_context():
-        assert services.verify_counters(repair=False) + services.verify_search(repair=False) == []
+    assert wrong_counters(make_app, server) == []
     _check_rows(server, board, clients)
 
 
@@ -229,11 +234,10 @@ def _run(clients: list[Client], faults: Faults) -> None:
 
 
 def _check_rows(server, board: Board, clients: list[Client]) -> None:
-    with create_engine(server.url, poolclass=NullPool).connect() as connection:
-        posts = {row.id: row for row in connection.execute(select(Post.__table__))}
-        liked = {(row.user_id, row.post_id) for row in connection.execute(select(Like.user_id, Like.post_id))}
-        likes = dict(connection.execute(select(Like.post_id, func.count()).group_by(Like.post_id)).all())
-        categories = {row.id: row.name for row in connection.execute(select(Category.id, Category.name))}
+    posts = {row.id: row for row in rows(server, select(Post.__table__))}
+    liked = {(row.user_id, row.post_id) for row in rows(server, select(Like.user_id, Like.post_id))}
+    likes = dict(rows(server, select(Like.post_id, func.count()).group_by(Like.post_id)))
+    categories = {row.id: row.name for row in rows(server, select(Category.id, Category.name))}
 
     assert sorted(posts) == sorted(board.posts), "each creation once, with the same key however often it was sent"
     assert [pair for pair in combinations(sorted(board.creations), 2) if _is_disordered(*pair)] == []

@@ -13,14 +13,13 @@ from post.replica import RecentWriters, is_replica_allowed
 from post.shared_memory import SharedCounters
 from post.shared_tally import IN_DOUBT_SECONDS, SharedTally
 from tests.load import API, reader, token, under_load, writer
-from tests.servers import find_mariadbd, replicated_mysql, running_service, wait_until
+from tests.servers import UNLIMITED, find_mariadbd, replicated_mysql, running_service, wait_until
 
 needs_two_servers = pytest.mark.skipif(find_mariadbd() is None, reason="it needs MariaDB, to run two of it")
 
 LAG_SECONDS = 2
 FALLBACK_SECONDS = 1
 BACK_SECONDS = 3
-UNLIMITED = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,18 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.drills.test_database_lost import READS, lost_writes, wrong_counters
+from tests.drills.aftermath import lost_writes, wrong_counters
+from tests.drills.test_database_lost import READS
 from tests.load import reader, under_load, writer
-from tests.servers import children_of, find_mysqld, running_mysql, running_service, wait_until, wait_until_healthy
+from tests.servers import (
+    UNLIMITED,
+    children_of,
+    find_mysqld,
+    running_mysql,
+    running_service,
+    wait_until,
+    wait_until_healthy,
+)
 from tests.test_slow_clients import WORST, many
 
 pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="what was acknowledged is looked up in a server's rows")
@@ -32,8 +41,7 @@ def server():
 
 @pytest.fixture
 def service(server, tmp_path):
-    limits = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
-    with running_service(tmp_path, DATABASE_URL=server.url, DRAIN_SECONDS=str(DRAIN_SECONDS), **limits) as service:
+    with running_service(tmp_path, DATABASE_URL=server.url, DRAIN_SECONDS=str(DRAIN_SECONDS), **UNLIMITED) as service:
         yield service
 
 
