@@ -19,7 +19,8 @@ run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says other
 	@exec $(BIN)/python app.py
 
 test: .venv/dev .venv/checkov ## Run the suite on SQLite and on MySQL or MariaDB
-	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills $(PYTEST_OPTIONS) tests/
+	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/
+	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
 coverage: ## The same, with the coverage of post/: half as long again
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post

@@ -19,6 +19,8 @@ from tests.conftest import at_once, empty
 from tests.load import API
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.alone  # callers wait a tenth of a second for the first look at a server
+
 QUICK = Timeouts(connect_seconds=0.5, read_seconds=1.1, pool_seconds=1, recycle_seconds=280)
 REFUSED_SECONDS = 0.3
 

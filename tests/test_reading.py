@@ -244,6 +244,7 @@ def test_a_query_that_fails_for_another_reason_is_not_tried_again(app, count_que
     assert sum("no_such_column" in statement for statement in statements) == 1
 
 
+@pytest.mark.alone
 def test_a_query_that_takes_too_long_is_not_tried_again(mysql_app, server, commands, reading):
     """It would cost a server that has too much to do already twice as much, and the caller twice the time."""
     event.listen(reading, "connect", lambda connection, _record: setattr(connection, "_read_timeout", 1.5))  # not 15 s
