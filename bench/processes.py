@@ -14,15 +14,24 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bench.upload_memory import memory_of
-from tests.servers import PROJECT, Service, children_of, free_port, start_service, stop, wait_until_healthy
+from tests.servers import (
+    PROJECT,
+    UNLIMITED,
+    Service,
+    children_of,
+    free_port,
+    start_service,
+    stop,
+    wait_until_healthy,
+)
 
-UNLIMITED = "1000000/minute"  # so that the limits' bookkeeping is paid for and nothing is refused
 POLL_SECONDS = 0.002
 START_SECONDS_MAX = 60
 LOG_CHARS = 2000  # of its end, where something went wrong
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-# Those of gunicorn.conf.py, for a program that does not read it.
+# Those of gunicorn.conf.py, for a program that does not read it: else it would log and count as the service does.
 LIMIT_OPTIONS = [
+    "--config=/dev/null",
     "--worker-class=post.worker.BalancedWorker",
     "--keep-alive=5",
     "--timeout=30",
@@ -98,9 +107,8 @@ def service_starter(folder: Path, database_url: str, size: Size, **settings: str
     """
     settings = {"DATABASE_URL": database_url, "FLASK_ENV": "development"} | settings
     settings |= {"WEB_CONCURRENCY": str(size.workers), "WEB_THREADS": str(size.threads)}
-    settings |= {"RATELIMIT_READ": UNLIMITED, "RATELIMIT_WRITE": UNLIMITED}
-    # Another port each time: several starts must not meet.
-    return lambda: start_service(folder, METRICS_PORT=str(free_port()), **settings)
+    settings |= UNLIMITED  # so that the limits' bookkeeping is paid for and nothing is refused
+    return lambda: start_service(folder, **settings)  # which finds free ports each time
 
 
 def limits_starter(folder: Path, database_url: str, size: Size, *, bare_body: Path) -> Start:
