@@ -1,5 +1,6 @@
 """How gunicorn serves the application."""
 
+import gc
 import itertools
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ workers = settings.web_concurrency
 threads = settings.web_threads
 # The application is built once, before the fork: one schema upgrade, and memory that workers share.
 preload_app = True
+gc.disable()  # until then: the collector would walk over what is loaded again and again, and find nothing
 timeout = 30
 graceful_timeout = settings.drain_seconds + 25
 keepalive = 5
@@ -66,9 +68,11 @@ def on_starting(_server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give a worker a number that none has who lives."""
+    """Give a worker a number that none has who lives; it will collect its own garbage alone."""
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in itertools.count(1) if number not in taken)
+    gc.freeze()  # what is loaded is walked over no more, also at the end, and its pages stay shared
+    gc.enable()
 
 
 def post_fork(_server: Any, worker: Any) -> None:

@@ -8,7 +8,10 @@ from flask import g, has_request_context, request
 from post.log_lines import JsonFormatter, KeyValueFormatter
 from post.request_notes import trace_ids
 
-_CHATTY = ("alembic",)  # one line for each migration context
+_CHATTY = (
+    "alembic",  # one line for each migration context
+    "post.database_signals.WatchedPool",  # where SQLAlchemy tells of a pool, by the name of its class
+)
 
 
 def init_logging(level: str, *, as_json: bool) -> None:

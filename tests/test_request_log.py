@@ -1,6 +1,7 @@
 """The log of a running service: a line for each request, and none of what people keep to themselves."""
 
 import io
+import itertools
 import json
 import logging
 import re
@@ -185,6 +186,12 @@ def test_every_line_is_json_and_none_has_a_token_a_body_or_a_query(logged, post_
     assert {"request"} <= events
     assert "forged" not in events
     assert [secret for secret in SECRETS if secret in logged.service.log] == []
+
+
+def test_of_a_start_gunicorn_alone_tells(logged):
+    lines = itertools.takewhile(lambda line: line["event"] != "request", logged.lines())
+
+    assert {line["logger"] for line in lines} == {"gunicorn.error"}
 
 
 def test_in_development_the_lines_are_text(tmp_path):

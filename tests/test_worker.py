@@ -1,4 +1,4 @@
-"""Connections are shared out among gunicorn's workers."""
+"""Workers: connections are shared out among them, and what was loaded before them is shared by them."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from post.worker import SILENT_SECONDS, ConnectionCounts
-from tests.servers import children_of, running_service, wait_until
+from tests.servers import PROJECT, UNLIMITED, children_of, running_service, wait_until
 
 WORKERS = 3
 
@@ -109,3 +109,38 @@ def test_a_worker_that_leaves_is_not_counted():
     counts.leave(1)
 
     assert counts.fewest() == 5
+
+
+NOTE_COLLECTIONS = """
+import gc, os
+
+def note(phase, info):
+    if phase == "stop":
+        with open(os.environ["COLLECTIONS"], "a") as file:
+            print(os.getpid(), gc.get_freeze_count(), file=file)
+
+gc.callbacks.append(note)
+"""
+
+
+def test_each_worker_collects_its_own_garbage_and_leaves_out_what_was_loaded(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(NOTE_COLLECTIONS)
+    noted = tmp_path / "collections"
+    noted.touch()
+
+    def collected():
+        return dict(map(int, line.split()) for line in noted.read_text().splitlines())
+
+    path = os.pathsep.join(map(str, (tmp_path, PROJECT)))
+    with running_service(tmp_path, PYTHONPATH=path, COLLECTIONS=str(noted), **UNLIMITED) as service:
+        workers = {*children_of(service.process.pid)}
+
+        def all_have_collected():
+            for _ in range(50):
+                requests.get(f"{service.url}/api/v1/posts", timeout=5)
+            return collected().keys() >= workers
+
+        wait_until(all_have_collected, seconds=20, what=f"not all of {workers} collect: {collected()}")
+        left_out = collected()
+
+    assert min(left_out[worker] for worker in workers) > 50_000
