@@ -52,12 +52,12 @@ $(BIN)/python:
 
 .venv/run: $(BIN)/python requirements.txt
 	@echo "Installing requirements.txt into .venv"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
 	@echo "Installing requirements-dev.txt into .venv"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 .venv/checkov: $(BIN)/python requirements-checkov.txt

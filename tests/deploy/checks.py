@@ -41,7 +41,7 @@ def checkov(files: dict[str, str], folder: Path, *frameworks: str) -> dict[str, 
     Have Checkov look at copies of files, at all at once, for it takes its time to start.
 
     Args:
-        files: Their texts, by their names.
+        files: Their texts, by their paths in the project.
         folder: Where the copies are put.
         frameworks: Of Checkov, one a file.
 
@@ -49,7 +49,9 @@ def checkov(files: dict[str, str], folder: Path, *frameworks: str) -> dict[str, 
         How often its checks, by their ids, have come to what: ``passed``, ``failed``, ``skipped``.
     """
     for name, text in files.items():
-        (folder / name).write_text(text)
+        copy = folder / name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(text)
     command = [CHECKOV, "--directory", folder, "--framework", *frameworks, "--skip-download"]
     done = subprocess.run([*command, "--output", "json"], check=False, capture_output=True, text=True, timeout=120)
     told = json.loads(done.stdout)

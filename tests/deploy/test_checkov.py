@@ -1,4 +1,4 @@
-"""What Checkov knows of images and of Kubernetes."""
+"""What Checkov knows of images, of Kubernetes and of AWS."""
 
 import re
 
@@ -6,31 +6,36 @@ from tests.deploy.checks import checkov, needs_checkov
 from tests.deploy.mutations import broken
 from tests.servers import PROJECT
 
-FILES = {"Dockerfile": PROJECT / "Dockerfile", "deployment.yaml": PROJECT / "k8s" / "deployment.yaml"}
-TEXTS = {name: path.read_text() for name, path in FILES.items()}
-FRAMEWORKS = ("dockerfile", "kubernetes")
+FRAMEWORKS = {"Dockerfile": "dockerfile", "k8s/deployment.yaml": "kubernetes", "post-cicd.tf": "terraform"}
+TEXTS = {name: (PROJECT / name).read_text() for name in FRAMEWORKS}
 SKIP = re.compile(r"checkov(?::skip=|\.io/skip\d: )(\w+)[:=] ?(.*)")
+SUPPRESSED = dict(SKIP.findall("".join(TEXTS.values())))
+BROKEN = {
+    "Dockerfile": [("USER 10001:10001\n", "")],
+    "k8s/deployment.yaml": [("runAsUser: 10001", "runAsUser: 1"), ("drop: [ALL]", "drop: []")],
+    "post-cicd.tf": [
+        ("enable_key_rotation     = true", "enable_key_rotation     = false"),
+        ("block_public_acls       = true", "block_public_acls       = false"),
+        ("scan_on_push = true", "scan_on_push = false"),
+    ],
+}
+FOUND_BROKEN = {"CKV_DOCKER_3", "CKV_K8S_40", "CKV_K8S_37", "CKV_AWS_7", "CKV_AWS_53", "CKV_AWS_163"}
 
 
 @needs_checkov
 def test_checkov_finds_no_fault(tmp_path):
-    suppressed = dict(SKIP.findall("".join(TEXTS.values())))
-
-    found = checkov(TEXTS, tmp_path, *FRAMEWORKS)
+    found = checkov(TEXTS, tmp_path, *FRAMEWORKS.values())
 
     assert set(found["failed"]) == set()
-    assert len(found["passed"]) > 60
-    assert set(found["skipped"]) == set(suppressed)
-    assert all(len(reason) >= len("As above.") for reason in suppressed.values())
+    assert len(found["passed"]) > 100
+    assert set(found["skipped"]) == set(SUPPRESSED)
+    assert all(len(reason) >= len("As above.") for reason in SUPPRESSED.values())
 
 
 @needs_checkov
 def test_checkov_would_find_what_is_suppressed_and_what_is_broken(tmp_path):
-    dockerfile = broken(TEXTS["Dockerfile"], ("USER 10001:10001\n", ""))
-    manifest = broken(TEXTS["deployment.yaml"], ("runAsUser: 10001", "runAsUser: 1"), ("drop: [ALL]", "drop: []"))
-    texts = {"Dockerfile": dockerfile, "deployment.yaml": manifest}
+    texts = {name: broken(TEXTS[name], *edits).replace("checkov", "once") for name, edits in BROKEN.items()}
 
-    found = checkov({name: text.replace("checkov", "once") for name, text in texts.items()}, tmp_path, *FRAMEWORKS)
+    found = checkov(texts, tmp_path, *FRAMEWORKS.values())
 
-    suppressed = dict(SKIP.findall("".join(TEXTS.values())))
-    assert set(found["failed"]) >= {*suppressed, "CKV_DOCKER_3", "CKV_K8S_40", "CKV_K8S_37"}
+    assert set(found["failed"]) >= {*SUPPRESSED} | FOUND_BROKEN

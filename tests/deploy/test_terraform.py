@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.checks import checkov, needs_checkov
 from tests.deploy.mutations import broken, mutations
 from tests.servers import PROJECT
 
@@ -20,7 +18,6 @@ FILE = PROJECT / "post-cicd.tf"
 TESTS = Path(__file__).with_name("pipeline.tftest.hcl")
 VALIDATE = PROJECT.parent / "shared" / "tools" / "terraform-validate"
 VALIDATE_ROOT = Path(os.environ.get("TF_VALIDATE_ROOT", "/var/tmp/post-service-terraform"))
-SKIP = re.compile(r"#checkov:skip=(\w+):(.*)")
 
 needs_terraform = pytest.mark.skipif(shutil.which("terraform") is None, reason="no terraform on this machine")
 needs_schema = pytest.mark.skipif(
@@ -122,30 +119,3 @@ def test_what_is_planned_from_a_broken_copy_is_refused(validated, tmp_path):
     assert status != 0
     assert "something has the other environment's name" in said
     assert "Missing expected failure" in said
-
-
-def failed(text: str, folder: Path) -> set[str]:
-    """The checks that Checkov finds fault with."""
-    found = checkov({FILE.name: text}, folder, "terraform")
-    assert found["passed"].total() > 100
-    return set(found["failed"])
-
-
-@needs_checkov
-def test_checkov_finds_no_fault(tmp_path):
-    assert failed(FILE.read_text(), tmp_path) == set()
-
-
-@needs_checkov
-def test_checkov_would_find_what_is_suppressed_and_what_is_broken(tmp_path):
-    suppressed = SKIP.findall(FILE.read_text())
-    edits = {
-        "CKV_AWS_7": ("enable_key_rotation     = true", "enable_key_rotation     = false"),
-        "CKV_AWS_53": ("block_public_acls       = true", "block_public_acls       = false"),
-        "CKV_AWS_163": ("scan_on_push = true", "scan_on_push = false"),
-    }
-
-    found = failed(SKIP.sub("", broken(FILE.read_text(), *edits.values())), tmp_path)
-
-    assert found >= {check for check, _ in suppressed} | set(edits)
-    assert all(len(reason.split()) >= 5 for _, reason in suppressed)
