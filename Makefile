@@ -52,7 +52,7 @@ $(BIN)/python:
 
 .venv/run: $(BIN)/python requirements.txt
 	@echo "Installing requirements.txt into .venv"
-	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt

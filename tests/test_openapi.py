@@ -12,30 +12,28 @@ from tests.servers import PROJECT, UNLIMITED, running_service
 from tests.test_media import PNG, media_url, multipart
 
 
-def issue(url: str, said: dict) -> str:
-    return requests.post(f"{url}/dev/token", json=said, timeout=5).json()["data"]["access_token"]
+def issue(url: str, username: str) -> str:
+    return requests.post(f"{url}/dev/token", json={"username": username}, timeout=5).json()["data"]["access_token"]
 
 
-@pytest.mark.parametrize("name", ["ana", "root"], ids=["user", "admin"])
-def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(name, tmp_path):
+def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(tmp_path):
     with running_service(tmp_path, **UNLIMITED) as service:
-        said = {"username": name, "groups": ["admin"] if name == "root" else []}
-        token = issue(service.url, said)
-        headers = {"Authorization": f"Bearer {token}"}
-        for n in range(30):
+        token = issue(service.url, "ana")
+        for n in range(30):  # half of them are another's, who alone may write to them
+            headers = {"Authorization": f"Bearer {token if n % 2 else issue(service.url, 'bo')}"}
             body = {"title": f"제목 {n}", "content": "내용"}
             requests.post(f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=5).raise_for_status()
 
         command = [
             str(Path(sys.executable).parent / "schemathesis"), "run", f"{service.url}/api/openapi.json",
-            "--max-examples", "10", "--seed", "1", "--no-color",
+            "--max-examples", "20", "--seed", "1", "--no-color",
             "--generation-database", "none", "--request-timeout", "10", "--workers", "1",
             # PUT /posts/my is a post's route, with an id that no post has: 400, where the checks want 405.
             # A like that was taken back still has a status: the check wants 404.
             "--exclude-checks", "unsupported_method,allow_header_conformance,use_after_free",
         ]  # fmt: skip
         env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(PROJECT)}
-        env["TOKEN"], env["TOKEN_OF_WHO_LEAVES"] = token, issue(service.url, {"username": "leaver"})
+        env["TOKEN"], env["TOKEN_OF_WHO_LEAVES"] = token, issue(service.url, "leaver")
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
