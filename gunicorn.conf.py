@@ -90,7 +90,8 @@ def child_exit(_server: Any, worker: Any) -> None:
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
-    """Send what spans a worker still has."""
+    """End what a worker does for itself: give an answer of metrics whole, send what spans there still are."""
+    metrics_server.leave_worker()
     if settings.otel_exporter_otlp_endpoint:
         from post import tracing  # noqa: PLC0415 - as above
 

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 PATH = "/metrics"
 CLIENT_TIMEOUT_SECONDS = 5
+LEAVING_SECONDS = 2  # at most, for who is being answered when the worker ends
 BACKLOG = 16
 SETTLING_ATTEMPTS, SETTLING_SECONDS = 20, 0.05
 
@@ -46,6 +47,7 @@ class MetricsServer:
         atexit.register(_remove, self.directory, os.getpid())
         self._process = "master"
         self._listener: socket.socket | None = None
+        self._server: _Server | None = None
         # By number and not by process id: the files are then as many as there are workers, however many die.
         values.ValueClass = values.MultiProcessValue(lambda: self._process)  # type: ignore[no-untyped-call]  # the library's
         metrics.count_with(_new_metric)
@@ -78,8 +80,13 @@ class MetricsServer:
         metrics.WORKERS.add()
         metrics.WORKER_STARTS.add()
         if self._listener is not None:
-            serve = _Server(self._listener, self.directory).serve_forever
-            threading.Thread(target=serve, name="metrics", daemon=True).start()
+            self._server = _Server(self._listener, self.directory)
+            threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+
+    def leave_worker(self) -> None:
+        """Serve no more, in the process of a worker that ends: who is being answered gets all of it first."""
+        if self._server is not None:
+            self._server.turn.acquire(timeout=LEAVING_SECONDS)  # and never given back
 
     def forget_worker(self, number: int) -> None:
         """Take back what a worker that is dead was holding. Argument as for ``enter_worker``."""
@@ -121,6 +128,21 @@ class _Server(HTTPServer):
         self.socket.close()
         self.socket = listener
         self.directory = directory
+        self.turn = threading.Lock()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Return the connection of who is next, whose turn it is until it has been closed."""
+        self.turn.acquire()
+        try:
+            return super().get_request()
+        except OSError:  # another worker has it
+            self.turn.release()
+            raise
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        super().shutdown_request(request)
+        self.turn.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver gives both
         """Tell the log: not stderr, where it is no line of the log."""

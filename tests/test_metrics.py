@@ -205,6 +205,22 @@ def test_a_client_that_says_nothing_does_not_keep_others_from_the_metrics(tmp_pa
     assert scrape.total("post_workers") == 1
 
 
+def test_a_scrape_that_a_worker_has_begun_when_it_ends_is_answered_whole(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+        port = int(re.search(r":(\d+)/", service.metrics_url)[1])
+        with socket.create_connection(("127.0.0.1", port)) as scraper:
+            scraper.sendall(b"GET /metrics HTTP/1.0\r\n")
+            time.sleep(0.2)
+            service.process.terminate()
+            wait_until(lambda: "Worker exiting" in service.log, seconds=10, what=service.log)
+            time.sleep(0.5)  # longer than a worker takes to end
+            scraper.sendall(b"\r\n")
+            head, _, body = scraper.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert b" 200 " in head.splitlines()[0]
+    assert len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1]) > 1000
+
+
 def test_strangers_do_not_make_up_series(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as service:
         for number in range(20):
