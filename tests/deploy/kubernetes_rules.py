@@ -145,8 +145,7 @@ def resources(manifest: Manifest) -> Iterator[str]:
         if not 0 < read(requests[name]) <= read(limits[name]):
             yield f"more {name} is asked for than allowed"
     threads = configured(manifest).web_concurrency * configured(manifest).web_threads
-    (volume,) = manifest.pod["volumes"]
-    size = mebibytes(volume["emptyDir"]["sizeLimit"])
+    (size,) = [mebibytes(one["emptyDir"]["sizeLimit"]) for one in manifest.pod["volumes"] if "emptyDir" in one]
     if not threads * UPLOAD_MAX_BYTES / 1024**2 < size < mebibytes(limits["ephemeral-storage"]):
         yield "uploads could have the pod evicted"
 
@@ -180,8 +179,11 @@ def hardening(manifest: Manifest) -> Iterator[str]:
         yield "the environment has more than the settings"
     if manifest["Namespace"]["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
         yield "other pods of the namespace may do anything"
-    if [mount["mountPath"] for mount in manifest.container["volumeMounts"]] != ["/tmp"]:
-        yield "nowhere for uploads while they are read"
+    mounts = {mount["name"]: mount for mount in manifest.container["volumeMounts"]}
+    if [mount["mountPath"] for mount in mounts.values() if not mount.get("readOnly")] != ["/tmp"]:
+        yield "nowhere for uploads while they are read, or more that can be written to"
+    if f"?ssl_ca={mounts['database-ca']['mountPath']}/" not in (PROJECT / "docs" / "deployment.md").read_text():
+        yield "the database's certificate is not checked"
 
 
 def balancer(manifest: Manifest) -> Iterator[str]:

@@ -77,6 +77,8 @@ def test_the_manifest_keeps_the_rule(rule):
     ("links", "enableServiceLinks: false", "enableServiceLinks: true", "hardening"),
     ("any pod", "enforce: restricted", "enforce: privileged", "hardening"),
     ("no /tmp", "mountPath: /tmp", "mountPath: /app/tmp", "hardening"),
+    ("CAs to be written to", "              readOnly: true\n", "", "hardening"),
+    ("CAs elsewhere", "/etc/post-service/database-ca", "/etc/ssl/database", "hardening"),
     ("nodes", "nlb-target-type: ip", "nlb-target-type: instance", "balancer"),
     ("one zone", "cross_zone.enabled=true", "cross_zone.enabled=false", "balancer"),
     ("TCP check", "healthcheck-protocol: http", "healthcheck-protocol: tcp", "balancer"),
