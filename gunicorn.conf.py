@@ -14,11 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post import metrics
+from post.cors import EXPOSED_HEADERS
 from post.database_engines import is_in_memory
 from post.metrics_server import shared_server
 from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared_memory import MEMORY_DIR
-from post.utils import RETRY_AFTER_SECONDS, error_envelope
+from post.utils import RETRY_AFTER_SECONDS, error_envelope, preferred_language
 from post.worker import BalancedWorker
 
 with exit_if_unfit():
@@ -124,14 +125,24 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     if status in (413, 414, 431):
         code = "payload_too_large"
     request_id = log_refusal(client, status)
-    retry = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""
-    content = orjson.dumps(error_envelope(code, status, "ko", request_id))
-    head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
-        f"{retry}\r\n"
-    )
-    util.write_nonblock(client, head.encode() + content)
+    environ = getattr(client, "environ", {})
+    language = preferred_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    content = orjson.dumps(error_envelope(code, status, language, request_id))
+    fields = {
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": len(content),
+        "X-Content-Type-Options": "nosniff",
+        "X-Request-ID": request_id,
+        "Cache-Control": "no-store",
+        "Vary": "Accept-Language, Origin",
+        **({"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else {}),
+    }
+    if (origin := environ.get("HTTP_ORIGIN")) in settings.cors_origins:
+        fields |= {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+        fields["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    util.write_nonblock(client, f"HTTP/1.1 {status} {reason}\r\n{head}\r\n".encode() + content)
 
 
 # Gunicorn has no setting for the page it writes; its workers look this name up at each error.

@@ -34,14 +34,22 @@ class ClientSocket(socket.socket):
         self._unsent: deque[memoryview] = deque()
         self._sender = threading.Lock()  # its owner sends: the thread, or the main loop that has lost patience with it
         self._cut_by: int | None = None
+        self.is_answered_for = False  # by the main loop, in place of the thread
         self.start_request()
 
     def start_request(self) -> None:
         """Begin anew: nothing of the next request is read by a thread, nor answered."""
+        self.began = time.monotonic()
+        self.environ: dict[str, Any] = {}  # of the request, once it is known
         self._read_since: float | None = None
         self._read_bytes = 0
         self.has_answered = False
         self._head = b""  # of an answer, while nothing else of it has been sent
+
+    def close(self) -> None:
+        """Close it, and forget the request, which knows its socket."""
+        self.environ = {}
+        super().close()
 
     def setblocking(self, _flag: bool) -> None:
         """Do nothing: gunicorn asks for it before and after each request."""
@@ -172,6 +180,6 @@ class ClientSocket(socket.socket):
     def cut(self) -> bool:
         """Let none but this thread send from now on; return whether the other one has sent nothing."""
         with self._sender:
-            has_sent_nothing = bool(self._head) or not self.has_answered
+            self.is_answered_for = bool(self._head) or not self.has_answered
             self._cut_by, self._head, self.has_answered = threading.get_ident(), b"", True
-            return has_sent_nothing
+            return self.is_answered_for

@@ -97,6 +97,22 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
         else:
             super().close()
 
+    def peek_environ(self) -> dict[str, Any]:
+        """Return what a head that no thread has parsed tells, in the names of WSGI; empty where it has not come."""
+        self.receive()
+        head, ended, _ = (bytes(self._received) or self.parser.unreader.buf.getvalue()).partition(b"\r\n\r\n")
+        line, *fields = head.decode("latin-1").split("\r\n")
+        method, _, rest = line.partition(" ")
+        if not (ended and rest):
+            return {}
+        named = (field.partition(":") for field in fields)
+        return {
+            "REQUEST_METHOD": method,
+            "RAW_URI": rest.partition(" ")[0],
+            "REMOTE_ADDR": self.client[0],
+            **{f"HTTP_{name.upper().replace('-', '_')}": value.strip() for name, _, value in named},
+        }
+
     def receive(self) -> Arrival:
         """Take what has come of a request; give it to the parser once that is enough for a thread."""
         unreader, received = self.parser.unreader, self._received

@@ -42,6 +42,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     place_seconds = 30  # that a body waits for a thread that may read it
     request_seconds: float = 30  # from a request's arrival to its answer
     worker_connections: int
+    wsgi: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +62,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if cfg.is_ssl or cfg.http2_cleartext != "off":
             sys.exit(f"{cls.__name__} speaks neither TLS nor HTTP/2: a load balancer before it does")
         super().check_config(cfg, log)
+
+    def load_wsgi(self) -> None:
+        """Load the application; what it is asked, a request's connection knows."""
+        super().load_wsgi()
+        application = self.wsgi
+
+        def answer(environ: dict[str, Any], start_response: Any) -> Any:
+            environ["gunicorn.socket"].environ = environ
+            return application(environ, start_response)
+
+        self.wsgi = answer
 
     # Receiving
 
@@ -187,6 +199,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._end(conn)
 
     def _write_error(self, conn: Connection, status: int, reason: str) -> None:
+        conn.sock.environ = conn.sock.environ or conn.peek_environ()
         with suppress(OSError):  # the client has gone
             util.write_error(conn.sock, status, reason, "")
 

@@ -4,6 +4,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -39,7 +40,9 @@ class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         logging.captureWarnings(capture=True)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - gunicorn gives all four
-        """Log a request, and count it."""
+        """Log a request, and count it; one that was given up is logged and counted already."""
+        if getattr(environ.get("gunicorn.socket"), "is_answered_for", False):
+            return
         notes = noted_request(environ)
         if notes is None:  # gunicorn refuses it: the answer, which is yet to be written, names the same id
             notes = Notes(choose_request_id(None), None)
@@ -88,12 +91,25 @@ def log_refusal(client: socket.socket, status: int) -> str:
         The request's id, for the answer.
     """
     request_id: str | None = vars(_refused).pop("request_id", None)
-    if request_id is None:  # so little of it could be read that gunicorn has logged nothing
-        request_id = choose_request_id(None)
-        nothing = dict.fromkeys(("method", "route", "path", "ms", "user", "bytes"))
-        _write(status, request_id=request_id, client=_peer(client), **nothing)
-        metrics.count_request("", None, status, 0)
-    return request_id
+    if request_id is not None:  # gunicorn has logged it
+        return request_id
+    environ = getattr(client, "environ", {})
+    seconds = time.monotonic() - getattr(client, "began", time.monotonic())
+    notes = noted_request(environ) or Notes(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
+    _write(
+        status,
+        request_id=notes.request_id,
+        method=environ.get("REQUEST_METHOD"),
+        route=notes.route,
+        path=_path(environ) or None,
+        ms=round(seconds * 1000, 1),
+        user=noted_user(environ),
+        client=environ.get("REMOTE_ADDR") or _peer(client),
+        bytes=None,
+        **trace_ids(environ),
+    )
+    metrics.count_request(environ.get("REQUEST_METHOD", ""), notes.route, status, seconds)
+    return notes.request_id
 
 
 def _write(status: int, **fields: Any) -> None:

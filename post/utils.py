@@ -144,11 +144,12 @@ def request_language() -> Language:
     """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
     if not has_request_context():
         return "ko"
-    return _preferred_language(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    return preferred_language(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
 
 @lru_cache(maxsize=256)  # browsers send few different ones
-def _preferred_language(accepted: str) -> Language:
+def preferred_language(accepted: str) -> Language:
+    """Return the language for an ``Accept-Language``."""
     # Not best_match(): of "en-US,ko;q=0.9" it would take what matches to the letter, the second.
     for tag, quality in parse_accept_header(accepted, LanguageAccept):
         primary = tag.replace("_", "-").partition("-")[0].lower()

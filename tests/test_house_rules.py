@@ -55,6 +55,7 @@ LAYERS = {
     "gunicorn.conf.py": PURE
     | {
         "config",
+        "post.cors",
         "post.database_engines",
         "post.metrics_server",
         "post.request_log",

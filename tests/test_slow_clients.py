@@ -214,14 +214,16 @@ def test_a_head_has_ten_seconds_whatever_comes_meanwhile(service, dripping):
     ids=["small", "chunked", "large"],
 )
 def test_a_body_that_comes_too_slowly_is_refused_in_the_envelope(request_, byte, status, service, dripping):
+    request_ = request_.replace(b"TOKEN", token(service.url)["Authorization"].encode())
     with connect(service) as connection:
-        connection.sendall(request_.replace(b"TOKEN", token(service.url)["Authorization"].encode()))
+        connection.sendall(request_.replace(b"Host: x\r\n", b"X-Request-ID: slow\r\nHost: x\r\n"))
         dripping(connection, byte)
 
         answer = answer_of(connection)
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 " + status)
+    assert b"\r\nX-Request-ID: slow" in head
     assert b"Connection: close" in head
     assert b'"success":false' in body
     assert "Traceback" not in service.log

@@ -1,6 +1,7 @@
 """How the service stops: what is asked of it meanwhile is answered, and nothing of it hangs."""
 
 import os
+import re
 import signal
 import sqlite3
 import threading
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from post import messages
 from tests.servers import UNLIMITED, children_of, running_service, wait_until
 from tests.test_service import token
 
@@ -220,17 +222,25 @@ def test_it_listens_again_after_its_workers_have_left(reload, tmp_path):
 
 def test_a_request_that_is_not_answered_in_time_is_given_up(tmp_path):
     """Two are in the worker's threads; the third waits for one of them."""
-    settings = {"REQUEST_TIMEOUT": "1", "WEB_THREADS": "2", "WEB_CONCURRENCY": "1"}
+    origin = "https://site.example"
+    settings = {"REQUEST_TIMEOUT": "1", "WEB_THREADS": "2", "WEB_CONCURRENCY": "1", "CORS_ORIGINS": origin}
     with draining_service(tmp_path, **settings) as service, ThreadPoolExecutor(3) as pool:
-        headers = token(service.url)
+        headers = token(service.url) | {"Accept-Language": "en", "Origin": origin}
         with locked_database(tmp_path):
-            answers = list(pool.map(lambda _: _asked(service, headers), range(3)))
+            answers = list(pool.map(lambda n: _asked(service, headers | {"X-Request-ID": f"given-up-{n}"}), range(3)))
         wait_until(lambda: write(service, headers) == 201, seconds=20, what="its threads do not come back")
+        wait_until(lambda: "status=201" in service.log, seconds=10, what=service.log)
 
-    for seconds, answer in answers:
+    for n, (seconds, answer) in enumerate(answers):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "internal_error")
+        assert answer.json()["message"] == messages.text("internal_error", "en")
         assert answer.headers["Retry-After"]
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert answer.headers["X-Request-ID"] == answer.json()["error"]["request_id"] == f"given-up-{n}"
         assert seconds < 5
+        (line,) = re.findall(rf" request request_id=given-up-{n} (.*)", service.log)
+        assert re.fullmatch(r"method=POST (route=/api/v1/posts )?path=/api/v1/posts ms=\d{4}.* status=503", line)
+    assert service.log.count("route=/api/v1/posts path=/api/v1/posts ms=") == 2 + service.log.count("status=201")
     assert service.log.count("Request not answered within 1 s") == 3
     assert "Traceback" not in service.log
 
