@@ -1,12 +1,15 @@
 """Redis as the state that replicas share: its client, and how the service goes on without it."""
 
+import functools
 import hmac
 import logging
+import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from redis import Redis
+from redis import Redis, SSLConnection
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.exceptions import RedisError
@@ -22,6 +25,15 @@ Command = Callable[[Redis], T]
 
 _LOST = object()
 _PROBE_SECONDS = 10  # how long what a try has written stays
+
+
+# To read the system's authorities takes longer than a request may wait for Redis; redis-py does at each connection.
+_tls = functools.cache(ssl.create_default_context)
+
+
+class _TlsConnection(SSLConnection):
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        return _tls().wrap_socket(sock, server_hostname=self.host)
 
 
 class RedisState:
@@ -43,8 +55,12 @@ class RedisState:
             secret_key: The same on every replica.
             circuit: Made before the fork.
         """
+        with_tls = url.startswith("rediss:")
+        if with_tls:
+            _tls()  # before the fork, and before anybody waits for it
         self._client = Redis.from_url(
             url,
+            **({"connection_class": _TlsConnection} if with_tls else {}),
             socket_connect_timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),

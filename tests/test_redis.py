@@ -2,6 +2,7 @@
 
 import math
 import time
+from itertools import chain
 
 import pytest
 import requests
@@ -9,14 +10,16 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from post import redis_state
 from post.redis_state import RedisState
 from post.redis_twins import RedisRateWindows, RedisWriters
 from post.replica import RecentWriters
 from post.shared_circuit import SharedCircuit
 from post.shared_memory import SharedCounters
+from tests.certificates import Authority
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, view
-from tests.servers import free_port, start_service, stop, wait_until, wait_until_healthy
+from tests.servers import RedisServer, free_port, start_service, stop, wait_until, wait_until_healthy
 from tests.test_config import python
 from tests.test_service import rows, token
 from tests.test_shared_memory import in_forks
@@ -242,3 +245,49 @@ def test_without_redis_a_replica_knows_its_own_writers(tmp_path):
 
     assert writers.wrote_lately("user:ana")
     assert not writers.wrote_lately("user:bo")
+
+
+# TLS
+
+
+@pytest.fixture
+def rediss(tmp_path, monkeypatch):
+    """Make the state of a Redis with a certificate; the system knows one authority."""
+    servers = []
+
+    def make(issuer: Authority, known: Authority) -> RedisState:
+        monkeypatch.setenv("SSL_CERT_FILE", str(known.write(tmp_path / "known.pem")))
+        redis_state._tls.cache_clear()
+        certificate, key = issuer.issue("127.0.0.1", tmp_path)
+        port = free_port()
+        servers.append(RedisServer(tmp_path))
+        options = {
+            "port": port,
+            "auth-clients": "no",
+            "cert-file": certificate,
+            "key-file": key,
+            "ca-cert-file": certificate,
+        }
+        servers[0].start(*chain.from_iterable((f"--tls-{name}", str(value)) for name, value in options.items()))
+        url = f"rediss://127.0.0.1:{port}/0"
+        return RedisState(url, timeout_seconds=5, secret_key="s", circuit=SharedCircuit())
+
+    yield make
+    servers[0].kill()
+    redis_state._tls.cache_clear()
+
+
+def test_the_systems_authorities_are_read_once_for_all_connections(rediss):
+    authority = Authority()
+    state = rediss(authority, known=authority)
+
+    answers = at_once([state.is_up] * 12)
+
+    state._client.close()
+    assert answers == [True] * 12
+    assert redis_state._tls.cache_info().misses == 1
+    assert redis_state._tls.cache_info().hits >= 12
+
+
+def test_a_redis_with_another_authoritys_certificate_is_not_used(rediss):
+    assert not rediss(Authority(), known=Authority()).is_up()
