@@ -66,6 +66,21 @@ class Gauge(Counter):
     kind = "Gauge"
 
 
+class State(Metric):
+    """How something is, as whichever process has last found out."""
+
+    kind = "Gauge"
+
+    def __init__(self, name: str, told: str, labels: tuple[str, ...] = ()) -> None:
+        """Define a state. Arguments as for ``Metric``."""
+        super().__init__(name, told, labels, multiprocess_mode="mostrecent")
+
+    def set(self, value: float, *labels: str) -> None:
+        """Tell how it is, by the values of the labels."""
+        if Metric._make is not None:
+            self.series(*labels).set(value)
+
+
 class Histogram(Metric):
     """How long something takes."""
 
@@ -97,6 +112,7 @@ LIKES = Counter("post_likes_total", "Likes that were set, unset, or as wanted al
 JWKS_FETCHES = Counter("post_jwks_fetches_total", "Fetches of the keys that tokens are signed with.", ("result",))
 CACHE_REQUESTS = Counter("post_cache_requests_total", "Look-ups in a cache: hit or miss.", ("cache", "result"))
 LOSSES = Counter("post_server_losses_total", "Times that a process found a server away.", ("server",))
+SERVER_UP = State("post_server_up", "Whether a server was there when this was last found out.", ("server",))
 WRITE_RETRIES = Counter("post_write_retries_total", "Writes that were run again, by MySQL's number.", ("error",))
 RATE_LIMITED = Counter("post_rate_limited_total", "Requests over their limit.", ("scope",))
 WORKERS = Gauge("post_workers", "Workers that live.")
@@ -109,7 +125,6 @@ FROM_THE_START: dict[Metric, list[tuple[str, ...]]] = {
     LIKES: [("added",), ("removed",), ("unchanged",)],
     JWKS_FETCHES: [("success",), ("failure",)],
     CACHE_REQUESTS: [("tokens", "hit"), ("tokens", "miss")],
-    LOSSES: [("database",)],  # the one that there always is
     RATE_LIMITED: [("read",), ("image",), ("write",)],
 }
 
@@ -122,6 +137,13 @@ def count_with(make: Callable[..., Any]) -> None:
         make: Makes the library's metric of a kind, a name, a text, names of labels, and options.
     """
     Metric._make = make
+
+
+def expect_servers(*servers: str) -> None:
+    """Begin with servers that are there, and were never lost: ``database``, ``replica``, ``redis``."""
+    for server in servers:
+        LOSSES.series(server)
+        SERVER_UP.set(1, server)
 
 
 def is_on() -> bool:

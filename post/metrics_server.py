@@ -110,7 +110,7 @@ def _remove(directory: str, process_id: int) -> None:
 
 def _new_metric(kind: str, name: str, told: str, labels: tuple[str, ...], **options: Any) -> Any:
     if kind == "Gauge":
-        options["multiprocess_mode"] = "livesum"
+        options.setdefault("multiprocess_mode", "livesum")
     # In no registry: what is shown is what the files have.
     return getattr(prometheus_client, kind)(name, told, labels, registry=None, **options)
 

@@ -25,7 +25,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from post import metrics
 from post.database_signals import WatchedPool, watch
 from post.metrics_server import MetricsServer
-from tests.servers import PROJECT, UNLIMITED, Service, running_service, start_service, stop, wait_until
+from tests.redis_replicas import own_redis
+from tests.servers import (
+    PROJECT,
+    UNLIMITED,
+    Service,
+    find_mysqld,
+    running_mysql,
+    running_service,
+    start_service,
+    stop,
+    wait_until,
+)
 
 CATEGORIES = "/api/v1/categories"
 
@@ -219,6 +230,34 @@ def test_a_scrape_that_a_worker_has_begun_when_it_ends_is_answered_whole(tmp_pat
 
     assert b" 200 " in head.splitlines()[0]
     assert len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1]) > 1000
+
+
+@pytest.mark.skipif(find_mysqld() is None, reason="no MySQL server on this machine")
+def test_whether_servers_are_there_shows_whichever_worker_has_found_out(tmp_path):
+    with running_mysql() as database, own_redis(tmp_path) as redis:
+        settings = {"DATABASE_URL": database.url, "REDIS_URL": redis.url, "SECRET_KEY": "of-the-tests", **UNLIMITED}
+        with running_service(tmp_path, **settings) as service:
+
+            def wait_until_told(told: float) -> Scrape:
+                def is_told() -> bool:
+                    ask(service, 8)
+                    scrape = Scrape(service)
+                    return {scrape.total("post_server_up", server=name) for name in ("database", "redis")} == {told}
+
+                wait_until(is_told, seconds=20, what=service.log)
+                return Scrape(service)
+
+            never_lost = wait_until_told(1)
+            database.kill()
+            redis.kill()
+            wait_until_told(0)
+            database.start()
+            redis.start()
+            lost = wait_until_told(1)
+
+    assert {never_lost.total("post_server_losses_total", server=name) for name in ("database", "redis")} == {0}
+    assert min(lost.total("post_server_losses_total", server=name) for name in ("database", "redis")) >= 1
+    assert never_lost.values("server") == {"database", "redis"}
 
 
 def test_strangers_do_not_make_up_series(tmp_path):
