@@ -160,6 +160,11 @@ class Settings(BaseModel):
         return self.flask_env == "production"
 
     @property
+    def names_key(self) -> str:
+        """The key of names in Redis: one for all replicas, so none that each has generated (development alone does)."""
+        return self.secret_key if "secret_key" in self.model_fields_set else "development"
+
+    @property
     def replica_lag_seconds(self) -> int:
         """How far what is read may be behind what was written: not at all without a replica."""
         return self.database_replica_lag_seconds if self.database_replica_url else 0
@@ -204,13 +209,6 @@ class Settings(BaseModel):
         if any(pool) and not all(pool):
             names = "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID"
             raise ValueError(f"{names}: must be set together, or none of them")
-        return self
-
-    @model_validator(mode="after")
-    def _replicas_share_a_key(self) -> Self:
-        # Names in Redis are made with it: with a key that is new at each start, replicas would share nothing.
-        if self.redis_url and "secret_key" not in self.model_fields_set:
-            raise ValueError("SECRET_KEY: must be set where REDIS_URL is, to the same value on every replica")
         return self
 
     @model_validator(mode="after")

@@ -45,14 +45,14 @@ class RedisState:
     Connections are made where they are used first, so that no two processes share one.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float, secret_key: str, circuit: SharedCircuit) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float, names_key: str, circuit: SharedCircuit) -> None:
         """
         Make a client; nothing is connected yet.
 
         Args:
             url: ``redis://…`` or ``rediss://…``.
             timeout_seconds: How long to wait for a connection, or for an answer.
-            secret_key: The same on every replica.
+            names_key: What names are made with; the same on every replica.
             circuit: Made before the fork.
         """
         with_tls = url.startswith("rediss:")
@@ -68,7 +68,7 @@ class RedisState:
             protocol=2,
             driver_info=None,
         )
-        self._key = hmac.digest(secret_key.encode(), b"names in redis", "sha256")
+        self._key = hmac.digest(names_key.encode(), b"names in redis", "sha256")
         self._circuit = circuit
         self._losses_seen = 0  # by this process
         self._preparations: list[Command[object]] = []

@@ -199,7 +199,7 @@ def new_redis_twins(
 
     Args:
         url: Of Redis.
-        settings: ``secret_key``, ``redis_timeout_ms`` and ``view_window_seconds``.
+        settings: ``names_key``, ``redis_timeout_ms`` and ``view_window_seconds``.
         views: This replica's own memory of views.
         limits: This replica's own counts of requests.
         writers: This replica's own memory of who has written.
@@ -207,7 +207,7 @@ def new_redis_twins(
     redis = RedisState(
         url,
         timeout_seconds=settings.redis_timeout_ms / 1000,
-        secret_key=settings.secret_key,
+        names_key=settings.names_key,
         circuit=SharedCircuit(),
     )
     shared_views = RedisViewWindow(redis, views, window_seconds=settings.view_window_seconds)
