@@ -174,7 +174,7 @@ def test_nobody_is_named_in_redis_and_all_of_it_expires(make_replicas, make_post
     assert {key: redis.client().ttl(key) for key in kept if redis.client().ttl(key) <= 0} == {}
 
 
-def test_a_name_depends_on_the_names_key_and_on_nothing_else_that_differs():
+def test_a_name_depends_on_the_key_and_on_nothing_else_that_differs():
     def name(names_key: str, of: str = ADDRESS) -> str:
         url = f"redis://127.0.0.1:{free_port()}"
         return RedisState(url, timeout_seconds=1, names_key=names_key, circuit=SharedCircuit()).name("view", of)
