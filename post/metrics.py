@@ -71,10 +71,6 @@ class State(Metric):
 
     kind = "Gauge"
 
-    def __init__(self, name: str, told: str, labels: tuple[str, ...] = ()) -> None:
-        """Define a state. Arguments as for ``Metric``."""
-        super().__init__(name, told, labels, multiprocess_mode="mostrecent")
-
     def set(self, value: float, *labels: str) -> None:
         """Tell how it is, by the values of the labels."""
         if Metric._make is not None:
@@ -112,7 +108,12 @@ LIKES = Counter("post_likes_total", "Likes that were set, unset, or as wanted al
 JWKS_FETCHES = Counter("post_jwks_fetches_total", "Fetches of the keys that tokens are signed with.", ("result",))
 CACHE_REQUESTS = Counter("post_cache_requests_total", "Look-ups in a cache: hit or miss.", ("cache", "result"))
 LOSSES = Counter("post_server_losses_total", "Times that a process found a server away.", ("server",))
-SERVER_UP = State("post_server_up", "Whether a server was there when this was last found out.", ("server",))
+SERVER_UP = State(
+    "post_server_up",
+    "Whether a server was there when this was last found out.",
+    ("server",),
+    multiprocess_mode="mostrecent",
+)
 WRITE_RETRIES = Counter("post_write_retries_total", "Writes that were run again, by MySQL's number.", ("error",))
 RATE_LIMITED = Counter("post_rate_limited_total", "Requests over their limit.", ("scope",))
 WORKERS = Gauge("post_workers", "Workers that live.")
