@@ -1,5 +1,6 @@
 """Clients that ask the service without a pause while something breaks, and take note of every answer."""
 
+import ipaddress
 import json
 import threading
 import time
@@ -13,10 +14,11 @@ import requests
 
 API = "/api/v1"
 GIVEN_UP_SECONDS = 30
+VIEW_PAUSE_SECONDS = 0.02
 
 
 class Sample(NamedTuple):
-    """A request: when it was sent, how long it took, its answer's status (0 for none), headers and body."""
+    """When a request was sent, how long it took, its answer's status (0 for none), headers and body; what was asked."""
 
     began: float
     seconds: float
@@ -25,6 +27,7 @@ class Sample(NamedTuple):
     body: Any
     method: str
     path: str
+    sent: Any
 
     @property
     def ended(self) -> float:
@@ -36,13 +39,19 @@ class Sample(NamedTuple):
 
 
 def ask(session: requests.Session, url: str, method: str, path: str, **options: Any) -> Sample:
-    began = time.monotonic()
+    began, sent = time.monotonic(), options.get("json")
     try:
         answer = session.request(method, url + path, timeout=GIVEN_UP_SECONDS, **options)
     except requests.RequestException as exc:
-        return Sample(began, time.monotonic() - began, 0, {}, repr(exc), method, path)
+        return Sample(began, time.monotonic() - began, 0, {}, repr(exc), method, path, sent)
     body = json.loads(answer.content) if answer.content else None
-    return Sample(began, time.monotonic() - began, answer.status_code, answer.headers, body, method, path)
+    return Sample(began, time.monotonic() - began, answer.status_code, answer.headers, body, method, path, sent)
+
+
+def new_post(url: str, name: str) -> str:
+    """Create a post; returns its path."""
+    body = {"title": "제목", "content": "내용"}
+    return ask(requests.Session(), url, "POST", f"{API}/posts", json=body, headers=token(url, name)).headers["Location"]
 
 
 def token(url: str, name: str) -> dict[str, str]:
@@ -59,29 +68,36 @@ class Load:
     def between(self, begin: float, end: float) -> list[Sample]:
         return [sample for sample in self.samples if begin <= sample.began and sample.ended <= end]
 
-    def first_success_after(self, moment: float) -> float:
-        """How long until an answer came again that was no fault: of requests sent after that moment."""
-        ended = [sample.ended for sample in self._board() if sample.began >= moment and 200 <= sample.status < 400]
+    def recovery(self, moment: float) -> float:
+        """How many seconds after a moment a write was acknowledged again: of those that were sent after it."""
+        ended = [sample.ended for sample in self._acknowledged() if sample.began >= moment]
         return min(ended, default=float("inf")) - moment
 
     @property
-    def created(self) -> list[str]:
-        """The ids of posts that the service has said it has created."""
-        return [
-            one.body["data"]["id"] for one in self.samples if one.is_acknowledged_write and one.path == f"{API}/posts"
-        ]
+    def created(self) -> set[str]:
+        """The paths of posts that the service has said it has created."""
+        return {one.headers["Location"] for one in self._acknowledged() if one.path == f"{API}/posts"}
 
     @property
-    def likes(self) -> set[tuple[str, str]]:
-        """Paths and actions of likes that the service has said it has set."""
-        return {(one.path, "like") for one in self.samples if one.is_acknowledged_write and one.path.endswith("/like")}
+    def likes(self) -> set[str]:
+        """The paths of likes that the service has said it has set."""
+        return {one.path for one in self._acknowledged() if one.path.endswith("/like")}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles that the service has said it has given to posts, by path: each is changed once."""
+        return {one.path: one.sent["title"] for one in self._acknowledged() if one.method == "PATCH"}
+
+    def views(self, path: str) -> tuple[int, int]:
+        """How many views of a post were answered, and how many were sent."""
+        looks = [one.status for one in self.samples if (one.method, one.path) == ("GET", path)]
+        return looks.count(200), len(looks)
 
     def figures(self, name: str, **more: Any) -> str:
         """A line for people: what was sent, acknowledged, and how long the clients were without an answer."""
-        writes = [sample for sample in self.samples if sample.method != "GET"]
         told = {
             "requests": len(self.samples),
-            "writes acknowledged": sum(sample.is_acknowledged_write for sample in writes),
+            "writes acknowledged": len(self._acknowledged()),
             "503": sum(sample.status == 503 for sample in self.samples),
             "slowest": f"{max(sample.seconds for sample in self.samples):.2f} s",
             "longest outage": f"{self.longest_outage():.2f} s",
@@ -93,6 +109,9 @@ class Load:
         """The longest time in which no request succeeded."""
         ends = sorted(sample.ended for sample in self._board() if 200 <= sample.status < 400)
         return max((after - before for before, after in pairwise(ends)), default=float("inf"))
+
+    def _acknowledged(self) -> list[Sample]:
+        return [sample for sample in self.samples if sample.is_acknowledged_write]
 
     def _board(self) -> list[Sample]:
         """What needs the database."""
@@ -121,9 +140,9 @@ def under_load(*clients: Callable[[int], Iterator[Sample]]) -> Iterator[Load]:
             thread.join()
 
 
-def writer(url: str, name: str) -> Callable[[int], Iterator[Sample]]:
-    """A client that creates a post, likes it, and changes it."""
-    session, headers = requests.Session(), token(url, name)
+def writer(url: str, name: str, headers: dict[str, str] | None = None) -> Callable[[int], Iterator[Sample]]:
+    """A client that creates a post, likes it, and changes it; as a user of the local issuer, unless headers say who."""
+    session, headers = requests.Session(), headers or token(url, name)
 
     def write(number: int) -> Iterator[Sample]:
         body = {"title": f"{name} {number}", "content": "내용", "category": name}
@@ -135,6 +154,18 @@ def writer(url: str, name: str) -> Callable[[int], Iterator[Sample]]:
             yield ask(session, url, "PATCH", path, json={"title": f"{name} {number} neu"}, headers=headers)
 
     return write
+
+
+def viewer(url: str, path: str) -> Callable[[int], Iterator[Sample]]:
+    """A client that looks at a post as the clients of one trusted proxy do, from another address each time."""
+    session = requests.Session()
+
+    def view(number: int) -> Iterator[Sample]:
+        address = ipaddress.IPv4Address("10.0.0.0") + number
+        yield ask(session, url, "GET", path, headers={"X-Forwarded-For": str(address)})
+        time.sleep(VIEW_PAUSE_SECONDS)
+
+    return view
 
 
 def reader(url: str, *paths: str, pause_seconds: float = 0, **headers: str) -> Callable[[int], Iterator[Sample]]:

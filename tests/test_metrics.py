@@ -18,6 +18,7 @@ import prometheus_client
 import pytest
 import requests
 from prometheus_client import values
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -104,15 +105,28 @@ def folder_of(service: Service) -> Path:
     return Path(re.search(r"(/\S*/post-metrics-\w+)/", maps)[1])
 
 
+def answered_by(service: Service, worker: int) -> float:
+    """How many requests to the route one worker has counted, by its number: what is in its own file."""
+    families = MultiProcessCollector.merge([str(folder_of(service) / f"counter_worker-{worker}.db")])
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "post_http_requests_total" and sample.labels["route"] == CATEGORIES
+    )
+
+
 def test_a_thousand_requests_over_two_workers_are_a_thousand_in_one_scrape(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="2", **UNLIMITED) as service:
         statuses = ask(service, 1000)
         wait_until_counted(service, 1000)
-        scrape = Scrape(service)
+        scrape, shares = Scrape(service), [answered_by(service, worker) for worker in (1, 2)]
         public = requests.get(f"{service.url}/metrics", timeout=10)
         other = requests.get(service.metrics_url.replace("/metrics", "/health"), timeout=10)
 
     assert statuses == [200] * 1000
+    assert min(shares) > 0
+    assert sum(shares) == 1000
     assert scrape.total("post_http_requests_total", method="GET", route=CATEGORIES, status="200") == 1000
     assert scrape.total("post_http_requests_total", route=CATEGORIES) == 1000
     assert scrape.total("post_http_request_duration_seconds_count", method="GET", route=CATEGORIES) == 1000

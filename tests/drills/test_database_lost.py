@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 import pymysql
 import pytest
 
-from tests.drills.aftermath import lost_writes, wrong_counters
-from tests.load import API, reader, under_load, writer
+from tests.drills.aftermath import assert_nothing_is_lost, assert_views_are_counted
+from tests.load import API, new_post, reader, under_load, viewer, writer
 from tests.servers import UNLIMITED, find_mysqld, running_mysql, running_service
 
 pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="it needs a server of its own to break")
@@ -29,17 +29,24 @@ def server():
 @pytest.fixture(scope="module")
 def service(server, tmp_path_factory):
     url = server.url.replace("root@", "post@")
-    with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=url, **UNLIMITED) as service:
+    settings = {"DATABASE_URL": url, "TRUSTED_PROXY_HOPS": "1", **UNLIMITED}
+    with running_service(tmp_path_factory.mktemp("service"), **settings) as service:
         yield service
 
 
+@pytest.fixture
+def post(service):
+    """The path of a post that is looked at while the database goes."""
+    return new_post(service.url, "ana")
+
+
 @contextmanager
-def load_of(service, *, writers=6, readers=6):
+def load_of(service, post, *, writers=6, readers=6):
     """Clients of all kinds, two who look after the service's health among them."""
     url = service.url
     health = [reader(url, path, pause_seconds=0.1) for path in ("/health", "/health/ready")]
     clients = [*(writer(url, f"user{n}") for n in range(writers)), *(reader(url, *READS) for _ in range(readers))]
-    with under_load(*clients, *health) as load:
+    with under_load(*clients, viewer(url, post), *health) as load:
         yield load
 
 
@@ -57,14 +64,14 @@ def assert_told_in_time(samples):
 
 
 def assert_recovered(load, back):
-    assert load.first_success_after(back) < BACK_SECONDS
+    assert load.recovery(back) < BACK_SECONDS
     assert {sample.status for sample in load.between(back + BACK_SECONDS, float("inf"))} <= {200, 201}
     assert {sample.status for sample in load.samples} <= {200, 201, 503}  # no reset, no crash
     assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
 
 
-def test_killed_under_load_and_restarted(server, service, make_app):
-    with load_of(service) as load:
+def test_killed_under_load_and_restarted(server, service, post, make_app):
+    with load_of(service, post) as load:
         time.sleep(3)
         killed = time.monotonic()
         server.kill()
@@ -74,16 +81,15 @@ def test_killed_under_load_and_restarted(server, service, make_app):
         back = time.monotonic()
         time.sleep(BACK_SECONDS + 2)
 
-    print(load.figures("killed", recovery=f"{load.first_success_after(back):.2f} s", lost=lost_writes(server, load)))
+    assert_nothing_is_lost("killed", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
     assert_told_in_time(away)
     assert_recovered(load, back)
     assert len(load.created) > 50
-    assert lost_writes(server, load) == (set(), set())
-    assert wrong_counters(make_app, server) == []
+    assert_views_are_counted(server, service, load, post)
 
 
-def test_a_server_that_hangs_is_told_as_one_that_is_gone_though_all_threads_have_met_it(server, service, make_app):
-    with load_of(service, writers=15, readers=20) as load:  # more than the service has threads
+def test_a_server_that_hangs_is_told_as_one_that_is_gone_though_all_threads_met_it(server, service, post, make_app):
+    with load_of(service, post, writers=15, readers=20) as load:  # more than the service has threads
         time.sleep(2)
         hung = time.monotonic()
         server.hang()
@@ -93,15 +99,14 @@ def test_a_server_that_hangs_is_told_as_one_that_is_gone_though_all_threads_have
         back = time.monotonic()
         time.sleep(BACK_SECONDS + 2)
 
-    print(load.figures("hung", recovery=f"{load.first_success_after(back):.2f} s", lost=lost_writes(server, load)))
+    assert_nothing_is_lost("hung", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
     assert_told_in_time(away)
     assert_recovered(load, back)
-    assert lost_writes(server, load) == (set(), set())
-    assert wrong_counters(make_app, server) == []
+    assert_views_are_counted(server, service, load, post)
 
 
-def test_a_server_that_turns_read_only_is_still_read_from(server, service, make_app):
-    with load_of(service) as load:
+def test_a_server_that_turns_read_only_is_still_read_from(server, service, post, make_app):
+    with load_of(service, post) as load:
         time.sleep(1)
         server.run("SET GLOBAL read_only = 1")
         refusing = time.monotonic()
@@ -112,16 +117,15 @@ def test_a_server_that_turns_read_only_is_still_read_from(server, service, make_
         time.sleep(BACK_SECONDS + 1)
 
     written = [sample for sample in meanwhile if sample.method != "GET"]
-    print(load.figures("read-only", lost=lost_writes(server, load)))
+    assert_nothing_is_lost("read-only", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
     assert {(sample.status, sample.body["error"]["code"]) for sample in written} == {(503, "database_unavailable")}
     assert {sample.status for sample in meanwhile if sample.method == "GET"} == {200}
     assert_recovered(load, back)
-    assert lost_writes(server, load) == (set(), set())
-    assert wrong_counters(make_app, server) == []
+    assert_views_are_counted(server, service, load, post)
 
 
-def test_a_server_with_too_many_connections_is_told_as_away_and_used_again(server, service, make_app):
-    with server.administrator() as cursor, load_of(service, writers=10, readers=10) as load:
+def test_a_server_with_too_many_connections_is_told_as_away_and_used_again(server, service, post, make_app):
+    with server.administrator() as cursor, load_of(service, post, writers=10, readers=10) as load:
         cursor.execute("SELECT @@max_connections")
         (maximum,) = cursor.fetchone()
         time.sleep(1)
@@ -135,11 +139,10 @@ def test_a_server_with_too_many_connections_is_told_as_away_and_used_again(serve
         time.sleep(BACK_SECONDS + 1)
 
     refused = {sample.body["error"]["code"] for sample in meanwhile if sample.status == 503}
-    print(load.figures("too many connections", lost=lost_writes(server, load)))
+    assert_nothing_is_lost("too many connections", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
     assert refused == {"database_unavailable"}
     assert_recovered(load, back)
-    assert lost_writes(server, load) == (set(), set())
-    assert wrong_counters(make_app, server) == []
+    assert_views_are_counted(server, service, load, post)
 
 
 def close_connections(cursor):

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from post.models import Category, Like, Post
 from tests.drills.aftermath import rows, wrong_counters
-from tests.load import API, Sample, ask, token
+from tests.load import API, Load, Sample, ask, token
 from tests.servers import (
     UNLIMITED,
     children_of,
@@ -42,7 +42,7 @@ class Board:
         self.posts: list[str] = []
         self.creations: list[tuple[float, float, int]] = []  # first sent, acknowledged, number
         self.viewers: defaultdict[str, set[str]] = defaultdict(set)
-        self.samples: list[Sample] = []
+        self.load = Load()
         self.surprises: list[str] = []
 
 
@@ -65,14 +65,14 @@ class Client:
     def run(self) -> None:
         kinds = {self._create: 20, self._edit: 20, self._delete: 5, self._like: 30, self._look: 20, self._list: 5}
         for number in range(OPERATIONS // CLIENTS):
-            (operation,) = self._random.choices([*kinds], [*kinds.values()])
+            (operation,) = self._random.choices([*kinds], [*kinds.values()]) if self.own else (self._create,)
             operation(number)
             time.sleep(self._random.uniform(0, 0.08))
 
     def _ask(self, method: str, path: str, **options) -> Sample:
         headers = self._headers | options.pop("headers", {})
         sample = ask(self._session, self._url, method, path, headers=headers, **options)
-        self._board.samples.append(sample)
+        self._board.load.samples.append(sample)
         if sample.status in (NO_ANSWER, AWAY):
             time.sleep(0.2)
         return sample
@@ -104,8 +104,6 @@ class Client:
         self._change("DELETE", None)
 
     def _change(self, method: str, becomes: tuple[str, str, str] | None, **body: str) -> None:
-        if not self.own:
-            return
         post = self._random.choice([*self.own])
         done = self._ask(method, f"{API}/posts/{post}", json=body or None)
         gone = {state for state in self.own[post] if state[2] == DELETED}
@@ -120,8 +118,6 @@ class Client:
         self._expect(done.status in (200, 404, NO_ANSWER, AWAY) and bool(self.own[post]), done)
 
     def _like(self, _number: int) -> None:
-        if not self._board.posts:
-            return
         post, method = self._random.choice(self._board.posts), self._random.choice(["PUT", "DELETE", "POST"])
         done = self._ask(method, f"{API}/posts/{post}/like")
         before = self.likes[post]
@@ -135,8 +131,6 @@ class Client:
             self.likes[post] = before | after
 
     def _look(self, _number: int) -> None:
-        if not self._board.posts:
-            return
         post, address = self._random.choice(self._board.posts), f"10.0.0.{self._random.randrange(12)}"
         self._board.viewers[post].add(address)
         seen = self._ask("GET", f"{API}/posts/{post}", headers={"X-Forwarded-For": address})
@@ -160,6 +154,7 @@ class Faults:
         self._random = random.Random(seed)
         self._ended = threading.Event()
         self.done: Counter[str] = Counter()
+        self.mended: list[float] = []
 
     def run(self) -> None:
         faults = {self._kill_worker: 3, self._kill_database: 1, self._stop_database: 1}
@@ -168,6 +163,7 @@ class Faults:
             fault = planned.pop() if planned else self._random.choices([*faults], [*faults.values()])[0]
             fault()
             self.done[fault.__name__.strip("_")] += 1
+            self.mended.append(time.monotonic())
 
     def end(self) -> None:
         self._ended.set()
@@ -214,13 +210,25 @@ def test_what_was_acknowledged_holds_whatever_breaks(server, service, make_app):
     wait_until(lambda: requests.get(f"{service.url}/health/ready", timeout=5).ok, seconds=10, what="it is not ready")
     time.sleep(2)  # views are written once a second
 
-    statuses = Counter(sample.status for sample in board.samples)
-    print(f"random faults: {took:.0f} s, {len(board.samples)} requests, {dict(statuses)}, {dict(faults.done)}")
+    statuses = Counter(sample.status for sample in board.load.samples)
+    lost = _lost(server, clients)
+    # After the last ones nobody may have asked any more.
+    recoveries = [seconds for seconds in map(board.load.recovery, faults.mended) if seconds < float("inf")]
+    more = {"operations": _operations(board), "lost": len(lost), "recovery": f"{max(recoveries):.2f} s"}
+    print(board.load.figures("random faults", seconds=f"{took:.0f}", **more, statuses=dict(statuses), **faults.done))
+    assert _operations(board) == OPERATIONS
+    assert lost == set()
     assert board.surprises == []
     assert set(statuses) <= {200, 201, 404, NO_ANSWER, AWAY}
     assert min(faults.done[name] for name in ("kill_worker", "kill_database", "stop_database")) > 0
     assert wrong_counters(make_app, server) == []
-    _check_rows(server, board, clients)
+    _check_rows(server, board)
+
+
+def _operations(board: Board) -> int:
+    """How many operations have asked something; a creation is one, however often it was sent."""
+    others = [sample for sample in board.load.samples if (sample.method, sample.path) != ("POST", f"{API}/posts")]
+    return len(others) + len(board.creations)
 
 
 def _run(clients: list[Client], faults: Faults) -> None:
@@ -233,9 +241,20 @@ def _run(clients: list[Client], faults: Faults) -> None:
     breaking.join()
 
 
-def _check_rows(server, board: Board, clients: list[Client]) -> None:
+def _lost(server, clients: list[Client]) -> set[tuple[str, ...]]:
+    """The posts and likes that are not what was acknowledged has made of them: whose, of which post."""
+    posts = {row.id: (row.title, row.category.casefold(), row.status) for row in rows(server, select(Post.__table__))}
+    liked = rows(server, select(Like.user_id, Like.post_id))
+    lost: set[tuple[str, ...]] = set()
+    for client in clients:
+        mine = {like.post_id for like in liked if like.user_id == client.user_id}
+        lost |= {(client.name, post) for post, known in client.own.items() if posts.get(post) not in known}
+        lost |= {(client.name, post, "like") for post, known in client.likes.items() if (post in mine) not in known}
+    return lost
+
+
+def _check_rows(server, board: Board) -> None:
     posts = {row.id: row for row in rows(server, select(Post.__table__))}
-    liked = {(row.user_id, row.post_id) for row in rows(server, select(Like.user_id, Like.post_id))}
     likes = dict(rows(server, select(Like.post_id, func.count()).group_by(Like.post_id)))
     categories = {row.id: row.name for row in rows(server, select(Category.id, Category.name))}
 
@@ -247,10 +266,6 @@ def _check_rows(server, board: Board, clients: list[Client]) -> None:
     assert {post.id for post in posts.values() if post.like_count != likes.get(post.id, 0)} == set()
     assert {post.id for post in posts.values() if post.view_count > len(board.viewers[post.id])} == set()
     assert sum(post.view_count for post in posts.values()) > 0
-    for client in clients:
-        states = {post: (posts[post].title, posts[post].category.casefold(), posts[post].status) for post in client.own}
-        assert {post for post, state in states.items() if state not in client.own[post]} == set()
-        assert {post for post, known in client.likes.items() if ((client.user_id, post) in liked) not in known} == set()
 
 
 def _is_disordered(earlier: tuple[float, float, int], later: tuple[float, float, int]) -> bool:

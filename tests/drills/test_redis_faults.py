@@ -4,15 +4,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.redis_replicas import PATIENT, asked_seconds, own_redis, redis_of, view, wait_for_return
-from tests.servers import RedisServer, running_service, wait_until
+from tests.servers import RedisServer, wait_until
 
 SLOWEST_SECONDS = 0.1
 # Longer than a busy machine is away for, where a test counts losses.
@@ -235,34 +233,3 @@ def test_limits_go_on_in_memory_and_are_shared_again_afterwards(redis, make_repl
 
     assert lost == [[200, 200, 200, 429]] * 2
     assert [status for each in back for status in each] == [200] * 3 + [429] * 5
-
-
-# Whole services
-
-
-def test_a_gunicorn_loses_redis_with_one_line_for_all_its_workers(redis, tmp_path):
-    statuses: list[int] = []
-
-    def read(url: str) -> None:
-        statuses.extend(requests.get(url + path, timeout=10).status_code for path in [READ, "/api/v1/posts"] * 10)
-
-    with running_service(tmp_path, REDIS_URL=redis.url, **PATIENT) as service:
-        read(service.url)
-        redis.kill()
-        threads = [threading.Thread(target=read, args=[service.url]) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        lost = service.log
-        redis.start()
-        wait_until(lambda: checks(service.url)["redis"] == "up", seconds=10, what="Redis is not used again")
-        back = service.log
-
-    assert set(statuses) == {200}
-    assert [lost.count(event) for event in ("redis_lost", "redis_back")] == [1, 0]
-    assert [back.count(event) for event in ("redis_lost", "redis_back")] == [1, 1]
-
-
-def checks(url: str) -> dict[str, Any]:
-    return requests.get(f"{url}/health/ready", timeout=10).json()["checks"]

@@ -12,6 +12,7 @@ from post.read_routing import init_read_routing
 from post.replica import RecentWriters, is_replica_allowed
 from post.shared_memory import SharedCounters
 from post.shared_tally import IN_DOUBT_SECONDS, SharedTally
+from tests.drills.aftermath import assert_nothing_is_lost
 from tests.load import API, reader, token, under_load, writer
 from tests.servers import UNLIMITED, find_mariadbd, replicated_mysql, running_service, wait_until
 
@@ -241,7 +242,7 @@ def readers_of(service):
 
 @needs_two_servers
 @pytest.mark.parametrize("fault", ["kill", "hang"])
-def test_a_lost_replica_is_done_without_and_used_again(fault, servers, service):
+def test_a_lost_replica_is_done_without_and_used_again(fault, servers, service, make_app):
     primary, replica = servers
     logged_before = len(service.log)
     with under_load(*readers_of(service)) as load:
@@ -260,7 +261,8 @@ def test_a_lost_replica_is_done_without_and_used_again(fault, servers, service):
 
     log = service.log[logged_before:]
     states = {(one.status, one.body["checks"]["replica"]) for one in meanwhile if one.path == "/health/ready"}
-    print(load.figures(f"replica, {fault}", used_again=f"{used_again:.2f} s"))
+    assert_nothing_is_lost(f"replica, {fault}", primary, load, make_app, recovery=f"{used_again:.2f} s")
+    assert len(load.created) > 20
     assert {sample.status for sample in load.samples} <= {200, 201}
     assert max(sample.seconds for sample in load.samples) < FALLBACK_SECONDS + 0.5  # which a busy machine adds
     assert states == {(200, "down")}

@@ -8,40 +8,27 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.drills.aftermath import lost_writes, wrong_counters
+from tests.drills.aftermath import assert_nothing_is_lost
 from tests.drills.test_database_lost import READS
-from tests.load import reader, under_load, writer
-from tests.servers import (
-    UNLIMITED,
-    children_of,
-    find_mysqld,
-    running_mysql,
-    running_service,
-    wait_until,
-    wait_until_healthy,
-)
+from tests.load import Load, reader, under_load, writer
+from tests.servers import UNLIMITED, children_of, running_service, wait_until, wait_until_healthy
 from tests.test_slow_clients import WORST, many
-
-pytestmark = pytest.mark.skipif(find_mysqld() is None, reason="what was acknowledged is looked up in a server's rows")
 
 CLIENTS = 12
 ANSWERED_SECONDS = 2
 DRAIN_SECONDS = 3
-GRACE_SECONDS = 35  # of the pod, less what its preStop takes
+GRACE_SECONDS = 40  # of the pod's 160, what its preStop of 120 leaves (k8s/deployment.yaml)
 REFUSED = "NewConnectionError"  # nobody listens: a load balancer sends such a request to another replica
 KILLS = 5
+ON_ONE_WORKER = CLIENTS // 2 + 2  # two share them evenly, but for a few
 DYING_SECONDS = 0.1  # until the system has closed the connections of a process that was killed
 
 
 @pytest.fixture(scope="module")
-def server():
-    with running_mysql() as server:
-        yield server
-
-
-@pytest.fixture
-def service(server, tmp_path):
-    with running_service(tmp_path, DATABASE_URL=server.url, DRAIN_SECONDS=str(DRAIN_SECONDS), **UNLIMITED) as service:
+def service(server, tmp_path_factory):
+    """The service, which the last test of this module stops."""
+    settings = {"DATABASE_URL": server.url, "DRAIN_SECONDS": str(DRAIN_SECONDS), **UNLIMITED}
+    with running_service(tmp_path_factory.mktemp("service"), **settings) as service:
         yield service
 
 
@@ -51,10 +38,47 @@ def clients_of(service):
     return [*writers, *(reader(url, *READS) for _ in range(CLIENTS // 2))]
 
 
-def assert_nothing_is_lost(load, server, make_app):
+def test_killed_under_load(server, service, make_app):
+    load, kills = Load(), []
+    for _ in range(KILLS):
+        # New ones each time, whose connections the workers share evenly: those of the dead all go to the other one.
+        with under_load(*clients_of(service)) as until_another_comes:
+            time.sleep(1)
+            workers = [*children_of(service.process.pid)]
+            kills.append(time.monotonic())
+            os.kill(random.choice(workers), signal.SIGKILL)
+            wait_until(lambda: service.log.count("Booting worker") == 2 + len(kills), seconds=10, what="no other comes")
+            time.sleep(0.5)
+        load.samples += until_another_comes.samples
+    wait_until_healthy(service)
+
+    failed = [sample for sample in load.samples if sample.status not in (200, 201)]
+    in_flight = [
+        sample for sample in failed if any(sample.began - DYING_SECONDS <= kill <= sample.ended for kill in kills)
+    ]
+    recovery = max(load.recovery(kill) for kill in kills)
+    more = {"kills": KILLS, "failed": len(failed), "recovery": f"{recovery:.2f} s"}
+    assert_nothing_is_lost("killed workers", server, load, make_app, **more)
     assert len(load.created) > 20
-    assert lost_writes(server, load) == (set(), set())
-    assert wrong_counters(make_app, server) == []
+    assert failed == in_flight
+    assert {sample.status for sample in failed} <= {0}
+    assert len(failed) <= KILLS * ON_ONE_WORKER  # those of the other worker went on
+    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
+
+
+def test_besieged_by_slow_clients_under_load(server, service, make_app):
+    kinds = ["send their head a byte a second", "never end their head", "never read"]
+    with ExitStack() as siege, under_load(*clients_of(service)) as load:
+        time.sleep(1)
+        for kind in kinds:
+            first, then, receives = WORST[kind]
+            siege.enter_context(many(service, first, then, receives=receives, clients=200))
+        time.sleep(5)
+
+    assert_nothing_is_lost("600 slow clients", server, load, make_app)
+    assert len(load.created) > 20
+    assert {sample.status for sample in load.samples} == {200, 201}
+    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
 
 
 def test_told_to_stop_under_load(server, service, make_app):
@@ -68,53 +92,10 @@ def test_told_to_stop_under_load(server, service, make_app):
     unanswered = [sample for sample in load.samples if sample.status == 0]
     reset = [sample.body for sample in unanswered if REFUSED not in sample.body]
     refused = min(sample.began for sample in unanswered) - told
-    lost = lost_writes(server, load)
-    print(
-        load.figures(
-            "told to stop", refused_after=f"{refused:.2f} s", ended_after=f"{took:.2f} s", reset=len(reset), lost=lost
-        )
-    )
+    more = {"refused after": f"{refused:.2f} s", "ended after": f"{took:.2f} s", "reset": len(reset)}
+    assert_nothing_is_lost("told to stop", server, load, make_app, **more)
+    assert len(load.created) > 20
     assert reset == []
     assert exit_code == 0
     # A connection that is begun in the last moment may be refused a little later, when its client asks again.
     assert {sample.status for sample in load.samples if sample.began < told + DRAIN_SECONDS - 0.5} == {200, 201}
-    assert_nothing_is_lost(load, server, make_app)
-
-
-def test_killed_under_load(server, service, make_app):
-    kills = []
-    with under_load(*clients_of(service)) as load:
-        for _ in range(KILLS):
-            time.sleep(1.5)
-            workers = [*children_of(service.process.pid)]
-            kills.append(time.monotonic())
-            os.kill(random.choice(workers), signal.SIGKILL)
-            wait_until(lambda: service.log.count("Booting worker") == 2 + len(kills), seconds=10, what="no other comes")
-        time.sleep(2)
-    wait_until_healthy(service)
-
-    failed = [sample for sample in load.samples if sample.status not in (200, 201)]
-    in_flight = [
-        sample for sample in failed if any(sample.began - DYING_SECONDS <= kill <= sample.ended for kill in kills)
-    ]
-    print(load.figures("killed workers", kills=KILLS, failed=len(failed), lost=lost_writes(server, load)))
-    assert failed == in_flight
-    assert {sample.status for sample in failed} <= {0}
-    assert len(failed) < KILLS * CLIENTS  # those of the other worker went on
-    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
-    assert_nothing_is_lost(load, server, make_app)
-
-
-def test_besieged_by_slow_clients_under_load(server, service, make_app):
-    kinds = ["send their head a byte a second", "never end their head", "never read"]
-    with ExitStack() as siege, under_load(*clients_of(service)) as load:
-        time.sleep(1)
-        for kind in kinds:
-            first, then, receives = WORST[kind]
-            siege.enter_context(many(service, first, then, receives=receives, clients=200))
-        time.sleep(5)
-
-    print(load.figures("600 slow clients", lost=lost_writes(server, load)))
-    assert {sample.status for sample in load.samples} == {200, 201}
-    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
-    assert_nothing_is_lost(load, server, make_app)
