@@ -140,6 +140,21 @@ def test_what_is_run_before_the_push_runs_pytest(tmp_path):
     assert "-m pytest" in target[1]
 
 
+def test_the_check_is_run_whatever_modes_its_files_have(tmp_path):
+    """As in the pipeline, whose source is a ZIP file."""
+    (script,) = re.findall(r"bash -c '(.+)'", BUILD.read_text())
+    (tmp_path / "src" / ".ci").mkdir(parents=True)
+    (tmp_path / "src" / ".ci" / "run").write_text('pwd; exit "${STATUS:-0}"\n')
+    script = script.replace("/src", f"{tmp_path}/src").replace("/check", f"{tmp_path}/check")
+
+    runs = [
+        subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
+        for env in ({}, {"STATUS": "3"})
+    ]
+
+    assert [(run.returncode, run.stdout) for run in runs] == [(0, f"{tmp_path}/check\n"), (3, f"{tmp_path}/check\n")]
+
+
 def test_an_image_is_tagged_and_labelled_by_its_commit(tmp_path):
     from post import __version__
 
@@ -271,7 +286,7 @@ def test_a_push_after_failed_tests_is_noticed(tmp_path):
 
 
 def test_tests_whose_failure_is_passed_over_are_noticed(tmp_path):
-    text = broken(BUILD.read_text(), ("exec .ci/run'\n", "exec .ci/run' || true\n"))
+    text = broken(BUILD.read_text(), ("exec bash .ci/run'\n", "exec bash .ci/run' || true\n"))
 
     assert build(tmp_path, text, fails=rf"\.ci/run|{NOT_PUSHED}").succeeded
 
