@@ -12,6 +12,7 @@ from tests.deploy.manifest import KINDS, NAMESPACE, Manifest, mebibytes, millico
 from tests.servers import PROJECT
 
 DEREGISTRATION_SECONDS = 120  # the comment at preStop has the source
+REGISTRATION_SECONDS = 300  # that at ROLLOUT_TIMEOUT in buildspec-deploy.yml has it
 DATABASE_TOLD_SECONDS = 2  # README, "Databases and migrations"
 SECRET_VALUES = {
     "DATABASE_URL": "mysql+pymysql://user:password@host:3306/postdb",
@@ -21,6 +22,12 @@ SECRET_VALUES = {
     "COGNITO_CLIENT_ID": "client",
     "REDIS_URL": "rediss://host:6379/0",
 }
+RBAC = "rbac.authorization.k8s.io"
+RIGHTS = [  # what kubectl asks Kubernetes for in buildspec-deploy.yml
+    ("apps", "deployments", ["post-service-deployment"], ["get", "list", "watch", "patch"]),
+    ("apps", "replicasets", None, ["get", "list"]),
+    ("", "pods", None, ["get", "list"]),
+]
 SECRETS = {  # SPEC.md, "Kubernetes names"; and REDIS_URL, which may have a password
     "DATABASE_URL": {"name": "post-db-secret", "key": "database-url"},
     "SECRET_KEY": {"name": "post-secrets", "key": "secret-key"},
@@ -157,11 +164,35 @@ def rollout(manifest: Manifest) -> Iterator[str]:
     if "replicas" in spec:
         yield "each apply takes back what the HPA has set"
     start = manifest.probes()["startupProbe"]
-    if spec["progressDeadlineSeconds"] <= start["periodSeconds"] * start["failureThreshold"]:
-        yield "a rollout is given up while a pod may still start"
+    ready = start["periodSeconds"] * start["failureThreshold"] + REGISTRATION_SECONDS + spec["minReadySeconds"]
+    if spec["progressDeadlineSeconds"] < ready:
+        yield "a rollout is given up while a pod may still start, or the NLB register it"
     labels = manifest["Namespace"]["metadata"]["labels"]
     if labels.get("elbv2.k8s.aws/pod-readiness-gate-inject") != "enabled":
         yield "old pods go before the NLB has the new ones"
+
+
+def longest_rollout(manifest: Manifest) -> int:
+    """How many seconds a rollout that ends well may take: its pods go one after the other."""
+    each = LOCK_SECONDS + REGISTRATION_SECONDS + manifest.spec("Deployment")["minReadySeconds"]
+    return manifest.spec("HorizontalPodAutoscaler")["maxReplicas"] * each
+
+
+def pipeline(manifest: Manifest) -> Iterator[str]:
+    role, binding = manifest["Role"], manifest["RoleBinding"]
+    if binding["roleRef"] != {"apiGroup": RBAC, "kind": "Role", "name": role["metadata"]["name"]}:
+        yield "the pipeline gets other rights"
+    (group,) = re.findall(r'kubernetes_groups = \["(.+)"\]', (PROJECT / "post-cicd.tf").read_text())
+    if binding["subjects"] != [{"apiGroup": RBAC, "kind": "Group", "name": group}]:
+        yield "others than the pipeline get its rights"
+    rights = [
+        (group, resource, rule.get("resourceNames"), rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    ]
+    if rights != RIGHTS:
+        yield "the pipeline may do more than it does, or less"
 
 
 def hardening(manifest: Manifest) -> Iterator[str]:
@@ -188,11 +219,8 @@ def hardening(manifest: Manifest) -> Iterator[str]:
 
 def balancer(manifest: Manifest) -> Iterator[str]:
     found = manifest.balancer
-    if (found["type"], found["nlb-target-type"], manifest.spec("Service")["type"]) != (
-        "external",
-        "ip",
-        "LoadBalancer",
-    ):
+    kind = (found["type"], found["nlb-target-type"], manifest.spec("Service")["type"])
+    if kind != ("external", "ip", "LoadBalancer"):
         yield "no NLB that leads to pods"
     if "load_balancing.cross_zone.enabled=true" not in found["attributes"].split(","):
         yield "a zone's clients get that zone's pods alone"
@@ -271,7 +299,7 @@ def account(manifest: Manifest) -> Iterator[str]:
 RULES = {
     rule.__name__: rule
     for rule in (
-        names, references, ports, private_metrics, settings, secrets, probes, stopping, resources, rollout, hardening,
-        balancer, scaling, spread, network, account,
+        names, references, ports, private_metrics, settings, secrets, probes, stopping, resources, rollout, pipeline,
+        hardening, balancer, scaling, spread, network, account,
     )
 }  # fmt: skip
