@@ -96,12 +96,9 @@ def test_the_manifest_keeps_the_rule(rule):
     ("undrainable", "  maxUnavailable: 1\n", "  minAvailable: 1\n", "scaling"),
     ("one zone for all", "topology.kubernetes.io/zone", "topology.kubernetes.io/region", "spread"),
     ("way out", "policyTypes: [Ingress, Egress]", "policyTypes: [Ingress]", "network"),
-    (
-        "from anywhere",
-        "10.0.0.0/16\n      ports:\n        - port: 8082",
-        "0.0.0.0/0\n      ports:\n        - port: 8082",
-        "network",
-    ),
+    ("from anywhere", "10.0.32.0/19", "0.0.0.0/0", "network"),
+    ("from the VPC", "10.0.32.0/19", "10.0.0.0/16", "network"),
+    ("from private subnets", "10.0.32.0/19", "10.0.96.0/19", "network"),
     ("another door", "        - port: 8082\n", "        - port: 8080\n", "network"),
     ("no database", "        - port: 3306\n          protocol: TCP\n", "", "network"),
     ("HTTP out", "        - port: 443\n", "        - port: 80\n", "network"),
@@ -112,7 +109,7 @@ def test_the_manifest_keeps_the_rule(rule):
         "another VPC",
         "10.0.0.0/16\n      ports:\n        - port: 3306",
         "10.1.0.0/16\n      ports:\n        - port: 3306",
-        "account",
+        "network",
     ),
 )
 def test_a_rule_refuses_a_broken_manifest(old, new, check):

@@ -63,7 +63,8 @@ def links(page: str) -> Iterator[str]:
 
 
 def placeholders(page: str) -> Iterator[str]:
-    told = re.findall(r"^\| `([^`]+)` \| (.*?) \|", section(page, "### Placeholders"), flags=re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`) \| (.*?) \|", section(page, "### Placeholders"), flags=re.MULTILINE)
+    told = [(example, where) for examples, where in rows for example in re.findall("`(.+?)`", examples)]
     found = {file: set(EXAMPLE.findall(file.read_text())) for file in (MANIFEST, DISTRIBUTION)}
     for file, examples in found.items():
         here = {example for example, where in told if where == "both" or file.name in where}
