@@ -14,6 +14,11 @@ from botocore import xform_name
 from botocore.model import OperationModel
 from hcl2.utils import SerializationOptions
 
+from config import Settings
+from post.database_engines import database_config
+from tests.deploy.checks import waited_seconds
+from tests.deploy.kubernetes_rules import configured
+from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken, mutations
 from tests.pages import broken_links
 from tests.servers import PROJECT
@@ -159,7 +164,36 @@ def secrets(page: str) -> Iterator[str]:
     yield from (f"{key}, which nothing reads" for key in told if key not in {key for _, key in wanted})
 
 
-RULES = {rule.__name__: rule for rule in (syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets)}
+def rollout(page: str) -> Iterator[str]:
+    minutes = waited_seconds((PROJECT / "buildspec-deploy.yml").read_text()) // 60
+    if f"for `kubectl rollout status` for {minutes} minutes:" not in re.sub(r"\s", " ", page):
+        yield f"a rollout is waited for for {minutes} minutes"
+
+
+def pools(settings: Settings) -> list[tuple[int, int]]:
+    """A worker's pools of connections to the primary: how many each keeps, and how many more it may open."""
+    options = database_config(settings.database_url, settings, is_command=False)
+    both = [options["SQLALCHEMY_ENGINE_OPTIONS"], *options["SQLALCHEMY_BINDS"].values()]
+    return [(pool["pool_size"], pool["max_overflow"]) for pool in both]
+
+
+def connections(page: str) -> Iterator[str]:
+    """Of a pod, and of all that there may be at once: one stops still while the next one starts."""
+    found = Manifest(MANIFEST.read_text())
+    settings = configured(found)
+    of_a_pod = settings.web_concurrency * sum(kept + more for kept, more in pools(settings))
+    surge = found.spec("Deployment")["strategy"]["rollingUpdate"]["maxSurge"]
+    pods = found.spec("HorizontalPodAutoscaler")["maxReplicas"] + surge + 1
+    if not re.search(rf"\b{of_a_pod} for a pod\b.* and {pods * of_a_pod} for five pods\b", page):
+        yield f"{of_a_pod} connections of a pod, {pods * of_a_pod} of {pods}"
+
+
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets, rollout, connections,
+    )
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -197,9 +231,22 @@ def test_the_page_s_commands_are_looked_at():
     ("no namespace", "kubectl --namespace post-service get service", "kubectl get service", "kubernetes"),
     ("a secret is missing", '    --from-literal=cognito-region="$AWS_REGION" \\\n', "", "secrets"),
     ("another key", "--from-literal=database-url=", "--from-literal=url=", "secrets"),
+    ("another time", "for 25", "for ten", "rollout"),
+    ("one pool", "56 for a pod", "28 for a pod", "connections"),
+    ("as many pods", "280 for five pods", "224 for five pods", "connections"),
 )
 def test_a_rule_refuses_a_broken_copy(old, new, check):
     assert list(RULES[check](broken(PAGE.read_text(), (old, new)))) != []
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md", "docs/deployment.md", "docs/operations.md"])
+def test_a_page_tells_how_many_connections_a_worker_may_have(page):
+    settings = configured(Manifest(MANIFEST.read_text()))
+    found = pools(settings)
+    (more,) = {more for _, more in found}
+
+    assert found == [(settings.web_threads, more)] * len(found)
+    assert f"{len(found)} × (WEB_THREADS + {more})" in (PROJECT / page).read_text().replace("`", "")
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
