@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -32,6 +33,7 @@ EVERYWHERE = {"--region", "--query", "--output"}
 # CloudFront's own policies are no examples, nor are addresses that mean "anywhere".
 EXAMPLE = re.compile(
     r"\b\d{12}\b|\b0{8}(?:-0{4}){3}-0{12}\b|\b1{8}(?:-1{4}){3}-1{12}\b|\bEEXAMPLE\w+|\bexample\w+|\b10[.\d]+/\d+"
+    r"|\bhhottdogg\.shop\b"
 )
 
 
@@ -247,6 +249,48 @@ def test_a_page_tells_how_many_connections_a_worker_may_have(page):
 
     assert found == [(settings.web_threads, more)] * len(found)
     assert f"{len(found)} × (WEB_THREADS + {more})" in (PROJECT / page).read_text().replace("`", "")
+
+
+OWN = {
+    "123456789012": ("ACCOUNT_ID", "210987654321"),
+    "hhottdogg.shop": ("SITE", "staging.example.org"),
+    "00000000-0000-0000-0000-000000000000": ("NLB_CERTIFICATE_ID", "22222222-2222-2222-2222-222222222222"),
+    "11111111-1111-1111-1111-111111111111": ("SITE_CERTIFICATE_ID", "33333333-3333-3333-3333-333333333333"),
+    "EEXAMPLEOAC": ("OAC_ID", "E2QWRUHAPOMQZL"),
+    "exampleapi": ("API_ID", "a1b2c3d4e5"),
+}
+
+
+def called(function: str, file: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Call one of the page's functions."""
+    functions = re.findall(r"^(?:filled|staged)\(\) \{.*?^\}$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    script = "\n".join([*functions, f"{function} {file}"])
+    return subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("file", [MANIFEST, DISTRIBUTION], ids=lambda file: file.name)
+def test_a_file_is_filled_in_whole_or_not_at_all(file):
+    env = dict(OWN.values())
+    wanted = {name for example, (name, _) in OWN.items() if example in file.read_text()}
+
+    missed = {name for name in env if called("filled", file, {**env, name: ""}).returncode != 0}
+
+    filled = called("filled", file, {name: env[name] for name in wanted})
+    assert missed == wanted
+    assert filled.returncode == 0
+    assert not {*EXAMPLE.findall(filled.stdout)} & {*OWN}
+    assert {name for name in env if env[name] in filled.stdout} == wanted
+    assert called("filled", file, {}).stdout == ""
+
+
+@pytest.mark.parametrize("file", [MANIFEST, DISTRIBUTION], ids=lambda file: file.name)
+def test_a_second_environment_has_names_of_its_own(file):
+    own = re.compile(r":role/[\w-]+|\.com/[\w-]+:latest|post-service-[a-z-]+-\d{12}|function/[\w-]+")
+
+    names = own.findall(called("staged", file, dict(OWN.values())).stdout)
+
+    assert len(names) == len(own.findall(file.read_text()))
+    assert [name for name in names if "post-service-staging" not in name] == []
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
