@@ -140,7 +140,6 @@ data "aws_partition" "current" {}
 
 locals {
   name       = "post-service-${var.environment}"
-  namespace  = "post-service" # as in k8s/deployment.yaml and buildspec-deploy.yml
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
@@ -521,22 +520,12 @@ resource "aws_iam_role_policy" "deploy" {
   policy = data.aws_iam_policy_document.deploy.json
 }
 
+# None of EKS's own policies: the least that would do lets it read secrets and run commands in pods. What the group may
+# do is in k8s/deployment.yaml.
 resource "aws_eks_access_entry" "deploy" {
-  cluster_name  = var.cluster_name
-  principal_arn = aws_iam_role.deploy.arn
-}
-
-resource "aws_eks_access_policy_association" "deploy" {
-  cluster_name  = var.cluster_name
-  principal_arn = aws_iam_role.deploy.arn
-  policy_arn    = "arn:${local.partition}:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
-
-  access_scope {
-    type       = "namespace"
-    namespaces = [local.namespace]
-  }
-
-  depends_on = [aws_eks_access_entry.deploy]
+  cluster_name      = var.cluster_name
+  principal_arn     = aws_iam_role.deploy.arn
+  kubernetes_groups = ["post-service-deploy"]
 }
 
 resource "aws_codebuild_project" "deploy" {
@@ -544,7 +533,7 @@ resource "aws_codebuild_project" "deploy" {
   description    = "Rolls the image out, and back where it does not get ready"
   service_role   = aws_iam_role.deploy.arn
   encryption_key = aws_kms_key.pipeline.arn
-  build_timeout  = 30
+  build_timeout  = 60 # a rollout's ROLLOUT_TIMEOUT, and that of going back
   queued_timeout = 60
 
   source {
@@ -717,7 +706,7 @@ resource "aws_codepipeline" "service" {
 
   # Creating it starts it, and without these it would fail.
   depends_on = [
-    aws_eks_access_policy_association.deploy,
+    aws_eks_access_entry.deploy,
     aws_iam_role_policy.build,
     aws_iam_role_policy.deploy,
     aws_iam_role_policy.pipeline,

@@ -70,6 +70,13 @@ def known_paths() -> set[str]:
     return {rule.rule for rule in app.url_map.iter_rules()}
 
 
+def waited_seconds(buildspec: str) -> int:
+    """How long a rollout is waited for, and then the roll-back."""
+    found = re.search(r"^    ROLLOUT_TIMEOUT: (\d+)m$", buildspec, re.M)
+    assert found is not None
+    return int(found[1]) * 60
+
+
 def graceful_seconds() -> int:
     """How long gunicorn lets requests end after it has drained."""
     found = re.search(

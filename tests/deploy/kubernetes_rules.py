@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from ipaddress import ip_network
+from typing import Any
 
 from config import REQUIRED_IN_PRODUCTION, ConfigError, Settings, load_config
 from post.schema import LOCK_SECONDS
@@ -12,6 +13,8 @@ from tests.deploy.manifest import KINDS, NAMESPACE, Manifest, mebibytes, millico
 from tests.servers import PROJECT
 
 DEREGISTRATION_SECONDS = 120  # the comment at preStop has the source
+REGISTRATION_SECONDS = 300  # that at ROLLOUT_TIMEOUT in buildspec-deploy.yml has it
+PUBLIC_SUBNETS = 3  # of eight, the first: eksctl's layout of a VPC in three zones
 DATABASE_TOLD_SECONDS = 2  # README, "Databases and migrations"
 SECRET_VALUES = {
     "DATABASE_URL": "mysql+pymysql://user:password@host:3306/postdb",
@@ -21,6 +24,12 @@ SECRET_VALUES = {
     "COGNITO_CLIENT_ID": "client",
     "REDIS_URL": "rediss://host:6379/0",
 }
+RBAC = "rbac.authorization.k8s.io"
+RIGHTS = [  # what kubectl asks Kubernetes for in buildspec-deploy.yml
+    ("apps", "deployments", ["post-service-deployment"], ["get", "list", "watch", "patch"]),
+    ("apps", "replicasets", None, ["get", "list"]),
+    ("", "pods", None, ["get", "list"]),
+]
 SECRETS = {  # SPEC.md, "Kubernetes names"; and REDIS_URL, which may have a password
     "DATABASE_URL": {"name": "post-db-secret", "key": "database-url"},
     "SECRET_KEY": {"name": "post-secrets", "key": "secret-key"},
@@ -157,11 +166,35 @@ def rollout(manifest: Manifest) -> Iterator[str]:
     if "replicas" in spec:
         yield "each apply takes back what the HPA has set"
     start = manifest.probes()["startupProbe"]
-    if spec["progressDeadlineSeconds"] <= start["periodSeconds"] * start["failureThreshold"]:
-        yield "a rollout is given up while a pod may still start"
+    ready = start["periodSeconds"] * start["failureThreshold"] + REGISTRATION_SECONDS + spec["minReadySeconds"]
+    if spec["progressDeadlineSeconds"] < ready:
+        yield "a rollout is given up while a pod may still start, or the NLB register it"
     labels = manifest["Namespace"]["metadata"]["labels"]
     if labels.get("elbv2.k8s.aws/pod-readiness-gate-inject") != "enabled":
         yield "old pods go before the NLB has the new ones"
+
+
+def longest_rollout(manifest: Manifest) -> int:
+    """How many seconds a rollout that ends well may take: its pods go one after the other."""
+    each = LOCK_SECONDS + REGISTRATION_SECONDS + manifest.spec("Deployment")["minReadySeconds"]
+    return manifest.spec("HorizontalPodAutoscaler")["maxReplicas"] * each
+
+
+def pipeline(manifest: Manifest) -> Iterator[str]:
+    role, binding = manifest["Role"], manifest["RoleBinding"]
+    if binding["roleRef"] != {"apiGroup": RBAC, "kind": "Role", "name": role["metadata"]["name"]}:
+        yield "the pipeline gets other rights"
+    (group,) = re.findall(r'kubernetes_groups = \["(.+)"\]', (PROJECT / "post-cicd.tf").read_text())
+    if binding["subjects"] != [{"apiGroup": RBAC, "kind": "Group", "name": group}]:
+        yield "others than the pipeline get its rights"
+    rights = [
+        (group, resource, rule.get("resourceNames"), rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    ]
+    if rights != RIGHTS:
+        yield "the pipeline may do more than it does, or less"
 
 
 def hardening(manifest: Manifest) -> Iterator[str]:
@@ -188,11 +221,8 @@ def hardening(manifest: Manifest) -> Iterator[str]:
 
 def balancer(manifest: Manifest) -> Iterator[str]:
     found = manifest.balancer
-    if (found["type"], found["nlb-target-type"], manifest.spec("Service")["type"]) != (
-        "external",
-        "ip",
-        "LoadBalancer",
-    ):
+    kind = (found["type"], found["nlb-target-type"], manifest.spec("Service")["type"])
+    if kind != ("external", "ip", "LoadBalancer"):
         yield "no NLB that leads to pods"
     if "load_balancing.cross_zone.enabled=true" not in found["attributes"].split(","):
         yield "a zone's clients get that zone's pods alone"
@@ -231,13 +261,21 @@ def spread(manifest: Manifest) -> Iterator[str]:
         yield "a pod waits for a zone that is away"
 
 
+def cidrs(rules: list[dict[str, Any]], side: str) -> list[str]:
+    """The blocks of addresses that rules of a direction name."""
+    return [one["ipBlock"]["cidr"] for rule in rules for one in rule.get(side, []) if "ipBlock" in one]
+
+
 def network(manifest: Manifest) -> Iterator[str]:
     spec = manifest.spec("NetworkPolicy")
     if spec["policyTypes"] != ["Ingress", "Egress"]:
         yield "a direction is open"
-    blocks = [side["ipBlock"]["cidr"] for rule in spec["ingress"] for side in rule["from"] if "ipBlock" in side]
-    if not all(rule.get("from") for rule in spec["ingress"]) or not all(ip_network(one).is_private for one in blocks):
+    if not all(rule.get("from") for rule in spec["ingress"]):
         yield "anybody comes in"
+    vpcs = {*cidrs(spec["egress"], "to")} - {"0.0.0.0/0"}
+    public = [str(one) for vpc in vpcs for one in [*ip_network(vpc).subnets(prefixlen_diff=3)][:PUBLIC_SUBNETS]]
+    if cidrs(spec["ingress"], "from") != public:
+        yield "more than the public subnets, where the NLB is, come in"
     if {port["port"] for rule in spec["ingress"] for port in rule["ports"]} != set(manifest.ports.values()):
         yield "other ports than the service's"
     out = {port["port"] for rule in spec["egress"] for port in rule["ports"]}
@@ -258,20 +296,12 @@ def account(manifest: Manifest) -> Iterator[str]:
         yield "not the image that the pipeline pushes"
     if len({*re.findall(r"\d{12}", f"{role} {image} {certificate.rpartition(':')[0]}")}) != 1:
         yield "several accounts"
-    blocks = {
-        side["ipBlock"]["cidr"]
-        for rule in (*manifest.spec("NetworkPolicy")["ingress"], *manifest.spec("NetworkPolicy")["egress"])
-        for side in (*rule.get("from", []), *rule.get("to", []))
-        if "ipBlock" in side
-    }
-    if len(blocks - {"0.0.0.0/0"}) != 1:
-        yield "several VPCs"
 
 
 RULES = {
     rule.__name__: rule
     for rule in (
-        names, references, ports, private_metrics, settings, secrets, probes, stopping, resources, rollout, hardening,
-        balancer, scaling, spread, network, account,
+        names, references, ports, private_metrics, settings, secrets, probes, stopping, resources, rollout, pipeline,
+        hardening, balancer, scaling, spread, network, account,
     )
 }  # fmt: skip

@@ -9,6 +9,8 @@ NAMESPACE = "post-service"
 KINDS = [
     "Namespace",
     "ServiceAccount",
+    "Role",
+    "RoleBinding",
     "ConfigMap",
     "Deployment",
     "Service",

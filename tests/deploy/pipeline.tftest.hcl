@@ -45,8 +45,8 @@ run "production" {
   }
 
   assert {
-    condition     = aws_eks_access_policy_association.deploy.access_scope[0].namespaces == toset(["post-service"])
-    error_message = "the rollout may reach other namespaces"
+    condition     = aws_eks_access_entry.deploy.kubernetes_groups == toset(["post-service-deploy"])
+    error_message = "the rollout is in another group than k8s/deployment.yaml gives rights to"
   }
 
   assert {

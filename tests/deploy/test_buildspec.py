@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from tests.deploy.checks import waited_seconds
+from tests.deploy.kubernetes_rules import longest_rollout
+from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken
 from tests.servers import PROJECT
 
 BUILD, DEPLOY = PROJECT / "buildspec.yml", PROJECT / "buildspec-deploy.yml"
+MANIFEST = Manifest((PROJECT / "k8s" / "deployment.yaml").read_text())
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/post-service"
 IMAGE, LATEST = f"{REPOSITORY}:0123456789ab", f"{REPOSITORY}:latest"
@@ -140,6 +144,21 @@ def test_what_is_run_before_the_push_runs_pytest(tmp_path):
     assert "-m pytest" in target[1]
 
 
+def test_the_check_is_run_whatever_modes_its_files_have(tmp_path):
+    """As in the pipeline, whose source is a ZIP file."""
+    (script,) = re.findall(r"bash -c '(.+)'", BUILD.read_text())
+    (tmp_path / "src" / ".ci").mkdir(parents=True)
+    (tmp_path / "src" / ".ci" / "run").write_text('pwd; exit "${STATUS:-0}"\n')
+    script = script.replace("/src", f"{tmp_path}/src").replace("/check", f"{tmp_path}/check")
+
+    runs = [
+        subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
+        for env in ({}, {"STATUS": "3"})
+    ]
+
+    assert [(run.returncode, run.stdout) for run in runs] == [(0, f"{tmp_path}/check\n"), (3, f"{tmp_path}/check\n")]
+
+
 def test_an_image_is_tagged_and_labelled_by_its_commit(tmp_path):
     from post import __version__
 
@@ -195,7 +214,7 @@ def test_a_rollout_sets_the_image_and_waits(tmp_path):
         done.place("aws eks update-kubeconfig --name post$"),
         done.place(f"{kubectl} get deployment post-service-deployment"),
         done.place(f"{kubectl} set image deployment/post-service-deployment post-service={IMAGE}$"),
-        done.place(f"{kubectl} rollout status deployment/post-service-deployment --timeout 10m$"),
+        done.place(f"{kubectl} rollout status deployment/post-service-deployment --timeout 25m$"),
     ]
     assert done.succeeded
     assert places == sorted(places)
@@ -227,15 +246,14 @@ def test_a_rollout_of_no_image_does_not_begin(tmp_path):
 
 def test_what_is_rolled_out_is_what_kubernetes_knows():
     names = yaml.safe_load(DEPLOY.read_text())["env"]["variables"]
-    manifest = PROJECT / "k8s" / "deployment.yaml"
-    documents = yaml.safe_load_all(manifest.read_text()) if manifest.exists() else []
-    deployments = [document for document in documents if document and document["kind"] == "Deployment"]
+    deployment = MANIFEST["Deployment"]["metadata"]
 
-    assert (names["NAMESPACE"], names["DEPLOYMENT"]) == ("post-service", "post-service-deployment")
-    for deployment in deployments:
-        containers = deployment["spec"]["template"]["spec"]["containers"]
-        assert deployment["metadata"] | {"name": names["DEPLOYMENT"]} == deployment["metadata"]
-        assert names["CONTAINER"] in [container["name"] for container in containers]
+    assert (names["NAMESPACE"], names["DEPLOYMENT"]) == (deployment["namespace"], deployment["name"])
+    assert names["CONTAINER"] == MANIFEST.container["name"]
+
+
+def test_a_rollout_is_waited_for_as_long_as_it_may_take():
+    assert waited_seconds(DEPLOY.read_text()) >= longest_rollout(MANIFEST)
 
 
 @pytest.mark.parametrize("file", [BUILD, DEPLOY], ids=lambda file: file.name)
@@ -271,7 +289,7 @@ def test_a_push_after_failed_tests_is_noticed(tmp_path):
 
 
 def test_tests_whose_failure_is_passed_over_are_noticed(tmp_path):
-    text = broken(BUILD.read_text(), ("exec .ci/run'\n", "exec .ci/run' || true\n"))
+    text = broken(BUILD.read_text(), ("exec bash .ci/run'\n", "exec bash .ci/run' || true\n"))
 
     assert build(tmp_path, text, fails=rf"\.ci/run|{NOT_PUSHED}").succeeded
 
@@ -287,3 +305,9 @@ def test_a_roll_back_that_passes_for_success_is_noticed(tmp_path):
     text = broken(DEPLOY.read_text(), ("          false\n", "          true\n"))
 
     assert deploy(tmp_path, text, fails="rollout status").succeeded
+
+
+def test_a_rollout_that_is_given_up_too_early_is_noticed():
+    text = broken(DEPLOY.read_text(), ("ROLLOUT_TIMEOUT: 25m", "ROLLOUT_TIMEOUT: 20m"))
+
+    assert waited_seconds(text) < longest_rollout(MANIFEST)

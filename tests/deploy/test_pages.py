@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -14,6 +15,11 @@ from botocore import xform_name
 from botocore.model import OperationModel
 from hcl2.utils import SerializationOptions
 
+from config import Settings
+from post.database_engines import database_config
+from tests.deploy.checks import waited_seconds
+from tests.deploy.kubernetes_rules import configured
+from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken, mutations
 from tests.pages import broken_links
 from tests.servers import PROJECT
@@ -27,6 +33,7 @@ EVERYWHERE = {"--region", "--query", "--output"}
 # CloudFront's own policies are no examples, nor are addresses that mean "anywhere".
 EXAMPLE = re.compile(
     r"\b\d{12}\b|\b0{8}(?:-0{4}){3}-0{12}\b|\b1{8}(?:-1{4}){3}-1{12}\b|\bEEXAMPLE\w+|\bexample\w+|\b10[.\d]+/\d+"
+    r"|\bhhottdogg\.shop\b"
 )
 
 
@@ -63,7 +70,8 @@ def links(page: str) -> Iterator[str]:
 
 
 def placeholders(page: str) -> Iterator[str]:
-    told = re.findall(r"^\| `([^`]+)` \| (.*?) \|", section(page, "### Placeholders"), flags=re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`) \| (.*?) \|", section(page, "### Placeholders"), flags=re.MULTILINE)
+    told = [(example, where) for examples, where in rows for example in re.findall("`(.+?)`", examples)]
     found = {file: set(EXAMPLE.findall(file.read_text())) for file in (MANIFEST, DISTRIBUTION)}
     for file, examples in found.items():
         here = {example for example, where in told if where == "both" or file.name in where}
@@ -158,7 +166,36 @@ def secrets(page: str) -> Iterator[str]:
     yield from (f"{key}, which nothing reads" for key in told if key not in {key for _, key in wanted})
 
 
-RULES = {rule.__name__: rule for rule in (syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets)}
+def rollout(page: str) -> Iterator[str]:
+    minutes = waited_seconds((PROJECT / "buildspec-deploy.yml").read_text()) // 60
+    if f"for `kubectl rollout status` for {minutes} minutes:" not in re.sub(r"\s", " ", page):
+        yield f"a rollout is waited for for {minutes} minutes"
+
+
+def pools(settings: Settings) -> list[tuple[int, int]]:
+    """A worker's pools of connections to the primary: how many each keeps, and how many more it may open."""
+    options = database_config(settings.database_url, settings, is_command=False)
+    both = [options["SQLALCHEMY_ENGINE_OPTIONS"], *options["SQLALCHEMY_BINDS"].values()]
+    return [(pool["pool_size"], pool["max_overflow"]) for pool in both]
+
+
+def connections(page: str) -> Iterator[str]:
+    """Of a pod, and of all that there may be at once: one stops still while the next one starts."""
+    found = Manifest(MANIFEST.read_text())
+    settings = configured(found)
+    of_a_pod = settings.web_concurrency * sum(kept + more for kept, more in pools(settings))
+    surge = found.spec("Deployment")["strategy"]["rollingUpdate"]["maxSurge"]
+    pods = found.spec("HorizontalPodAutoscaler")["maxReplicas"] + surge + 1
+    if not re.search(rf"\b{of_a_pod} for a pod\b.* and {pods * of_a_pod} for five pods\b", page):
+        yield f"{of_a_pod} connections of a pod, {pods * of_a_pod} of {pods}"
+
+
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets, rollout, connections,
+    )
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -196,9 +233,64 @@ def test_the_page_s_commands_are_looked_at():
     ("no namespace", "kubectl --namespace post-service get service", "kubectl get service", "kubernetes"),
     ("a secret is missing", '    --from-literal=cognito-region="$AWS_REGION" \\\n', "", "secrets"),
     ("another key", "--from-literal=database-url=", "--from-literal=url=", "secrets"),
+    ("another time", "for 25", "for ten", "rollout"),
+    ("one pool", "56 for a pod", "28 for a pod", "connections"),
+    ("as many pods", "280 for five pods", "224 for five pods", "connections"),
 )
 def test_a_rule_refuses_a_broken_copy(old, new, check):
     assert list(RULES[check](broken(PAGE.read_text(), (old, new)))) != []
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md", "docs/deployment.md", "docs/operations.md"])
+def test_a_page_tells_how_many_connections_a_worker_may_have(page):
+    settings = configured(Manifest(MANIFEST.read_text()))
+    found = pools(settings)
+    (more,) = {more for _, more in found}
+
+    assert found == [(settings.web_threads, more)] * len(found)
+    assert f"{len(found)} × (WEB_THREADS + {more})" in (PROJECT / page).read_text().replace("`", "")
+
+
+OWN = {
+    "123456789012": ("ACCOUNT_ID", "210987654321"),
+    "hhottdogg.shop": ("SITE", "staging.example.org"),
+    "00000000-0000-0000-0000-000000000000": ("NLB_CERTIFICATE_ID", "22222222-2222-2222-2222-222222222222"),
+    "11111111-1111-1111-1111-111111111111": ("SITE_CERTIFICATE_ID", "33333333-3333-3333-3333-333333333333"),
+    "EEXAMPLEOAC": ("OAC_ID", "E2QWRUHAPOMQZL"),
+    "exampleapi": ("API_ID", "a1b2c3d4e5"),
+}
+
+
+def called(function: str, file: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Call one of the page's functions."""
+    functions = re.findall(r"^(?:filled|staged)\(\) \{.*?^\}$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    script = "\n".join([*functions, f"{function} {file}"])
+    return subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("file", [MANIFEST, DISTRIBUTION], ids=lambda file: file.name)
+def test_a_file_is_filled_in_whole_or_not_at_all(file):
+    env = dict(OWN.values())
+    wanted = {name for example, (name, _) in OWN.items() if example in file.read_text()}
+
+    missed = {name for name in env if called("filled", file, {**env, name: ""}).returncode != 0}
+
+    filled = called("filled", file, {name: env[name] for name in wanted})
+    assert missed == wanted
+    assert filled.returncode == 0
+    assert not {*EXAMPLE.findall(filled.stdout)} & {*OWN}
+    assert {name for name in env if env[name] in filled.stdout} == wanted
+    assert called("filled", file, {}).stdout == ""
+
+
+@pytest.mark.parametrize("file", [MANIFEST, DISTRIBUTION], ids=lambda file: file.name)
+def test_a_second_environment_has_names_of_its_own(file):
+    own = re.compile(r":role/[\w-]+|\.com/[\w-]+:latest|post-service-[a-z-]+-\d{12}|function/[\w-]+")
+
+    names = own.findall(called("staged", file, dict(OWN.values())).stdout)
+
+    assert len(names) == len(own.findall(file.read_text()))
+    assert [name for name in names if "post-service-staging" not in name] == []
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])

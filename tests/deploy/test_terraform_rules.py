@@ -7,9 +7,9 @@ from typing import Any
 
 import hcl2
 import pytest
-import yaml
 from hcl2.utils import SerializationOptions
 
+from tests.deploy.checks import waited_seconds
 from tests.deploy.mutations import broken, mutations
 from tests.servers import PROJECT
 
@@ -175,25 +175,28 @@ def projects(document: dict[str, Any]) -> Iterator[str]:
     for name, project in found.items():
         if not (PROJECT / project["source"][0]["buildspec"]).is_file():
             yield f"{name} runs {project['source'][0]['buildspec']}, which is not there"
+    waited = waited_seconds((PROJECT / "buildspec-deploy.yml").read_text())
+    if found["deploy"]["build_timeout"] * 60 < 2 * waited + 300:
+        yield "a roll-back is ended by CodeBuild"
     if found["deploy"]["environment"][0].get("privileged_mode"):
         yield "the rollout is privileged"
     if any("eks:" in action for name, one in statements(document) if name != "deploy" for action in one["actions"]):
         yield "what runs tests may reach the cluster"
 
 
-def namespace(document: dict[str, Any]) -> Iterator[str]:
-    scope = only(document, "aws_eks_access_policy_association")["access_scope"][0]
-    own = next(item["namespace"] for item in document["locals"])
-    spoken = yaml.safe_load((PROJECT / "buildspec-deploy.yml").read_text())["env"]["variables"]["NAMESPACE"]
-    if scope != {"type": "namespace", "namespaces": ["${local.namespace}"]} or own != spoken:
-        yield "the rollout's rights are not those of its namespace"
+def cluster(document: dict[str, Any]) -> Iterator[str]:
+    """The rollout has the rights of its group, which k8s/deployment.yaml has, and none of EKS's own policies."""
+    if not only(document, "aws_eks_access_entry").get("kubernetes_groups"):
+        yield "the rollout has no rights"
+    if named(document, "aws_eks_access_policy_association"):
+        yield "the rollout has rights of EKS"
 
 
 RULES = {
     rule.__name__: rule
     for rule in (
         variables, outputs, provider, stars, trust, images, moving_tag, artifacts, tls, logs,
-        pipeline, projects, namespace,
+        pipeline, projects, cluster,
     )
 }  # fmt: skip
 
@@ -261,8 +264,15 @@ def test_the_pipeline_keeps_the_rule(rule):
     ("no such file", '"buildspec-deploy.yml"', '"deploy.yml"', "projects"),
     ("privileged rollout", '"BUILD_GENERAL1_SMALL"', '"BUILD_GENERAL1_SMALL"\n    privileged_mode = true', "projects"),
     ("builder deploys", '"ecr:DescribeImages"', '"eks:DescribeCluster"', "projects"),
-    ("whole cluster", 'type       = "namespace"', 'type       = "cluster"', "namespace"),
-    ("another namespace", 'namespace  = "post-service"', 'namespace  = "default"', "namespace"),
+    ("no time to go back", "build_timeout  = 60 # a rollout's", "build_timeout  = 50 # a rollout's", "projects"),
+    ("no group", '  kubernetes_groups = ["post-service-deploy"]\n', "", "cluster"),
+    (
+        "EKS's rights",
+        'resource "aws_codebuild_project" "deploy"',
+        'resource "aws_eks_access_policy_association" "deploy" {\n  policy_arn = "AmazonEKSEditPolicy"\n}\n\n'
+        'resource "aws_codebuild_project" "deploy"',
+        "cluster",
+    ),
 )
 def test_a_rule_refuses_a_broken_copy(old, new, check):
     document = parsed(broken(FILE.read_text(), (old, new)))
