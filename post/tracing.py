@@ -31,7 +31,7 @@ TARGET, QUERY = "http.target", "url.query"
 
 def trace_requests(app: Flask, *, with_redis: bool) -> None:
     """
-    Trace an app's requests, but for the probes, and what it asks of others by HTTP.
+    Trace an app's requests (but for the probes), and its fetch of the keys of tokens.
 
     Args:
         app: The application.
