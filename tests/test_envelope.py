@@ -850,16 +850,16 @@ def test_an_answer_to_a_site_has_no_header_of_a_preflight(plain):
     assert allowed == {f"Access-Control-{name}" for name in ("Allow-Origin", "Allow-Credentials", "Expose-Headers")}
 
 
-def test_configured_origins_take_the_place_of_the_default(make_app, tmp_path):
-    own = "https://board.example"
+@pytest.mark.parametrize("own", ["https://board.example", "http://[::1]:3000"])
+def test_configured_origins_take_the_place_of_the_default(make_app, tmp_path, own):
     client = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3", CORS_ORIGINS=own).test_client()
 
     allowed = [
         client.get("/health", headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
-        for origin in (own, SITE, "http://localhost:3000")
+        for origin in (own, SITE, "http://localhost:3000", f"{own}.evil.example", "http://1:3000.evil.example")
     ]
 
-    assert allowed == [own, None, None]
+    assert allowed == [own, None, None, None, None]
 
 
 def test_production_does_not_allow_the_origins_of_development(make_app, tmp_path):
