@@ -47,11 +47,24 @@ def shown(client, make_post, as_user):
     media = client.post(media_url(post_id), headers=as_user("ana"), **image).json["data"]
     named = {"post_id": post_id, "key": media["url"].rpartition("/")[2], "name": "docs.js"}
 
-    def show(path, tag):
-        headers = as_user("ana") | {"If-None-Match": tag}
+    def show(path, tag, **more):
+        headers = as_user("ana") | {"If-None-Match": tag} | more
         return client.get(path.format(**named), headers=headers, buffered=True)  # closes the file that is sent
 
     return show
+
+
+@pytest.mark.parametrize("path", ["/api/v1/images/{key}", "/api/docs", "/api/docs/{name}"])
+def test_a_file_is_served_whole_whatever_is_asked_of_it_but_what_a_cache_asks(shown, path):
+    condition = {"If-Match": '"other"', "Range": "bytes=1-2"}
+    whole = shown(path, '"other"')
+
+    response = shown(path, '"other"', **condition)
+    known = shown(path, whole.headers["ETag"], **condition)
+
+    assert (response.status_code, response.data) == (200, whole.data)
+    assert "Accept-Ranges" not in response.headers
+    assert (known.status_code, known.data) == (304, b"")
 
 
 def test_304_is_documented_where_it_is_answered_and_nowhere_else(client, shown):
