@@ -336,6 +336,21 @@ def test_an_id_of_another_shape_is_400(plain, post_id, path):
     assert_is_error(plain.get(f"{API}/posts/{post_id}{path}"), 400, "invalid_post_id")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "", {"data": b"{", "content_type": "application/json"}),
+        ("PUT", "", {"data": b"", "content_type": "application/json"}),
+        ("POST", "/like", {"data": b"[", "content_type": "application/json"}),
+        ("POST", "/media", {"data": {"note": "no file"}, "content_type": "multipart/form-data"}),
+    ],
+)
+def test_an_id_is_checked_before_what_the_body_says(plain, ana, *, method, path, body):
+    response = plain.open(f"{API}/posts/null{path}", method=method, headers=ana, **body)
+
+    assert_is_error(response, 400, "invalid_post_id")
+
+
 def test_a_missing_token_is_401(plain):
     assert_is_error(plain.post(f"{API}/posts", json=POST), 401, "token_missing")
 
