@@ -62,7 +62,7 @@ def check_permissions() -> Response:
     return respond(permissions, message="upload_permissions")
 
 
-@bp.get("/images/<key>", tags=[MEDIA], responses=file_answers(*CONTENT_TYPES.values(), errors=(404, 429, 503)))
+@bp.get("/images/<key>", tags=[MEDIA], responses=file_answers(*CONTENT_TYPES.values(), errors=(404, 503)))
 @checked
 def get_image(path: ImagePath) -> Response:
     """Serve an image or a thumbnail; what a key names never changes."""
