@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from post.errors import FieldProblem, Invalid, InvalidFields, InvalidJson, InvalidPostId, UnsupportedMediaType
 from post.messages import FIELDS
+from post.multipart import read_parts
 from post.validators import JSON_MAX_BYTES, UPLOAD_MAX_BYTES, PostPath, RequestModel
 
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -66,7 +67,7 @@ def read_files() -> dict[str, list[Any]]:
     Return the files of the request's multipart body by field, each with its stream and its name.
 
     Raises:
-        RequestEntityTooLarge: It is over 52 MiB.
+        RequestEntityTooLarge: It is over 52 MiB, or has more than 1,000 parts.
         UnsupportedMediaType: Its type is not ``multipart/form-data``.
         InvalidFields: It has no file, or is malformed or cut off (RFC 7578).
     """
@@ -76,15 +77,15 @@ def read_files() -> dict[str, list[Any]]:
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType
     try:
-        files = request.files.to_dict(flat=False)
-    except ParseException:  # gunicorn's, of a chunked body that is malformed
-        files = {}
-    if not files.keys() & set(FILE_FIELDS):
+        parts = read_parts(request, names=FILE_FIELDS)
+    except (ParseException, ValueError) as exc:  # the former is gunicorn's, of a chunked body that is malformed
+        raise InvalidFields(FieldProblem("file", "file_required")) from exc
+    if not parts.files:
         raise InvalidFields(FieldProblem("file", "file_required"))
     for name in FILE_FIELDS:
-        if name in request.form:  # a part without a file name is text (RFC 7578, section 4.2)
+        if name in parts.texts:  # a part without a file name is text (RFC 7578, section 4.2)
             raise InvalidFields(FieldProblem(name, "file_required"))
-    return files
+    return parts.files.to_dict(flat=False)
 
 
 def read_json(*, may_be_empty: bool = False) -> Any:

@@ -104,7 +104,7 @@ LAYERS = {
     "post/schema.py": {"post.database", "post.database_engines", "post.models"},
     "post/fields.py": PURE,
     "post/validators.py": PURE | {"post.fields"},
-    "post/request_checks.py": PURE | {"post.validators"},
+    "post/request_checks.py": PURE | {"post.multipart", "post.validators"},
     "post/auth_utils.py": PURE | {"post.jwks"},
     "post/dev_issuer.py": PURE | {"post.jwks"},
     # A program of its own, where nothing of the service is to be found.
@@ -120,6 +120,7 @@ LAYERS = {
     "post/error_answers.py": PURE | {"post.database"},
     "post/openapi.py": PURE | {"post.answers", "post.openapi_headers"},
     "post/openapi_headers.py": set(),
+    "post/multipart.py": set(),
     "post/observability.py": PURE | {"post.log_lines", "post.request_notes"},
     "post/request_log.py": PURE | {"post.log_lines", "post.request_notes"},
     "post/tracing.py": PURE | {"post.request_notes"},
