@@ -1,5 +1,6 @@
 """CORS: which sites' pages may read the answers, by flask-cors."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +28,8 @@ def init_cors(app: Flask, *, origins: tuple[str, ...]) -> None:
     options = get_cors_options(
         app,
         {
-            "origins": list(origins),
+            # Compiled: flask-cors reads a text with brackets, such as an IPv6 address, as an expression.
+            "origins": [re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE) for origin in origins],
             "methods": METHODS,
             "allow_headers": ALLOWED_HEADERS,
             "expose_headers": EXPOSED_HEADERS,

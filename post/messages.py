@@ -28,7 +28,10 @@ ERRORS: dict[str, Message] = {
     "post_not_found": Message("게시글을 찾을 수 없습니다.", "There is no such post."),
     "media_not_found": Message("이미지를 찾을 수 없습니다.", "There is no such image."),
     "method_not_allowed": Message("허용되지 않은 메서드입니다.", "This method is not allowed here."),
-    "payload_too_large": Message("요청이 너무 큽니다.", "The request is too large."),
+    "payload_too_large": Message(
+        "요청이 너무 큽니다. 본문은 JSON이면 1 MiB, 이미지 업로드이면 52 MiB, 1,000개 항목까지입니다.",
+        "The request is too large. A body may have 1 MiB of JSON, or 52 MiB of images in at most 1,000 parts.",
+    ),
     "unsupported_media_type": Message(
         "Content-Type은 application/json이어야 합니다. 이미지를 올릴 때는 multipart/form-data입니다.",
         "The Content-Type must be application/json, or multipart/form-data for images.",

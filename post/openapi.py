@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from post import __version__
 from post.answers import Answer, ErrorAnswer
+from post.openapi_headers import describe_headers
 
 OPENAPI_VERSION = "3.1.0"
 
@@ -38,12 +39,16 @@ def answers(success: type[Answer], *errors: int, status: int = 200, is_versioned
         is_versioned: Whether the good answer has an ``ETag``, by which a client may ask again.
     """
     responses: Responses = {status: success}
-    return responses | (_not_modified() if is_versioned else {}) | dict.fromkeys((*errors, 429, 500, 503), ErrorAnswer)
+    return responses | (_not_modified() if is_versioned else {}) | error_answers(*errors, 429, 503)
+
+
+def error_answers(*errors: int) -> Responses:
+    """Return the errors that an operation may answer: those of some statuses, and that it has crashed."""
+    return dict.fromkeys((*errors, 500), ErrorAnswer)
 
 
 def _not_modified() -> Responses:
-    tag: dict[str, Any] = {"description": "That of the good answer.", "schema": {"type": "string"}}
-    return {304: {"description": "`If-None-Match` names the `ETag` of what is there.", "headers": {"ETag": tag}}}
+    return {304: {"description": "`If-None-Match` names the `ETag` of what is there."}}
 
 
 def optional_body(model: type[BaseModel]) -> RequestBody:
@@ -68,11 +73,11 @@ def file_answers(*content_types: str, errors: Sequence[int] = ()) -> Responses:
 
     Args:
         content_types: Those of the files.
-        errors: Statuses of the operation's own errors.
+        errors: Statuses of the operation's own errors; those of every operation are added.
     """
     responses: Responses = {200: {"content": {content_type: {} for content_type in content_types}}}
     is_made_anew = "application/json" in content_types  # each time, and so without a tag
-    return responses | ({} if is_made_anew else _not_modified()) | dict.fromkeys(errors, ErrorAnswer)
+    return responses | ({} if is_made_anew else _not_modified()) | error_answers(*errors, 429)
 
 
 def new_blueprint(name: str, import_name: str, *, url_prefix: str | None = None) -> APIBlueprint:
@@ -84,9 +89,18 @@ def _operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 
     return name
 
 
+class DescribedApp(OpenAPI):
+    """A Flask app whose OpenAPI document has headers too, which the library knows of no answer that is a model."""
+
+    def generate_spec_json(self) -> None:
+        """Make the document."""
+        super().generate_spec_json()  # type: ignore[no-untyped-call]  # the library declares no types
+        describe_headers(self.spec_json)
+
+
 def new_openapi_app(import_name: str) -> OpenAPI:
     """Return a Flask app that keeps an OpenAPI document of the routes registered on it."""
-    app = OpenAPI(
+    app = DescribedApp(
         import_name,
         info=Info(
             title="Post Service",

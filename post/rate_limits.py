@@ -209,18 +209,16 @@ def rate_limit_headers() -> dict[str, str]:
     limit, hit = counted
     amount, period = limit.amount, limit.get_expiry()
     carried = hit.previous * hit.remaining_seconds / period
-    headers = {
-        "RateLimit-Limit": str(amount),
-        "RateLimit-Remaining": str(max(0, math.floor(amount - hit.current - carried))),
-    }
-    if hit.is_let_in:
+    left = max(0, math.floor(amount - hit.current - carried))
+    headers = {"RateLimit-Limit": str(amount), "RateLimit-Remaining": str(left)}
+    if hit.is_let_in and left:
         return headers | {"RateLimit-Reset": str(math.ceil(hit.remaining_seconds))}
     wait = seconds_until_room(
         amount, period, previous=hit.previous, current=hit.current, remaining_seconds=hit.remaining_seconds
     )
     # Never longer than the limit's own period, which is all that a client can know of it.
     seconds = str(max(1, min(period, math.ceil(wait))))
-    return headers | {"RateLimit-Reset": seconds, "Retry-After": seconds}
+    return headers | {"RateLimit-Reset": seconds} | ({} if hit.is_let_in else {"Retry-After": seconds})
 
 
 def seconds_until_room(amount: int, period: int, *, previous: int, current: int, remaining_seconds: float) -> float:

@@ -11,8 +11,9 @@ from gunicorn.http.errors import ParseException
 from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from post.errors import FieldProblem, InvalidFields, InvalidJson, InvalidPostId, UnsupportedMediaType
+from post.errors import FieldProblem, Invalid, InvalidFields, InvalidJson, InvalidPostId, UnsupportedMediaType
 from post.messages import FIELDS
+from post.multipart import read_parts
 from post.validators import JSON_MAX_BYTES, UPLOAD_MAX_BYTES, PostPath, RequestModel
 
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -40,19 +41,22 @@ def checked(route: Route) -> Route:
 
     @functools.wraps(route)
     def check(**url_values: str) -> Any:
-        said: dict[str, Any] = {}
-        if "body" in models:
-            said["body"] = read_json(may_be_empty=models["body"].may_be_empty)
-        if "form" in models:
-            said["form"] = read_files()
-        if "path" in models:
-            said["path"] = url_values
+        said: dict[str, Any] = {"path": url_values}
+        try:
+            if "body" in models:
+                said["body"] = read_json(may_be_empty=models["body"].may_be_empty)
+            if "form" in models:
+                said["form"] = read_files()
+        except Invalid:
+            if "path" in models:  # whose ids are checked before what a body says
+                read_fields(models["path"], url_values)
+            raise
         if "query" in models:
             said["query"] = request.args.to_dict()
         if "header" in models:
             names = [str(field.alias) for field in models["header"].model_fields.values()]
             said["header"] = {name: request.headers[name] for name in names if name in request.headers}
-        return route(**{name: _validate(models[name], said[name]) for name in models})
+        return route(**{name: read_fields(models[name], said[name]) for name in models})
 
     check.__delay_validate_request__ = True  # type: ignore[attr-defined]  # tells flask-openapi to leave this to us
     return cast(Route, check)
@@ -63,7 +67,7 @@ def read_files() -> dict[str, list[Any]]:
     Return the files of the request's multipart body by field, each with its stream and its name.
 
     Raises:
-        RequestEntityTooLarge: It is over 52 MiB.
+        RequestEntityTooLarge: It is over 52 MiB, or has more than 1,000 parts.
         UnsupportedMediaType: Its type is not ``multipart/form-data``.
         InvalidFields: It has no file, or is malformed or cut off (RFC 7578).
     """
@@ -73,15 +77,15 @@ def read_files() -> dict[str, list[Any]]:
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType
     try:
-        files = request.files.to_dict(flat=False)
-    except ParseException:  # gunicorn's, of a chunked body that is malformed
-        files = {}
-    if not files.keys() & set(FILE_FIELDS):
+        parts = read_parts(request, names=FILE_FIELDS)
+    except (ParseException, ValueError) as exc:  # the former is gunicorn's, of a chunked body that is malformed
+        raise InvalidFields(FieldProblem("file", "file_required")) from exc
+    if not parts.files:
         raise InvalidFields(FieldProblem("file", "file_required"))
     for name in FILE_FIELDS:
-        if name in request.form:  # a part without a file name is text (RFC 7578, section 4.2)
+        if name in parts.texts:  # a part without a file name is text (RFC 7578, section 4.2)
             raise InvalidFields(FieldProblem(name, "file_required"))
-    return files
+    return parts.files.to_dict(flat=False)
 
 
 def read_json(*, may_be_empty: bool = False) -> Any:
@@ -126,7 +130,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _validate(model: type[Model], said: Any) -> Model:
+def read_fields(model: type[Model], said: Any) -> Model:
+    """
+    Return what was said, checked.
+
+    Args:
+        model: What may be said.
+        said: By the names that clients use.
+
+    Raises:
+        InvalidPostId: The id in the path cannot be a post's.
+        InvalidFields: A field is wrong, or missing.
+    """
     try:
         return model.model_validate(said)
     except ValidationError as exc:

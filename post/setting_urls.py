@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 from pymysql.connections import Connection as PyMySQLConnection
@@ -10,6 +11,8 @@ from sqlalchemy.exc import ArgumentError
 
 MAX_PORT = 65_535
 MYSQL_SHAPE = "mysql+pymysql://user:password@host:3306/database"
+# Of a browser's Origin header: host names in ASCII, addresses, and no more than a port (RFC 6454, section 6.2).
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[(?P<ipv6>[0-9a-f:.]+)\])(?::[0-9]+)?")
 REDIS_URL_SHAPE = "must be redis://user:password@host:6379/0, or rediss:// with TLS"
 
 
@@ -60,11 +63,20 @@ def check_base_url(value: str) -> str:
 
 
 def check_origin(value: str) -> str:
-    """Return an origin as browsers name it; raises ``ValueError`` for another."""
-    scheme, _, host = value.partition("://")
-    if scheme not in {"http", "https"} or not host or any(c in host for c in "/?#@* "):
+    """Return an origin as browsers name it, in lower case; raises ``ValueError`` for another."""
+    origin = value.lower()
+    shape = _ORIGIN.fullmatch(origin)
+    if shape is None or _split(origin, schemes={"http", "https"}) is None or not _is_ipv6(shape["ipv6"] or "::"):
         raise ValueError("must be origins such as https://example.com, separated by commas")
-    return value
+    return origin
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _split(value: str, *, schemes: set[str]) -> SplitResult | None:

@@ -16,7 +16,8 @@ from post.answers import Health, NotReady, Readiness, TokensAnswer
 from post.database_servers import server_states
 from post.dev_issuer import DevIssuer
 from post.errors import DatabaseUnavailable
-from post.openapi import SYSTEM, answers, file_answers, new_blueprint
+from post.http_cache import not_modified_if_known
+from post.openapi import SYSTEM, error_answers, file_answers, new_blueprint
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
@@ -47,13 +48,13 @@ class AssetPath(RequestModel):
     name: str = Field(examples=sorted(ASSETS))
 
 
-@bp.get("/health", tags=[SYSTEM], responses={200: Health})
+@bp.get("/health", tags=[SYSTEM], responses={200: Health, **error_answers()})
 def health() -> Response:
     """Tell that the process answers; nothing else is asked."""
     return json_response({"status": "healthy", "service": "post-service", "version": __version__})
 
 
-@bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady})
+@bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady, **error_answers()})
 def ready() -> Response:
     """Tell whether requests can be served, and what is away that they can be served without."""
     if lifecycle.is_stopping():
@@ -73,9 +74,9 @@ def openapi_document() -> Response:
 
 
 @bp.get("/api/docs", tags=[SYSTEM], responses=file_answers("text/html"))
-def docs() -> WerkzeugResponse:
+def docs() -> Response:
     """Show this API in Swagger UI."""
-    page = send_file(STATIC / "docs.html", mimetype="text/html", max_age=0)
+    page = _whole_file(STATIC / "docs.html", max_age_seconds=0)
     page.headers["Content-Security-Policy"] = DOCS_POLICY
     return page
 
@@ -86,20 +87,24 @@ def docs() -> WerkzeugResponse:
     responses=file_answers("text/css", "text/javascript", "image/svg+xml", errors=(404,)),
 )
 @checked
-def docs_asset(path: AssetPath) -> WerkzeugResponse:
+def docs_asset(path: AssetPath) -> Response:
     """Serve a part of that page."""
     if path.name not in ASSETS:
         raise NotFound
-    return send_file(ASSETS[path.name], max_age=ASSET_MAX_AGE_SECONDS)
+    return _whole_file(ASSETS[path.name], max_age_seconds=ASSET_MAX_AGE_SECONDS)
 
 
-@bp.get("/", tags=[SYSTEM], responses={302: {"description": "To `/api/docs`."}})
+def _whole_file(path: Path, *, max_age_seconds: int) -> Response:
+    return not_modified_if_known(send_file(path, conditional=False, max_age=max_age_seconds))
+
+
+@bp.get("/", tags=[SYSTEM], responses={302: {"description": "To `/api/docs`."}, **error_answers(429)})
 def index() -> WerkzeugResponse:
     """Send people to the documentation."""
     return redirect("/api/docs")
 
 
-@dev_bp.post("/token", tags=[SYSTEM], responses=answers(TokensAnswer, 400, 413, 415))
+@dev_bp.post("/token", tags=[SYSTEM], responses={200: TokensAnswer, **error_answers(400, 413, 415)})
 @checked
 def issue_token(body: DevTokenRequest) -> Response:
     """Sign tokens for any name: in development alone, where no Cognito pool is configured."""

@@ -207,7 +207,7 @@ class LikeBody(RequestModel):
 
     may_be_empty: ClassVar[bool] = True
 
-    user_id: UserId = ABSENT
+    user_id: str = Field(default=ABSENT, description="The token's `sub`, which it must be.")
 
 
 class NewCategory(RequestModel):

@@ -336,6 +336,21 @@ def test_an_id_of_another_shape_is_400(plain, post_id, path):
     assert_is_error(plain.get(f"{API}/posts/{post_id}{path}"), 400, "invalid_post_id")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "", {"data": b"{", "content_type": "application/json"}),
+        ("PUT", "", {"data": b"", "content_type": "application/json"}),
+        ("POST", "/like", {"data": b"[", "content_type": "application/json"}),
+        ("POST", "/media", {"data": {"note": "no file"}, "content_type": "multipart/form-data"}),
+    ],
+)
+def test_an_id_is_checked_before_what_the_body_says(plain, ana, *, method, path, body):
+    response = plain.open(f"{API}/posts/null{path}", method=method, headers=ana, **body)
+
+    assert_is_error(response, 400, "invalid_post_id")
+
+
 def test_a_missing_token_is_401(plain):
     assert_is_error(plain.post(f"{API}/posts", json=POST), 401, "token_missing")
 
@@ -850,16 +865,16 @@ def test_an_answer_to_a_site_has_no_header_of_a_preflight(plain):
     assert allowed == {f"Access-Control-{name}" for name in ("Allow-Origin", "Allow-Credentials", "Expose-Headers")}
 
 
-def test_configured_origins_take_the_place_of_the_default(make_app, tmp_path):
-    own = "https://board.example"
+@pytest.mark.parametrize("own", ["https://board.example", "http://[::1]:3000"])
+def test_configured_origins_take_the_place_of_the_default(make_app, tmp_path, own):
     client = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3", CORS_ORIGINS=own).test_client()
 
     allowed = [
         client.get("/health", headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
-        for origin in (own, SITE, "http://localhost:3000")
+        for origin in (own, SITE, "http://localhost:3000", f"{own}.evil.example", "http://1:3000.evil.example")
     ]
 
-    assert allowed == [own, None, None]
+    assert allowed == [own, None, None, None, None]
 
 
 def test_production_does_not_allow_the_origins_of_development(make_app, tmp_path):

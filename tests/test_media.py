@@ -6,6 +6,7 @@ import pkgutil
 import re
 import socket
 import threading
+import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ import pytest
 import requests
 from PIL import Image
 from sqlalchemy import insert, select, update
+from werkzeug.wrappers import Request
 
 from post import messages
 from post.image_storage import new_key
 from post.models import Media, Post, db
+from post.multipart import read_parts
 from post.utils import new_id
 from tests.answers import UNKNOWN_ID, fault, wrong_fields
 from tests.conftest import at_once
@@ -629,6 +632,40 @@ def test_a_file_name_is_kept_as_people_may_see_it(client, make_post, as_user, *,
 
     assert response.status_code == 201
     assert client.get(f"{POSTS}/{post_id}").json["data"]["media_files"][0]["file_name"] == shown
+
+
+@pytest.mark.parametrize("texts", [[5_000_000], [1] * 900], ids=["a-long-one", "many"])
+def test_texts_beside_a_file_are_read_past(client, make_post, as_user, texts):
+    parts = [(f'name="note{number}"', b"x" * size) for number, size in enumerate(texts)]
+    body = multipart(*parts, ('name="file"; filename="a.png"', PNG))
+
+    response = client.post(media_url(make_post()), headers=as_user("ana"), **body)
+
+    assert response.status_code == 201
+
+
+def test_texts_beside_a_file_take_no_memory():
+    body = multipart(*[('name="note"', bytes(400_000))] * 20, ('name="file"; filename="a.png"', PNG))
+    stream = io.BytesIO(body["data"])
+    request = Request.from_values(input_stream=stream, content_type=body["content_type"], method="POST")
+
+    tracemalloc.start()
+    parts = read_parts(request, names=["file"])
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    content = parts.files["file"].read()
+    request.close()
+
+    assert content == PNG
+    assert peak_bytes < 2 * MIB
+
+
+def test_more_than_1000_parts_are_413(client, make_post, as_user):
+    body = multipart(*[('name="note"', b"x")] * 1000, ('name="file"; filename="a.png"', PNG))
+
+    response = client.post(media_url(make_post()), headers=as_user("ana"), **body)
+
+    assert fault(response) == (413, "payload_too_large")
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "text/plain"])

@@ -47,15 +47,62 @@ def shown(client, make_post, as_user):
     media = client.post(media_url(post_id), headers=as_user("ana"), **image).json["data"]
     named = {"post_id": post_id, "key": media["url"].rpartition("/")[2], "name": "docs.js"}
 
-    def show(path, tag):
-        headers = as_user("ana") | {"If-None-Match": tag}
+    def show(path, tag, **more):
+        headers = as_user("ana") | {"If-None-Match": tag} | more
         return client.get(path.format(**named), headers=headers, buffered=True)  # closes the file that is sent
 
     return show
 
 
-def test_304_is_documented_where_it_is_answered_and_nowhere_else(client, shown):
-    paths = client.get("/api/openapi.json").json["paths"]
+@pytest.mark.parametrize("path", ["/api/v1/images/{key}", "/api/docs", "/api/docs/{name}"])
+def test_a_file_is_served_whole_whatever_is_asked_of_it_but_what_a_cache_asks(shown, path):
+    condition = {"If-Match": '"other"', "Range": "bytes=1-2"}
+    whole = shown(path, '"other"')
+
+    response = shown(path, '"other"', **condition)
+    known = shown(path, whole.headers["ETag"], **condition)
+
+    assert (response.status_code, response.data) == (200, whole.data)
+    assert "Accept-Ranges" not in response.headers
+    assert (known.status_code, known.data) == (304, b"")
+
+
+def assert_headers_are_documented(document, method, path, response):
+    documented = document["paths"][path][method]["responses"][str(response.status_code)]["headers"]
+    headers = document["components"]["headers"]
+    sent = {name for name in headers if name in response.headers}
+    assert sent <= documented.keys(), path
+    assert documented.keys() - sent <= {"Link", "Idempotency-Replayed"}, path
+    for name in sent & {name for name in headers if headers[name]["schema"]["type"] == "integer"}:
+        assert response.headers[name].isdigit(), path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "who", "said", "header"),
+    [
+        ("post", "/api/v1/posts", "ana", {"title": "제목", "content": "내용"}, "Location"),
+        ("post", "/api/v1/posts", "ana", {"title": "제목", "content": "내용"}, "Idempotency-Replayed"),
+        ("post", "/api/v1/posts", "nobody", {}, "WWW-Authenticate"),
+        ("get", "/api/v1/posts", "nobody", None, "Link"),
+        ("get", "/api/v1/posts/my", "ana", None, "Link"),
+        ("post", "/dev/token", "nobody", {"username": "ana"}, "X-Request-ID"),
+    ],
+)
+def test_headers_of_some_answers_are_documented(client, make_post, as_user, *, method, path, who, said, header):
+    document = client.get("/api/openapi.json").json
+    make_post(), make_post()
+    headers = as_user(who) | {"Idempotency-Key": "one"}
+
+    answers = [client.open(f"{path}?per_page=1", method=method, json=said, headers=headers) for _ in range(2)]
+
+    assert header in answers[1].headers
+    for answer in answers:
+        assert_headers_are_documented(document, method, path, answer)
+
+
+def test_the_headers_and_304_are_documented_where_they_are_answered_and_nowhere_else(client, shown):
+    document = client.get("/api/openapi.json").json
+    paths = document["paths"]
     documented = {
         (method, path) for path in paths for method in paths[path] if "304" in paths[path][method]["responses"]
     }
@@ -64,7 +111,10 @@ def test_304_is_documented_where_it_is_answered_and_nowhere_else(client, shown):
     for path in (path for path in paths if "get" in paths[path]):
         first = shown(path, '"other"')
         assert first.status_code in (200, 302), path
-        if shown(path, first.headers.get("ETag", "*")).status_code == 304:
+        again = shown(path, first.headers.get("ETag", "*"))
+        for response in (first, again):
+            assert_headers_are_documented(document, "get", path, response)
+        if again.status_code == 304:
             answered.add(("get", path))
 
     assert documented == answered

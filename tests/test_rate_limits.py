@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,6 +81,20 @@ def test_of_several_limits_the_shortest_is_told_until_one_is_used_up(limited):
     assert [told(response)[:2] for response in responses] == [(200, "1000")] * 3 + [(429, "3")]
     assert told(responses[3])[2] == "0"
     assert 1 <= int(responses[3].headers["Retry-After"]) <= 3600
+
+
+def test_whoever_waits_for_the_reset_that_the_last_request_was_told_is_let_in(limited, monkeypatch):
+    client = limited(RATELIMIT_READ="3/minute")
+    clock = {"time": 1_000_020 + 59}  # a second before a window's end
+    monkeypatch.setattr("post.rate_limits.time", SimpleNamespace(time=lambda: clock["time"]))
+
+    last = [client.get("/api/v1/categories") for _ in range(3)][-1]
+    clock["time"] += int(last.headers["RateLimit-Reset"])
+    after = client.get("/api/v1/categories")
+
+    assert told(last) == (200, "3", "0")
+    assert "Retry-After" not in last.headers
+    assert after.status_code == 200
 
 
 def test_a_request_uses_up_one_of_its_own_limit_and_none_of_the_others(limited):

@@ -9,7 +9,7 @@ from post.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
 from post.errors import FieldProblem, InvalidFields
 from post.openapi import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body
-from post.request_checks import checked
+from post.request_checks import checked, read_fields
 from post.services.likes import LikeState
 from post.utils import Caller, respond
 from post.validators import LikeBody, LikeStatusQuery, PostPath
@@ -28,8 +28,10 @@ bp = new_blueprint("likes", __name__, url_prefix="/api/v1")
 @checked
 def toggle_like(path: PostPath, body: LikeBody) -> Response:
     """Like a post, or take the like back."""
-    viewer = optional_caller()
-    user_id = _whose_like(body.user_id, viewer)
+    viewer, said = optional_caller(), body.user_id
+    if viewer is None:  # nobody vouches for it, so that it is checked as that of a query is
+        said = read_fields(LikeStatusQuery, body.model_dump(exclude_unset=True)).user_id
+    user_id = _whose_like(said, viewer)
     return _respond_like(services.toggle_like(path.post_id, user_id=user_id, viewer=viewer))
 
 
@@ -70,7 +72,7 @@ def like_status(path: PostPath, query: LikeStatusQuery) -> Response:
 def _whose_like(said: str | None, viewer: Caller | None) -> str:
     if said is None and viewer is None:
         raise InvalidFields(FieldProblem("user_id", "user_unknown"))
-    return said or cast(Caller, viewer).user_id
+    return cast(Caller, viewer).user_id if said is None else said
 
 
 def _respond_like(state: LikeState) -> Response:

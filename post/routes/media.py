@@ -1,11 +1,11 @@
 """Images of posts."""
 
 from flask import Response, request
-from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import messages, services
 from post.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.auth_utils import current_user, is_caller_deactivated, token_required
+from post.http_cache import not_modified_if_known
 from post.image_storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of, is_key
 from post.openapi import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.request_checks import checked
@@ -62,9 +62,9 @@ def check_permissions() -> Response:
     return respond(permissions, message="upload_permissions")
 
 
-@bp.get("/images/<key>", tags=[MEDIA], responses=file_answers(*CONTENT_TYPES.values(), errors=(404, 429, 503)))
+@bp.get("/images/<key>", tags=[MEDIA], responses=file_answers(*CONTENT_TYPES.values(), errors=(404, 503)))
 @checked
-def get_image(path: ImagePath) -> WerkzeugResponse:
+def get_image(path: ImagePath) -> Response:
     """Serve an image or a thumbnail; what a key names never changes."""
     is_known = is_key(path.key) and digest_of(path.key) in request.if_none_match.as_set()
     content = b"" if is_known else services.read_image(path.key)
@@ -73,7 +73,7 @@ def get_image(path: ImagePath) -> WerkzeugResponse:
     response.headers["Content-Disposition"] = "inline"
     response.headers["Content-Security-Policy"] = IMAGE_POLICY
     response.set_etag(digest_of(path.key))
-    return response.make_conditional(request)
+    return not_modified_if_known(response)
 
 
 def _uploads(form: MediaForm) -> list[Upload]:

@@ -1,0 +1,65 @@
+"""The headers of requests and answers in the OpenAPI document: an operation's statuses tell which it has."""
+
+from typing import Any
+
+LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+# Of answers by their status, whatever the operation.
+OF_STATUS = {"302": ("Location",), "401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
+# Of good answers, by the operation's id.
+OF_OPERATION = {
+    ("create_post", "201"): ("Location", "Idempotency-Replayed"),
+    ("list_posts", "200"): ("Link",),
+    ("list_my_posts", "200"): ("Link",),
+}
+
+
+def _header(description: str, *, kind: str = "string", is_always_there: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": is_always_there, "schema": {"type": kind}}
+
+
+HEADERS = {
+    "X-Request-ID": _header("The caller's, or a new one: the request's in the log."),
+    "ETag": _header("Of what is there; `If-None-Match` asks with it."),
+    "Location": _header("Where it is."),
+    "Link": _header("The pages `next` and `prev` (RFC 8288), where there are any.", is_always_there=False),
+    "Idempotency-Replayed": _header("`true` where the answer is an earlier one.", is_always_there=False),
+    "WWW-Authenticate": _header("`Bearer`, and what is wrong with the token."),
+    "Retry-After": _header("Seconds until another try may succeed.", kind="integer"),
+    # An answer that is given before requests are counted, such as that a worker is out of time, has none.
+    "RateLimit-Limit": _header("Requests in a period.", kind="integer", is_always_there=False),
+    "RateLimit-Remaining": _header("Requests that are left.", kind="integer", is_always_there=False),
+    "RateLimit-Reset": _header("Seconds until there are more.", kind="integer", is_always_there=False),
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The `ETag` of what the caller has: 304 while it is still good.",
+    "schema": {"type": "string"},
+}
+
+
+def describe_headers(document: dict[str, Any]) -> None:
+    """
+    Add the headers of requests and answers to a document, in place.
+
+    Args:
+        document: The OpenAPI document: of its operations those that document 429 are limited, and those that document
+            304 have entity tags.
+    """
+    document["components"]["headers"] = HEADERS
+    document["components"]["parameters"] = {"If-None-Match": IF_NONE_MATCH}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _describe(operation)
+
+
+def _describe(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if "304" in responses:
+        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/If-None-Match"})
+    for status, response in responses.items():
+        names = ("X-Request-ID", *OF_STATUS.get(status, ()), *OF_OPERATION.get((operation["operationId"], status), ()))
+        names += ("ETag",) if "304" in responses and status in ("200", "304") else ()
+        names += LIMITS if "429" in responses else ()
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
