@@ -107,8 +107,7 @@ class Circuit:
             self._opened_at = time.monotonic()
             self._closed.clear()
             self.is_open = True
-        metrics.LOSSES.add(self._name)
-        metrics.SERVER_UP.set(0, self._name)
+        metrics.note_lost(self._name)
         logger.warning(self._lost, extra={"error": _number(error)})
         threading.Thread(target=self._probe_until_back, name=f"{self._name}-probe", daemon=True).start()
 
@@ -119,7 +118,7 @@ class Circuit:
             time.sleep(PROBE_SECONDS)
         self.is_open = False
         self._closed.set()
-        metrics.SERVER_UP.set(1, self._name)
+        metrics.note_back(self._name)
         logger.warning(self._back, extra={"away_seconds": round(time.monotonic() - self._opened_at, 1)})
 
     def _is_back(self) -> bool:

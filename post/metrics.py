@@ -147,6 +147,17 @@ def expect_servers(*servers: str) -> None:
         SERVER_UP.set(1, server)
 
 
+def note_lost(server: str) -> None:
+    """Count that a server was found away. Names as for ``expect_servers``."""
+    LOSSES.add(server)
+    SERVER_UP.set(0, server)
+
+
+def note_back(server: str) -> None:
+    """Tell that a server was found again."""
+    SERVER_UP.set(1, server)
+
+
 def is_on() -> bool:
     """Tell whether anything is counted."""
     return Metric._make is not None

@@ -107,8 +107,7 @@ class RedisState:
             return command(self._client)
         except RedisError as exc:
             if self._circuit.open(losses=losses):
-                metrics.LOSSES.add("redis")
-                metrics.SERVER_UP.set(0, "redis")
+                metrics.note_lost("redis")
                 logger.warning("redis_lost", extra={"reason": type(exc).__name__})
             return otherwise()
 
@@ -147,7 +146,7 @@ class RedisState:
                 missed = self._circuit.missed
                 self._prepare()
                 if self._circuit.close(missed=missed):
-                    metrics.SERVER_UP.set(1, "redis")
+                    metrics.note_back("redis")
                     logger.warning("redis_back")
         except RedisError:
             return  # still lost, which the log knows
