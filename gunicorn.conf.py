@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post import metrics
-from post.cors import EXPOSED_HEADERS
+from post.cors import headers_for
 from post.database_engines import is_in_memory
 from post.metrics_server import shared_server
 from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
@@ -143,8 +143,7 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
         **({"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else {}),
     }
     if (origin := environ.get("HTTP_ORIGIN")) in settings.cors_origins:
-        fields |= {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
-        fields["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
+        fields |= headers_for(origin)
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     util.write_nonblock(client, f"HTTP/1.1 {status} {reason}\r\n{head}\r\n".encode() + content)
 

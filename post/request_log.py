@@ -47,21 +47,15 @@ class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         if notes is None:  # gunicorn refuses it: the answer, which is yet to be written, names the same id
             notes = Notes(choose_request_id(None), None)
             _refused.request_id = notes.request_id
-        seconds = request_time.total_seconds()
-        status = int(str(resp.status).partition(" ")[0])
-        _write(
-            status,
-            request_id=notes.request_id,
-            method=environ["REQUEST_METHOD"],
-            route=notes.route,
+        _tell(
+            environ,
+            notes,
+            status=int(str(resp.status).partition(" ")[0]),
+            seconds=request_time.total_seconds(),
             path=_path(environ),
-            ms=round(seconds * 1000, 1),
-            user=noted_user(environ),
             client=environ.get("REMOTE_ADDR"),
-            bytes=resp.sent,
-            **trace_ids(environ),
+            sent_bytes=resp.sent,
         )
-        metrics.count_request(environ["REQUEST_METHOD"], notes.route, status, seconds)
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning, but not one that quotes what a client has sent, in which a token may be."""
@@ -96,28 +90,45 @@ def log_refusal(client: socket.socket, status: int) -> str:
     environ = getattr(client, "environ", {})
     seconds = time.monotonic() - getattr(client, "began", time.monotonic())
     notes = noted_request(environ) or Notes(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
-    _write(
-        status,
-        request_id=notes.request_id,
-        method=environ.get("REQUEST_METHOD"),
-        route=notes.route,
+    _tell(
+        environ,
+        notes,
+        status=status,
+        seconds=seconds,
         path=_path(environ) or None,
-        ms=round(seconds * 1000, 1),
-        user=noted_user(environ),
         client=environ.get("REMOTE_ADDR") or _peer(client),
-        bytes=None,
-        **trace_ids(environ),
+        sent_bytes=None,
     )
-    metrics.count_request(environ.get("REQUEST_METHOD", ""), notes.route, status, seconds)
     return notes.request_id
 
 
-def _write(status: int, **fields: Any) -> None:
-    level = logging.ERROR if status >= 500 else logging.INFO
-    record = logging.LogRecord(ACCESS, level, "", 0, "request", None, None)
+def _tell(
+    environ: dict[str, Any],
+    notes: Notes,
+    *,
+    status: int,
+    seconds: float,
+    path: str | None,
+    client: str | None,
+    sent_bytes: int | None,
+) -> None:
+    method = environ.get("REQUEST_METHOD")
+    record = logging.LogRecord(ACCESS, logging.ERROR if status >= 500 else logging.INFO, "", 0, "request", None, None)
     # Past the logger's own making of records: it looks for the caller, and for a request that is over.
-    vars(record).update(fields, status=status)
+    vars(record).update(
+        request_id=notes.request_id,
+        method=method,
+        route=notes.route,
+        path=path,
+        ms=round(seconds * 1000, 1),
+        user=noted_user(environ),
+        client=client,
+        bytes=sent_bytes,
+        **trace_ids(environ),
+        status=status,
+    )
     logging.getLogger(ACCESS).handle(record)
+    metrics.count_request(method or "", notes.route, status, seconds)
 
 
 def _path(environ: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 
 import post
 from post import error_answers, messages
+from post.cors import headers_for
 from post.errors import ServiceError
 
 API = "/api/v1"
@@ -863,6 +864,7 @@ def test_an_answer_to_a_site_has_no_header_of_a_preflight(plain):
 
     allowed = {name for name, _ in headers if name.startswith("Access-Control-")}
     assert allowed == {f"Access-Control-{name}" for name in ("Allow-Origin", "Allow-Credentials", "Expose-Headers")}
+    assert headers_for(SITE) == {name: headers[name] for name in allowed}  # of an answer that gunicorn makes
 
 
 @pytest.mark.parametrize("own", ["https://board.example", "http://[::1]:3000"])
