@@ -11,6 +11,6 @@ from tests.servers import MysqlServer, find_mysqld, running_mysql
 def server() -> Iterator[MysqlServer]:
     """A server for the drills that break something else; those that break theirs have one of their own."""
     if find_mysqld() is None:
-        pytest.skip("what was acknowledged is looked up in a server's rows")
+        pytest.skip("no MySQL server, in whose rows what was acknowledged is looked up")
     with running_mysql() as server:
         yield server
