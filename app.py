@@ -14,7 +14,6 @@ from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unf
 from post import commands, routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
-from post.cache import NoCategoryCache
 from post.cognito import CognitoUsers
 from post.cors import init_cors
 from post.database_engines import database_config
@@ -34,11 +33,12 @@ from post.replica import Counters
 from post.request_notes import Notes, note_caller, note_request
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
-from post.shared_memory import SharedCounters
+from post.shared.category_cache import NoCategoryCache
+from post.shared.memory import SharedCounters
+from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.shared_tally import SharedTally
 from post.utils import choose_request_id
 from post.validators import JSON_MAX_BYTES
-from post.view_counter import RememberedViews, ViewCounter, ViewWindow
 
 IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
@@ -143,7 +143,7 @@ def _share(
     writers = SharedCounters()
     if settings.redis_url is None:
         return window, writers
-    from post.redis_twins import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
+    from post.shared.redis_backends import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
 
     twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limiter.windows, writers=writers)
     limiter.windows = twins.limits

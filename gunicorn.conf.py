@@ -18,7 +18,7 @@ from post.cors import headers_for
 from post.database_engines import is_in_memory
 from post.metrics_server import shared_server
 from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
-from post.shared_memory import MEMORY_DIR
+from post.shared.memory import MEMORY_DIR
 from post.utils import RETRY_AFTER_SECONDS, error_envelope, preferred_language
 from post.worker import BalancedWorker
 

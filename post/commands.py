@@ -16,13 +16,13 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
-from post.cache import category_cache
 from post.database import is_away
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, after_transaction, db, transaction
 from post.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
 from post.services.listing import list_new
+from post.shared.category_cache import category_cache
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).

@@ -21,7 +21,7 @@ from flask import current_app
 from werkzeug.local import LocalProxy
 
 from post.errors import StorageUnavailable
-from post.shared_memory import SharedLock
+from post.shared.memory import SharedLock
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from post import __version__, metrics
-from post.shared_memory import MEMORY_DIR
+from post.shared.memory import MEMORY_DIR
 
 logger = logging.getLogger(__name__)
 

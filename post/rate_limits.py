@@ -16,8 +16,8 @@ from werkzeug.exceptions import TooManyRequests
 from config import Settings
 from post import metrics
 from post.auth_utils import READS, optional_caller
-from post.rate_windows import Hit, RateWindows
-from post.shared_memory import SharedCounters
+from post.shared.memory import SharedCounters
+from post.shared.rate_windows import Hit, RateWindows
 
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]

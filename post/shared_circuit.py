@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from post.shared_memory import SharedLock
+from post.shared.memory import SharedLock
 
 # Whether it is open, how often it was opened, how many tasks were missed, when a try was last made or put off.
 _STATE = struct.Struct("=?IId")

@@ -4,7 +4,7 @@ import mmap
 import struct
 from collections.abc import Callable
 
-from post.shared_memory import SharedLock
+from post.shared.memory import SharedLock
 
 # How often it was stored, when it may be fetched, when somebody began to (infinity: nobody does), its length.
 _HEADER = struct.Struct("=QddI")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from post.shared_memory import SharedLock
+from post.shared.memory import SharedLock
 
 _WAYS = 8  # entries of a bucket; a key lives in one bucket alone
 # Where the queue begins, how many of its places are in flight, how many after those wait, since when they do.

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from post.redis_state import RedisState
+from post.shared.redis_state import RedisState
 from tests.servers import RedisServer, private_redis, wait_until
 
 # The time that a busy machine may take: where a test is about what Redis decides, it must not be lost by the way.

@@ -31,10 +31,10 @@ LEAVES = {
     "post.messages",
     "post.metrics",
     "post.paging",
-    "post.rate_windows",
+    "post.shared.rate_windows",
     "post.setting_urls",
     "post.shared_circuit",
-    "post.shared_memory",
+    "post.shared.memory",
     "post.shared_tally",
 }
 PURE = LEAVES | {"post.utils"}
@@ -66,13 +66,13 @@ LAYERS = {
     "post/errors.py": set(),
     "post/messages.py": set(),
     "post/paging.py": set(),
-    "post/rate_windows.py": set(),
+    "post/shared/rate_windows.py": set(),
     "post/setting_urls.py": set(),
-    "post/shared_memory.py": set(),
-    "post/shared_document.py": {"post.shared_memory"},
+    "post/shared/memory.py": set(),
+    "post/shared_document.py": {"post.shared.memory"},
     "post/jwks.py": PURE | {"post.shared_document"},
-    "post/shared_circuit.py": {"post.shared_memory"},
-    "post/shared_tally.py": {"post.shared_memory"},
+    "post/shared_circuit.py": {"post.shared.memory"},
+    "post/shared_tally.py": {"post.shared.memory"},
     "post/utils.py": {"post.messages", "post.errors"},
     "post/models.py": {"post.utils"},
     "post/metrics.py": set(),
@@ -116,8 +116,9 @@ LAYERS = {
     "post/aws.py": {"config"},
     "post/rate_limits.py": PURE | {"post.auth_utils", "config"},
     # Imported only where there is a Redis, for its client is large.
-    "post/redis_state.py": PURE,
-    "post/redis_twins.py": PURE | {"config", "post.cache", "post.redis_state", "post.replica", "post.view_counter"},
+    "post/shared/redis_state.py": PURE,
+    "post/shared/redis_backends.py": PURE
+    | {"config", "post.shared.category_cache", "post.shared.redis_state", "post.replica", "post.shared.view_counter"},
     "post/error_answers.py": PURE | {"post.database"},
     "post/openapi.py": PURE | {"post.answers", "post.openapi_headers"},
     "post/openapi_headers.py": set(),
@@ -127,12 +128,20 @@ LAYERS = {
     "post/tracing.py": PURE | {"post.request_notes"},
     "post/services/*.py": STORED
     | SERVICES
-    | {"post.cache", "post.view_counter", "post.images", "post.image_storage", "post.search_grams"},
+    | {
+        "post.shared.category_cache",
+        "post.shared.view_counter",
+        "post.images",
+        "post.image_storage",
+        "post.search_grams",
+    },
     "post/routes/__init__.py": {"post.routes.*"},
     "post/routes/*.py": ROUTES | SERVICES | {"post.image_storage"},
     "post/system.py": ROUTES | {"post.lifecycle", "post.database_servers", "post.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
-    "post/commands.py": PURE | SERVICES | {"post.cache", "post.models", "post.database", "post.schema", "post.demo"},
+    "post/commands.py": PURE
+    | SERVICES
+    | {"post.shared.category_cache", "post.models", "post.database", "post.schema", "post.demo"},
     "post/demo.py": {"post.utils"},
 }
 ENTRY = "app.py"

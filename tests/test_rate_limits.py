@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from post.rate_limits import seconds_until_room
-from post.shared_memory import SharedCounters
+from post.shared.memory import SharedCounters
 
 PERIOD = 60
 

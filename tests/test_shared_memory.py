@@ -16,8 +16,8 @@ from limits import parse
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from post.rate_limits import SharedCounterStorage
-from post.shared_memory import SharedCounters, SharedLock
-from post.view_counter import ViewWindow
+from post.shared.memory import SharedCounters, SharedLock
+from post.shared.view_counter import ViewWindow
 from tests.conftest import at_once
 
 FORK = multiprocessing.get_context("fork")

@@ -22,10 +22,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from config import ConfigError, load_config
-from post.shared_memory import SharedCounters
+from post.shared.memory import SharedCounters
+from post.shared.view_counter import BATCH_POSTS, ViewCounter, ViewsNotWritten, ViewWindow
 from post.shared_tally import SharedTally
 from post.utils import new_id
-from post.view_counter import BATCH_POSTS, ViewCounter, ViewsNotWritten, ViewWindow
 from tests.conftest import at_once
 from tests.servers import PROJECT, UNLIMITED, Service, children_of, running_service, stop, wait_until
 from tests.test_shared_memory import in_forks

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from post.cache import category_cache
 from post.database import Prepared, insert_unless_there, retried
 from post.errors import CategoryExists
 from post.models import Category, PostCount, after_transaction, transaction
 from post.services.counts import CATEGORY
 from post.services.versions import IsKnown, Versioned, unless_known
+from post.shared.category_cache import category_cache
 from post.utils import fold_case, isoformat_utc, new_id
 
 _POST_COUNT = (

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
-from post.cache import category_cache
 from post.models import HIDDEN, VISIBLE, PostCount, after_transaction
+from post.shared.category_cache import category_cache
 
 ALL, CATEGORY, AUTHOR, BLOCK = "all", "category", "author", "block"
 # A post is counted in the shard of its number: those that are created at one time stand in different rows, and

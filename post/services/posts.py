@@ -11,8 +11,8 @@ from post.services.categories import ensure_category
 from post.services.listing import listed, relist
 from post.services.post_rows import POST_COLUMNS, counts_alone, to_dicts
 from post.services.versions import IsKnown, Versioned, stem_column, stem_of, unless_known, version_with
+from post.shared.view_counter import ViewCounter
 from post.utils import Caller, new_id
-from post.view_counter import ViewCounter
 
 _THIS = Post.id == bindparam("post_id")
 _POST = select(*POST_COLUMNS).where(_THIS)

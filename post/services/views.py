@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from post.database import is_away
 from post.models import Post, transaction
 from post.services.post_rows import counts_alone
-from post.view_counter import ViewsNotWritten
+from post.shared.view_counter import ViewsNotWritten
 
 logger = logging.getLogger(__name__)
 

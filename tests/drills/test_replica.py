@@ -10,7 +10,7 @@ from flask import Flask
 from config import load_config
 from post.read_routing import init_read_routing
 from post.replica import RecentWriters, is_replica_allowed
-from post.shared_memory import SharedCounters
+from post.shared.memory import SharedCounters
 from post.shared_tally import IN_DOUBT_SECONDS, SharedTally
 from tests.drills.aftermath import assert_nothing_is_lost
 from tests.load import API, reader, token, under_load, writer

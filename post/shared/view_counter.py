@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from post import metrics
-from post.shared_memory import SharedCounters
+from post.shared.memory import SharedCounters
 from post.shared_tally import SharedTally
 
 logger = logging.getLogger(__name__)
