@@ -25,18 +25,18 @@ from post.image_storage import FileStorage, S3Storage
 from post.images import ImageCleaner
 from post.jwks import JwksClient, fetch_jwks
 from post.models import db
-from post.observability import init_logging
 from post.openapi import new_openapi_app
 from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
 from post.read_routing import init_read_routing
 from post.replica import Counters
-from post.request_notes import Notes, note_caller, note_request
 from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared.category_cache import NoCategoryCache
 from post.shared.memory import SharedCounters
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.shared_tally import SharedTally
+from post.telemetry.logs import init_logging
+from post.telemetry.request_info import Notes, note_caller, note_request
 from post.utils import choose_request_id
 from post.validators import JSON_MAX_BYTES
 
@@ -102,7 +102,7 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
 
 def _trace_requests(app: Flask, settings: Settings) -> None:
     if settings.otel_exporter_otlp_endpoint:
-        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+        from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
 
         tracing.trace_requests(app, with_redis=settings.redis_url is not None)
 
@@ -113,7 +113,7 @@ def _watch_database(app: Flask, settings: Settings) -> None:
     for engine in engines:
         watch(engine, slow_query_ms=settings.slow_query_ms)
     if settings.otel_exporter_otlp_endpoint:
-        from post import tracing  # noqa: PLC0415 - as above
+        from post.telemetry import tracing  # noqa: PLC0415 - as above
 
         tracing.trace_queries(engines)
 

@@ -13,12 +13,12 @@ from sqlalchemy.engine import make_url
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
-from post import metrics
 from post.cors import headers_for
 from post.database_engines import is_in_memory
 from post.metrics_server import shared_server
 from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR
+from post.telemetry import metrics
 from post.utils import RETRY_AFTER_SECONDS, error_envelope, preferred_language
 from post.worker import BalancedWorker
 
@@ -82,7 +82,7 @@ def post_fork(_server: Any, worker: Any) -> None:
     # What its predecessor had found out of them is nobody's knowledge any more.
     metrics.expect_servers("database", *(["replica"] if settings.database_replica_url else []))
     if settings.otel_exporter_otlp_endpoint:
-        from post import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+        from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
 
         tracing.start(settings.otel_exporter_otlp_endpoint)
 
@@ -96,7 +96,7 @@ def worker_exit(_server: Any, _worker: Any) -> None:
     """End what a worker does for itself: give an answer of metrics whole, send what spans there still are."""
     metrics_server.leave_worker()
     if settings.otel_exporter_otlp_endpoint:
-        from post import tracing  # noqa: PLC0415 - as above
+        from post.telemetry import tracing  # noqa: PLC0415 - as above
 
         tracing.stop()
 

@@ -19,9 +19,9 @@ from flask import Flask, current_app, g, request
 from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
-from post import metrics
 from post.errors import AccountDeactivated, ServiceError, TokenExpired, TokenInvalid, TokenMissing
 from post.jwks import ALGORITHM, JwksClient
+from post.telemetry import metrics
 from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
 
 TOKEN_MAX_BYTES = 8 * 1024

@@ -14,8 +14,8 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from post import metrics
 from post.database_signals import WatchedPool
+from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection, QueuePool
 
-from post import metrics
+from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import requests
 from jose import jwk
 from jose.exceptions import JOSEError
 
-from post import metrics
 from post.errors import AuthUnavailable
 from post.shared_document import MAX_BYTES, SharedDocument
+from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 

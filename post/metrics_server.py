@@ -21,8 +21,9 @@ from prometheus_client.metrics_core import InfoMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from post import __version__, metrics
+from post import __version__
 from post.shared.memory import MEMORY_DIR
+from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingW
 from werkzeug.exceptions import TooManyRequests
 
 from config import Settings
-from post import metrics
 from post.auth_utils import READS, optional_caller
 from post.shared.memory import SharedCounters
 from post.shared.rate_windows import Hit, RateWindows
+from post.telemetry import metrics
 
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]

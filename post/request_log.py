@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from gunicorn.glogging import Logger
 
-from post import metrics
-from post.log_lines import JsonFormatter, KeyValueFormatter
-from post.request_notes import Notes, noted_request, noted_user, trace_ids
+from post.telemetry import metrics
+from post.telemetry.formatters import JsonFormatter, KeyValueFormatter
+from post.telemetry.request_info import Notes, noted_request, noted_user, trace_ids
 from post.utils import choose_request_id
 
 ACCESS = "gunicorn.access"

@@ -7,7 +7,7 @@ import pymysql
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from post.log_lines import JsonFormatter, KeyValueFormatter
+from post.telemetry.formatters import JsonFormatter, KeyValueFormatter
 
 FORGERIES = ["a\nb", "a\r\nb", "a\x1b[31mb", "a\x85b", "a\u2028b", "a\u2029b", "a\x00b", 'a"}\n{"level":"error']
 

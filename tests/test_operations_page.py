@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from post import metrics
+from post.telemetry import metrics
 from tests.pages import broken_links
 from tests.servers import PROJECT
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from post.database import Prepared, read
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.request_log import JsonRequestLogger, log_refusal
-from post.request_notes import Notes, note_caller, note_request, note_trace
+from post.telemetry.request_info import Notes, note_caller, note_request, note_trace
 from post.utils import Caller, new_id
 from tests.servers import Service, answering, running_service, wait_until
 

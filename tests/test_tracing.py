@@ -17,8 +17,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from post import tracing
-from post.request_notes import trace_ids
+from post.telemetry import tracing
+from post.telemetry.request_info import trace_ids
 from tests.redis_replicas import own_redis
 from tests.servers import Service, answering, free_port, running_service, stop
 

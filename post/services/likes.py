@@ -4,12 +4,12 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from post import metrics
 from post.database import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, transaction
 from post.services.post_rows import counts_alone
 from post.services.posts import is_seen_by, lock_seen_post
+from post.telemetry import metrics
 from post.utils import Caller, new_id
 
 _IS_MINE = (Like.post_id == bindparam("post_id")) & (Like.user_id == bindparam("user_id"))

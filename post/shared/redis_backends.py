@@ -9,13 +9,14 @@ import orjson
 from redis import Redis
 
 from config import Settings
-from post import __version__, metrics
+from post import __version__
 from post.replica import Counters, allow_replica
 from post.shared.category_cache import Categories
 from post.shared.rate_windows import Hit, RateWindows
 from post.shared.redis_state import RedisState
 from post.shared.view_counter import ViewWindow
 from post.shared_circuit import SharedCircuit
+from post.telemetry import metrics
 
 # As ``SharedCounterStorage.hit`` does it, by the server's clock, so that all replicas mean the same window.
 _HIT = """

@@ -15,8 +15,8 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from post import metrics
 from post.shared_circuit import SharedCircuit
+from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 

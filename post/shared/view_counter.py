@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from post import metrics
 from post.shared.memory import SharedCounters
 from post.shared_tally import SharedTally
+from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 

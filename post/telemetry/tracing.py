@@ -21,7 +21,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from post import __version__
-from post.request_notes import note_trace
+from post.telemetry.request_info import note_trace
 
 UNTRACED = r"^\w+://[^/?]+/health(/ready)?/?(\?.*)?$"
 FLUSH_SECONDS = 3

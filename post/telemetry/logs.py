@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import g, has_request_context, request
 
-from post.log_lines import JsonFormatter, KeyValueFormatter
-from post.request_notes import trace_ids
+from post.telemetry.formatters import JsonFormatter, KeyValueFormatter
+from post.telemetry.request_info import trace_ids
 
 _CHATTY = (
     "alembic",  # one line for each migration context

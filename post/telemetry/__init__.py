@@ -1,0 +1,1 @@
+"""Metrics, traces and logs: how the service is observed."""
