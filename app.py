@@ -16,9 +16,10 @@ from post.auth_utils import TokenVerifier, init_auth
 from post.aws import new_client
 from post.cognito import CognitoUsers
 from post.cors import init_cors
-from post.database_engines import database_config
-from post.database_servers import guard_servers
-from post.database_signals import watch
+from post.database.engines import database_config
+from post.database.instrumentation import watch
+from post.database.schema import DatabaseUnusableError, init_migrations, prepare_schema
+from post.database.servers import guard_servers
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.error_answers import init_errors
 from post.image_storage import FileStorage, S3Storage
@@ -29,7 +30,6 @@ from post.openapi import new_openapi_app
 from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
 from post.read_routing import init_read_routing
 from post.replica import Counters
-from post.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.sessions import SparingSessions
 from post.shared.category_cache import NoCategoryCache
 from post.shared.memory import SharedCounters

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post.cors import headers_for
-from post.database_engines import is_in_memory
+from post.database.engines import is_in_memory
 from post.metrics_server import shared_server
 from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR

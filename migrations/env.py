@@ -5,7 +5,7 @@ from typing import Any
 from alembic import context
 from flask import current_app
 
-from post.schema import schema_connection
+from post.database.schema import schema_connection
 
 target = current_app.extensions["migrate"].db
 

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
-from post.database import is_away
+from post.database.reads import is_away
+from post.database.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
 from post.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, after_transaction, db, transaction
-from post.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
 from post.services.listing import list_new
 from post.shared.category_cache import category_cache
 

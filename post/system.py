@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__, lifecycle
 from post.answers import Health, NotReady, Readiness, TokensAnswer
-from post.database_servers import server_states
+from post.database.servers import server_states
 from post.dev_issuer import DevIssuer
 from post.errors import DatabaseUnavailable
 from post.http_cache import not_modified_if_known

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from post import services
-from post.database import retried
+from post.database.reads import retried
 from post.models import Category, Like, Post, PostCount, SearchGram, db, transaction
 from post.services.posts import lock_seen_post
 from post.utils import Caller

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 
+import post.schema
 import pymysql
 import pytest
 from sqlalchemy import create_engine, insert, text
@@ -10,10 +11,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import post.database
-import post.schema
 from config import ConfigError
 from post import services
-from post.database import retried
+from post.database.reads import retried
 from post.models import Category, transaction
 from post.utils import new_id
 from tests.conftest import empty
@@ -26,7 +26,7 @@ def error(number: int) -> OperationalError:
 
 @pytest.mark.parametrize("number", [1213, 1205], ids=["deadlock", "lock wait timeout"])
 def test_a_write_that_keeps_losing_is_given_up(number, monkeypatch):
-    monkeypatch.setattr(post.database.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(post.database.reads.time, "sleep", lambda _seconds: None)
     runs = []
 
     @retried
@@ -57,7 +57,7 @@ def test_a_write_is_not_tried_again_once_it_has_taken_too_long(monkeypatch):
 
 @pytest.mark.parametrize(("statement", "runs"), [("UPDATE posts", 2), (None, 1)], ids=["a statement", "COMMIT"])
 def test_a_write_that_is_cut_off_is_tried_again_unless_it_may_have_been_stored(statement, runs, monkeypatch):
-    monkeypatch.setattr(post.database.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(post.database.reads.time, "sleep", lambda _seconds: None)
     lost = pymysql.err.OperationalError(2013, "as the driver says it")
     tried = []
 

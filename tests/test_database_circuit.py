@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from post.database_circuit import PROBE_SECONDS, Circuit, is_open
-from post.database_engines import Timeouts, engine_options
+from post.database.circuit import PROBE_SECONDS, Circuit, is_open
+from post.database.engines import Timeouts, engine_options
 from post.models import Like, Post, db
 from tests.answers import fault
 from tests.conftest import at_once, empty

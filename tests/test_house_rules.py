@@ -40,7 +40,7 @@ LEAVES = {
 PURE = LEAVES | {"post.utils"}
 # A concern holds one outside thing (a store, a bucket, the log) and knows none of the rules.
 CONCERN = PURE
-STORED = CONCERN | {"post.models", "post.database"}
+STORED = CONCERN | {"post.models", "post.database.reads"}
 SERVICES = {"post.services", "post.services.*"}
 ROUTES = PURE | {
     "post.answers",
@@ -56,7 +56,7 @@ LAYERS = {
     | {
         "config",
         "post.cors",
-        "post.database_engines",
+        "post.database.engines",
         "post.metrics_server",
         "post.request_log",
         "post.telemetry.tracing",
@@ -87,22 +87,22 @@ LAYERS = {
     "post/patient_worker.py": {"post.connections", "post.waiting"},
     "post/draining_worker.py": {"post", "post.lifecycle", "post.listeners", "post.patient_worker"},
     "post/worker.py": {"post.draining_worker"},
-    "post/database.py": {
+    "post/database/reads.py": {
         "post.models",
         "post.utils",
         "post.errors",
-        "post.database_servers",
-        "post.database_signals",
+        "post.database.servers",
+        "post.database.instrumentation",
         "post.telemetry.metrics",
         "post.shared_reads",
     },
-    "post/database_servers.py": {"post.models", "post.database_engines", "post.database_circuit", "post.replica"},
-    "post/database_engines.py": {"config", "post.database_circuit", "post.database_signals", "post.idle_ping"},
-    "post/database_circuit.py": {"post.database_signals", "post.telemetry.metrics"},
-    "post/database_signals.py": {"post.telemetry.metrics"},
+    "post/database/servers.py": {"post.models", "post.database.engines", "post.database.circuit", "post.replica"},
+    "post/database/engines.py": {"config", "post.database.circuit", "post.database.instrumentation", "post.idle_ping"},
+    "post/database/circuit.py": {"post.database.instrumentation", "post.telemetry.metrics"},
+    "post/database/instrumentation.py": {"post.telemetry.metrics"},
     "post/replica.py": set(),
     "post/read_routing.py": PURE | {"config", "post.auth_utils", "post.replica"},
-    "post/schema.py": {"post.database", "post.database_engines", "post.models"},
+    "post/database/schema.py": {"post.database.reads", "post.database.engines", "post.models"},
     "post/fields.py": PURE,
     "post/validators.py": PURE | {"post.fields"},
     "post/request_checks.py": PURE | {"post.multipart", "post.validators"},
@@ -119,7 +119,7 @@ LAYERS = {
     "post/shared/redis_state.py": PURE,
     "post/shared/redis_backends.py": PURE
     | {"config", "post.shared.category_cache", "post.shared.redis_state", "post.replica", "post.shared.view_counter"},
-    "post/error_answers.py": PURE | {"post.database"},
+    "post/error_answers.py": PURE | {"post.database.reads"},
     "post/openapi.py": PURE | {"post.answers", "post.openapi_headers"},
     "post/openapi_headers.py": set(),
     "post/multipart.py": set(),
@@ -137,11 +137,11 @@ LAYERS = {
     },
     "post/routes/__init__.py": {"post.routes.*"},
     "post/routes/*.py": ROUTES | SERVICES | {"post.image_storage"},
-    "post/system.py": ROUTES | {"post.lifecycle", "post.database_servers", "post.dev_issuer"},
+    "post/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
     "post/commands.py": PURE
     | SERVICES
-    | {"post.shared.category_cache", "post.models", "post.database", "post.schema", "post.demo"},
+    | {"post.shared.category_cache", "post.models", "post.database.reads", "post.database.schema", "post.demo"},
     "post/demo.py": {"post.utils"},
 }
 ENTRY = "app.py"

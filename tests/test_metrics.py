@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from post.database_signals import WatchedPool, watch
+from post.database.instrumentation import WatchedPool, watch
 from post.metrics_server import MetricsServer
 from post.telemetry import metrics
 from tests.redis_replicas import own_redis

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from post import schema as schema_module
+from post.database import schema as schema_module
 from post.models import db
 from post.search_grams import grams_of, search_key
 from post.services.counts import BLOCK_NUMBERS, SHARDS

@@ -10,8 +10,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from post.database import read
-from post.database_engines import READING
+from post.database.engines import READING
+from post.database.reads import read
 from post.models import Post, db
 from tests.answers import fault
 from tests.conftest import at_once, drop_database, empty

@@ -19,7 +19,7 @@ from gunicorn.config import Config
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.exc import OperationalError
 
-from post.database import Prepared, read
+from post.database.reads import Prepared, read
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.request_log import JsonRequestLogger, log_refusal
 from post.telemetry.request_info import Notes, note_caller, note_request, note_trace

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from post.schema import MIGRATIONS_DIR
+from post.database.schema import MIGRATIONS_DIR
 from post.search_grams import CHARACTER_BITS, grams_from, grams_of, pairs_of, search_key
 
 # Letters whose case changes their number, or that have several small ones; and what lies next to other blocks' ends.

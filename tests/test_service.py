@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from post.schema import MIGRATIONS_DIR
+from post.database.schema import MIGRATIONS_DIR
 from tests.servers import PROJECT, free_port, running_service, start_service, stop, wait_until_healthy
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import bindparam, delete, select
 
-from post.database import Prepared, insert_unless_there, read, retried
+from post.database.reads import Prepared, insert_unless_there, read, retried
 from post.models import DeactivatedAccount, transaction
 from post.utils import Caller, isoformat_utc
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from post.database import Prepared, insert_unless_there, retried
+from post.database.reads import Prepared, insert_unless_there, retried
 from post.errors import CategoryExists
 from post.models import Category, PostCount, after_transaction, transaction
 from post.services.counts import CATEGORY

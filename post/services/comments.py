@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from post.database import retried
+from post.database.reads import retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, Post, transaction
 from post.services.posts import lock_post, lock_seen_post, set_counter

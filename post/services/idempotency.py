@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import OperationalError
 
-from post.database import insert_unless_there, is_lock_timeout, retried
+from post.database.reads import insert_unless_there, is_lock_timeout, retried
 from post.errors import IdempotencyConflict
 from post.models import IdempotencyKey, transaction, utc_now
 from post.services.listing import listed, relist

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from post.database import Prepared, retried
+from post.database.reads import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post, transaction
 from post.services.post_rows import counts_alone

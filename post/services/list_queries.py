@@ -24,7 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from post.database import Prepared
+from post.database.reads import Prepared
 from post.models import HIDDEN, VISIBLE, Category, Post, PostCount, SearchGram, SearchTitle
 from post.paging import SORT_COLUMNS, Sort
 from post.services.counts import ALL, AUTHOR, BLOCK, CATEGORY

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from post.database import read, retried
+from post.database.reads import read, retried
 from post.errors import MediaNotFound, StorageUnavailable
 from post.image_storage import StoredObject, image_storage, is_key
 from post.images import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES

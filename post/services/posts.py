@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
-from post.database import Prepared, retried
+from post.database.reads import Prepared, retried
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, HIDDEN, VISIBLE, Post, transaction, utc_now
 from post.services.categories import ensure_category

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import insert, select
 
-from post.database import read, retried
+from post.database.reads import read, retried
 from post.errors import FieldProblem, InvalidFields, MediaLimitReached, ServiceError
 from post.image_storage import CONTENT_TYPES, image_storage, new_key
 from post.images import CleanImage, ImageRefused, check_beginning, image_cleaner

@@ -20,7 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from post.database import read, retried
+from post.database.reads import read, retried
 from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle, transaction
 from post.paging import VALUE_MAX
 from post.search_grams import grams_of, search_key

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlalchemy import case, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from post.database import is_away
+from post.database.reads import is_away
 from post.models import Post, transaction
 from post.services.post_rows import counts_alone
 from post.shared.view_counter import ViewsNotWritten

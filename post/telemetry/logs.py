@@ -10,7 +10,7 @@ from post.telemetry.request_info import trace_ids
 
 _CHATTY = (
     "alembic",  # one line for each migration context
-    "post.database_signals.WatchedPool",  # where SQLAlchemy tells of a pool, by the name of its class
+    "post.database.instrumentation.WatchedPool",  # where SQLAlchemy tells of a pool, by the name of its class
 )
 
 

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from config import REQUIRED_IN_PRODUCTION, ConfigError, Settings, load_config
-from post.schema import LOCK_SECONDS
+from post.database.schema import LOCK_SECONDS
 from post.validators import UPLOAD_MAX_BYTES
 from tests.deploy.checks import graceful_seconds, known_paths
 from tests.deploy.manifest import KINDS, NAMESPACE, Manifest, mebibytes, millicores

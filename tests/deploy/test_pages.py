@@ -16,7 +16,7 @@ from botocore.model import OperationModel
 from hcl2.utils import SerializationOptions
 
 from config import Settings
-from post.database_engines import database_config
+from post.database.engines import database_config
 from tests.deploy.checks import waited_seconds
 from tests.deploy.kubernetes_rules import configured
 from tests.deploy.manifest import Manifest

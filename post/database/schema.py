@@ -14,15 +14,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from post.database import error_number
-from post.database_engines import is_in_memory, mysql_session
+from post.database.engines import is_in_memory, mysql_session
+from post.database.reads import error_number
 from post.models import db
 
 logger = logging.getLogger(__name__)
 
 # What a file of Alembic's says of itself, and of the revision before it.
 _REVISION = re.compile(r"""^(revision|down_revision) = ["'](\w+)["']$""", re.MULTILINE)
-MIGRATIONS_DIR = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS_DIR = Path(__file__).resolve().parents[2] / "migrations"
 LOCK_SECONDS = 120
 UNKNOWN_DATABASE = 1049  # MySQL, "Server Error Message Reference"
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from post.database_signals import WatchedPool
+from post.database.instrumentation import WatchedPool
 from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)

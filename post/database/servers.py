@@ -7,8 +7,8 @@ from sqlalchemy import Engine, literal, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from post.database_circuit import Circuit, is_open
-from post.database_engines import READING, REPLICA
+from post.database.circuit import Circuit, is_open
+from post.database.engines import READING, REPLICA
 from post.models import db
 from post.replica import allow_replica, is_replica_allowed
 

@@ -14,8 +14,8 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from post.database_servers import leave_replica, primary_to_read, replica_to_read
-from post.database_signals import execute
+from post.database.instrumentation import execute
+from post.database.servers import leave_replica, primary_to_read, replica_to_read
 from post.shared_reads import SharedReads
 from post.telemetry import metrics
 

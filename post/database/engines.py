@@ -8,8 +8,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import StaticPool
 
 from config import Settings
-from post.database_circuit import GuardedPool
-from post.database_signals import WatchedPool
+from post.database.circuit import GuardedPool
+from post.database.instrumentation import WatchedPool
 from post.idle_ping import POOL_EVENTS
 
 READING = "reading"  # the bind whose connections only read
