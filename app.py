@@ -22,8 +22,8 @@ from post.database.schema import DatabaseUnusableError, init_migrations, prepare
 from post.database.servers import guard_servers
 from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.error_answers import init_errors
-from post.image_storage import FileStorage, S3Storage
-from post.images import ImageCleaner
+from post.images.cleaner import ImageCleaner
+from post.images.storage import FileStorage, S3Storage
 from post.jwks import JwksClient, fetch_jwks
 from post.models import db
 from post.openapi import new_openapi_app

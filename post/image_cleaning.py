@@ -1,7 +1,7 @@
 """
 What becomes of an uploaded image: decoded, freed of all that is not picture, and encoded anew.
 
-``post.images`` runs this in a process of its own, which imports nothing of the service and is given
+``post.images.cleaner`` runs this in a process of its own, which imports nothing of the service and is given
 nothing of its environment: what hostile bytes cost in memory and time, or break in a decoder, ends
 with that process. It reads the file from stdin and writes to stdout a line of JSON, then the image,
 then its thumbnail.

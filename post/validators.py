@@ -170,7 +170,7 @@ class PostChanges(RequestModel):
         return self
 
 
-# What a part of a multipart body has: its stream and its name; ``post.images`` judges it by its content.
+# What a part of a multipart body has: its stream and its name; ``post.images.cleaner`` judges it by its content.
 _IMAGE = {"type": "string", "format": "binary", "minLength": 1}
 
 

@@ -131,12 +131,12 @@ LAYERS = {
     | {
         "post.shared.category_cache",
         "post.shared.view_counter",
-        "post.images",
-        "post.image_storage",
+        "post.images.cleaner",
+        "post.images.storage",
         "post.search_grams",
     },
     "post/routes/__init__.py": {"post.routes.*"},
-    "post/routes/*.py": ROUTES | SERVICES | {"post.image_storage"},
+    "post/routes/*.py": ROUTES | SERVICES | {"post.images.storage"},
     "post/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
     "post/commands.py": PURE

@@ -14,10 +14,10 @@ from botocore.exceptions import EndpointConnectionError
 from PIL import Image
 
 from config import ConfigError, load_config
-from post import image_storage
 from post.aws import new_client
 from post.errors import StorageUnavailable
-from post.image_storage import FileStorage, S3Storage, new_key
+from post.images import storage as image_storage
+from post.images.storage import FileStorage, S3Storage, new_key
 from post.models import db
 from post.services import media
 from tests.answers import fault

@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, update
 from werkzeug.wrappers import Request
 
 from post import messages
-from post.image_storage import new_key
+from post.images.storage import new_key
 from post.models import Media, Post, db
 from post.multipart import read_parts
 from post.utils import new_id
@@ -1023,7 +1023,7 @@ def test_a_request_may_have_20_files(client, make_post, send):
 
 @pytest.mark.parametrize(
     "function",
-    ["post.request_checks.read_files", "post.images.ImageCleaner.clean", "post.image_storage.FileStorage.put"],
+    ["post.request_checks.read_files", "post.images.cleaner.ImageCleaner.clean", "post.images.storage.FileStorage.put"],
     ids=["read", "decoded", "stored"],
 )
 def test_a_post_is_liked_and_edited_while_its_image_is_on_its_way(
@@ -1049,7 +1049,7 @@ def test_the_objects_of_an_image_are_removed_after_its_row(
     url = f"{media_url(post_id)}/{upload(post_id, PNG)[0]['id']}"
     delete = client.application.test_client().delete
 
-    with while_held("post.image_storage.FileStorage.delete", lambda: delete(url, headers=as_user("ana"))) as deleting:
+    with while_held("post.images.storage.FileStorage.delete", lambda: delete(url, headers=as_user("ana"))) as deleting:
         lent = checked_out()
         shown = client.get(f"{POSTS}/{post_id}").json["data"]["media_files"]
         stored = files()
@@ -1064,7 +1064,7 @@ def test_a_post_that_is_deleted_while_its_image_is_decoded_gets_none(
 ):
     post_id = make_post()
 
-    with while_held("post.images.ImageCleaner.clean", lambda: send(post_id, PNG)) as uploading:
+    with while_held("post.images.cleaner.ImageCleaner.clean", lambda: send(post_id, PNG)) as uploading:
         client.delete(f"{POSTS}/{post_id}", headers=as_user("ana"))
 
     assert fault(uploading.result()) == (404, "post_not_found")
@@ -1077,7 +1077,9 @@ def test_a_limit_that_is_reached_while_images_are_decoded_holds(
     post_id = make_post()
     make_media(post_id, 8)
 
-    with while_held("post.images.ImageCleaner.clean", lambda: send(post_id, (PNG, "1"), (PNG, "2"))) as uploading:
+    with while_held(
+        "post.images.cleaner.ImageCleaner.clean", lambda: send(post_id, (PNG, "1"), (PNG, "2"))
+    ) as uploading:
         make_media(post_id, 1)
 
     data = uploading.result().json["data"]

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, delete, select, update
 
 from post.database.reads import read, retried
 from post.errors import MediaNotFound, StorageUnavailable
-from post.image_storage import StoredObject, image_storage, is_key
-from post.images import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
+from post.images.cleaner import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
+from post.images.storage import StoredObject, image_storage, is_key
 from post.models import Media, Post, transaction, utc_now
 from post.services.posts import check_writable, lock_seen_post
 from post.utils import Caller

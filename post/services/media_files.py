@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from post.database.reads import read
-from post.image_storage import image_storage
+from post.images.storage import image_storage
 from post.models import Media
 from post.utils import isoformat_utc
 

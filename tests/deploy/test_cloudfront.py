@@ -12,7 +12,7 @@ from botocore.model import ListShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from config import SITE_ORIGINS
-from post.image_storage import CACHE_CONTROL
+from post.images.storage import CACHE_CONTROL
 from tests.servers import PROJECT
 
 FILE = PROJECT / "cloudfront-config.json"
