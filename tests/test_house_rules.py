@@ -109,10 +109,10 @@ LAYERS = {
     "post/auth_utils.py": PURE | {"post.jwks"},
     "post/dev_issuer.py": PURE | {"post.jwks"},
     # A program of its own, where nothing of the service is to be found.
-    "post/image_cleaner.py": {"post.image_cleaning"},
-    "post/image_cleaning.py": {"post.image_frames", "post.image_pictures"},
-    "post/image_frames.py": set(),
-    "post/image_pictures.py": set(),
+    "post/images/program/__main__.py": {"post.images.program.clean"},
+    "post/images/program/clean.py": {"post.images.program.animations", "post.images.program.stills"},
+    "post/images/program/animations.py": set(),
+    "post/images/program/stills.py": set(),
     "post/aws.py": {"config"},
     "post/rate_limits.py": PURE | {"post.auth_utils", "config"},
     # Imported only where there is a Redis, for its client is large.

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from post import image_cleaning
 from post.errors import StorageUnavailable
 from post.images import cleaner as images
 from post.images.cleaner import CleanImage, ImageCleaner, ImageRefused, check_beginning
+from post.images.program import clean as image_cleaning
 from tests.answers import fault
 from tests.conftest import at_once
 from tests.image_samples import (

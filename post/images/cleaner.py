@@ -2,7 +2,7 @@
 Uploaded images: judged by their content, decoded and encoded anew in a process apart.
 
 Decoding 40 megapixels takes hundreds of megabytes, and bytes from strangers find faults in decoders;
-both stay in that process (``post.image_cleaning``), which this service's workers start one at a time.
+both stay in that process (``post.images.program.clean``), which this service's workers start one at a time.
 """
 
 import json
@@ -29,7 +29,7 @@ IMAGE_MAX_BYTES = 5 * 1024 * 1024
 PATIENCE_SECONDS = 1.5
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp")
 CLEANING_TIMEOUT_SECONDS = 60
-_CLEANER = Path(__file__).with_name("image_cleaner.py")
+_CLEANER = Path(__file__).with_name("program") / "__main__.py"
 # The first bytes of each type (WHATWG MIME Sniffing, 6.1); of WebP, whose bytes 4 to 8 are its length.
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parents[3]))
 
-from post.image_cleaning import main
+from post.images.program.clean import main
 
 if __name__ == "__main__":
     main()

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from post.image_frames import (
+from post.images.program.animations import (
     PNG_SIGNATURE,
     Apng,
     Box,
@@ -33,7 +33,7 @@ from post.image_frames import (
     written_apng,
     written_gif,
 )
-from post.image_pictures import (
+from post.images.program.stills import (
     Refused,
     check_kept,
     check_pixels,
