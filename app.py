@@ -26,7 +26,7 @@ from post.images.cleaner import ImageCleaner
 from post.images.storage import FileStorage, S3Storage
 from post.jwks import JwksClient, fetch_jwks
 from post.models import db
-from post.openapi import new_openapi_app
+from post.openapi.document import new_openapi_app
 from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
 from post.read_routing import init_read_routing
 from post.replica import Counters

@@ -12,12 +12,12 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__, lifecycle
-from post.answers import Health, NotReady, Readiness, TokensAnswer
 from post.database.servers import server_states
 from post.dev_issuer import DevIssuer
 from post.errors import DatabaseUnavailable
 from post.http_cache import not_modified_if_known
-from post.openapi import SYSTEM, error_answers, file_answers, new_blueprint
+from post.openapi.answers import Health, NotReady, Readiness, TokensAnswer
+from post.openapi.document import SYSTEM, error_answers, file_answers, new_blueprint
 from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel

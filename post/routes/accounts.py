@@ -3,9 +3,9 @@
 from flask import Response, current_app
 
 from post import services
-from post.answers import CommentCountAnswer, DeactivatedAccountAnswer
 from post.auth_utils import current_user, token_required, token_required_even_deactivated
-from post.openapi import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
+from post.openapi.answers import CommentCountAnswer, DeactivatedAccountAnswer
+from post.openapi.document import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
 from post.request_checks import checked
 from post.utils import respond
 from post.validators import CommentCount, PostPath

@@ -5,10 +5,10 @@ from functools import partial
 from flask import Response
 
 from post import services
-from post.answers import CategoryAnswer, CategoryListAnswer
 from post.auth_utils import token_required
 from post.http_cache import known_version, respond_versioned
-from post.openapi import BEARER, CATEGORIES, answers, new_blueprint
+from post.openapi.answers import CategoryAnswer, CategoryListAnswer
+from post.openapi.document import BEARER, CATEGORIES, answers, new_blueprint
 from post.request_checks import checked
 from post.utils import respond
 from post.validators import NewCategory

@@ -5,10 +5,10 @@ from typing import cast
 from flask import Response
 
 from post import services
-from post.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
 from post.errors import FieldProblem, InvalidFields
-from post.openapi import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body
+from post.openapi.answers import LikeChangeAnswer, LikeStatusAnswer
+from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body
 from post.request_checks import checked, read_fields
 from post.services.likes import LikeState
 from post.utils import Caller, respond

@@ -3,11 +3,11 @@
 from flask import Response, request
 
 from post import messages, services
-from post.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.auth_utils import current_user, is_caller_deactivated, token_required
 from post.http_cache import not_modified_if_known
 from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of, is_key
-from post.openapi import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
+from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
+from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.request_checks import checked
 from post.services.uploads import FailedUpload, Upload
 from post.utils import clean_file_name, request_language, respond

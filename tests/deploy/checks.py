@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from post import system
-from post.openapi import new_openapi_app
+from post.openapi.document import new_openapi_app
 from tests.servers import PROJECT
 
 CHECKOV = shutil.which("checkov", path=os.pathsep.join([str(PROJECT / ".venv/checkov/bin"), os.environ["PATH"]]))

@@ -9,8 +9,8 @@ from flask_openapi.models import RequestBody, Response
 from pydantic import BaseModel
 
 from post import __version__
-from post.answers import Answer, ErrorAnswer
-from post.openapi_headers import describe_headers
+from post.openapi.answers import Answer, ErrorAnswer
+from post.openapi.headers import describe_headers
 
 OPENAPI_VERSION = "3.1.0"
 

@@ -1,0 +1,1 @@
+"""The OpenAPI document: made of the routes, the checked requests and the answers."""
