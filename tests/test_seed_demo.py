@@ -9,9 +9,9 @@ from sqlalchemy import event, func, insert, select
 
 from post import commands
 from post.demo import REFERENCE, demo_categories, demo_posts
-from post.fields import TITLE_MAX_CHARS
 from post.models import Category, Like, Post, db
 from post.utils import USERNAME_MAX_CHARS, fold_case, text_problem
+from post.validators.fields import TITLE_MAX_CHARS
 
 UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 HANGUL = re.compile(r"[가-힣]")

@@ -13,7 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from post.fields import (
+from post.paging import Cursor, PageRequest, Sort, View
+from post.utils import DEFAULT_CATEGORY, ID_PATTERN
+from post.validators.fields import (
     OR_EMPTY,
     CategoryName,
     Content,
@@ -28,8 +30,6 @@ from post.fields import (
     problem,
     read_integer,
 )
-from post.paging import Cursor, PageRequest, Sort, View
-from post.utils import DEFAULT_CATEGORY, ID_PATTERN
 
 JSON_MAX_BYTES = 1024 * 1024
 UPLOAD_MAX_BYTES = 52 * 1024 * 1024
