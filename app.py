@@ -13,6 +13,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
 from post import commands, routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
+from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
+from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.aws import new_client
 from post.cognito import CognitoUsers
 from post.cors import init_cors
@@ -20,11 +22,9 @@ from post.database.engines import database_config
 from post.database.instrumentation import watch
 from post.database.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.database.servers import guard_servers
-from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.error_answers import init_errors
 from post.images.cleaner import ImageCleaner
 from post.images.storage import FileStorage, S3Storage
-from post.jwks import JwksClient, fetch_jwks
 from post.models import db
 from post.openapi.document import new_openapi_app
 from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers

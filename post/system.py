@@ -12,8 +12,8 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__, lifecycle
+from post.auth_utils.dev_issuer import DevIssuer
 from post.database.servers import server_states
-from post.dev_issuer import DevIssuer
 from post.errors import DatabaseUnavailable
 from post.http_cache import not_modified_if_known
 from post.openapi.answers import Health, NotReady, Readiness, TokensAnswer

@@ -24,9 +24,9 @@ from jose import jwk, jwt
 
 from post import auth_utils
 from post.auth_utils import TokenVerifier
-from post.dev_issuer import DevIssuer
+from post.auth_utils.dev_issuer import DevIssuer
+from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.errors import AuthUnavailable, ServiceError, TokenExpired, TokenInvalid
-from post.jwks import JwksClient, fetch_jwks
 from tests.conftest import at_once
 from tests.servers import free_port
 
@@ -1491,7 +1491,7 @@ def test_the_local_issuer_publishes_its_public_key_alone(client):
 
 def test_the_local_issuers_tokens_expire(client, as_user, monkeypatch):
     longer_ago = time.time() - 3600 - 35
-    monkeypatch.setattr("post.dev_issuer.time", SimpleNamespace(time=lambda: longer_ago))
+    monkeypatch.setattr("post.auth_utils.dev_issuer.time", SimpleNamespace(time=lambda: longer_ago))
     stale = as_user("ana")
     monkeypatch.undo()
 

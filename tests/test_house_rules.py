@@ -70,7 +70,7 @@ LAYERS = {
     "post/setting_urls.py": set(),
     "post/shared/memory.py": set(),
     "post/shared_document.py": {"post.shared.memory"},
-    "post/jwks.py": PURE | {"post.shared_document"},
+    "post/auth_utils/jwks.py": PURE | {"post.shared_document"},
     "post/shared_circuit.py": {"post.shared.memory"},
     "post/shared_tally.py": {"post.shared.memory"},
     "post/utils.py": {"post.messages", "post.errors"},
@@ -106,8 +106,8 @@ LAYERS = {
     "post/validators/fields.py": PURE,
     "post/validators.py": PURE | {"post.validators.fields"},
     "post/request_checks.py": PURE | {"post.multipart", "post.validators"},
-    "post/auth_utils.py": PURE | {"post.jwks"},
-    "post/dev_issuer.py": PURE | {"post.jwks"},
+    "post/auth_utils.py": PURE | {"post.auth_utils.jwks"},
+    "post/auth_utils/dev_issuer.py": PURE | {"post.auth_utils.jwks"},
     # A program of its own, where nothing of the service is to be found.
     "post/images/program/__main__.py": {"post.images.program.clean"},
     "post/images/program/clean.py": {"post.images.program.animations", "post.images.program.stills"},
@@ -137,7 +137,7 @@ LAYERS = {
     },
     "post/routes/__init__.py": {"post.routes.*"},
     "post/routes/*.py": ROUTES | SERVICES | {"post.images.storage"},
-    "post/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.dev_issuer"},
+    "post/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.auth_utils.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
     "post/commands.py": PURE
     | SERVICES

@@ -19,8 +19,8 @@ from gunicorn.config import Config
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.exc import OperationalError
 
+from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.database.reads import Prepared, read
-from post.dev_issuer import CLIENT_ID, DevIssuer
 from post.request_log import JsonRequestLogger, log_refusal
 from post.telemetry.request_info import Notes, note_caller, note_request, note_trace
 from post.utils import Caller, new_id

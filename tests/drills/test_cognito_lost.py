@@ -3,12 +3,12 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import post.jwks
 import pytest
 import requests
 
-import post.jwks
+from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.errors import AuthUnavailable
-from post.jwks import JwksClient, fetch_jwks
 from tests.drills.aftermath import assert_nothing_is_lost
 from tests.load import API, reader, under_load, writer
 from tests.servers import UNLIMITED, JwksServer, running_service
@@ -112,7 +112,7 @@ def test_without_any_key_nobody_waits_for_a_fetch_that_has_hung_for_a_while(endp
     client = JwksClient(lambda: fetch_jwks(endpoint.url))
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(client.key, key.kid)
-        time.sleep(post.jwks.WAIT_FOR_FETCH_SECONDS + 0.3)
+        time.sleep(post.auth_utils.jwks.WAIT_FOR_FETCH_SECONDS + 0.3)
         began = time.monotonic()
 
         for _ in range(10):

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jose import jwk, jwt
 
-from post.jwks import ALGORITHM, Jwks
+from post.auth_utils.jwks import ALGORITHM, Jwks
 
 CLIENT_ID = "local"
 EXPIRES_IN_SECONDS = 3600

@@ -19,8 +19,8 @@ from flask import Flask, current_app, g, request
 from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
+from post.auth_utils.jwks import ALGORITHM, JwksClient
 from post.errors import AccountDeactivated, ServiceError, TokenExpired, TokenInvalid, TokenMissing
-from post.jwks import ALGORITHM, JwksClient
 from post.telemetry import metrics
 from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
 
