@@ -17,20 +17,15 @@ from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.aws import new_client
 from post.cognito import CognitoUsers
-from post.cors import init_cors
 from post.database.engines import database_config
 from post.database.instrumentation import watch
 from post.database.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.database.servers import guard_servers
-from post.error_answers import init_errors
 from post.images.cleaner import ImageCleaner
 from post.images.storage import FileStorage, S3Storage
 from post.models import db
 from post.openapi.document import new_openapi_app
-from post.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
-from post.read_routing import init_read_routing
 from post.replica import Counters
-from post.sessions import SparingSessions
 from post.shared.category_cache import NoCategoryCache
 from post.shared.memory import SharedCounters
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
@@ -39,6 +34,11 @@ from post.telemetry.logs import init_logging
 from post.telemetry.request_info import Notes, note_caller, note_request
 from post.utils import choose_request_id
 from post.validators import JSON_MAX_BYTES
+from post.web.cors import init_cors
+from post.web.error_answers import init_errors
+from post.web.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
+from post.web.read_routing import init_read_routing
+from post.web.requests import SparingSessions
 
 IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images

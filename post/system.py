@@ -15,12 +15,12 @@ from post import __version__, lifecycle
 from post.auth_utils.dev_issuer import DevIssuer
 from post.database.servers import server_states
 from post.errors import DatabaseUnavailable
-from post.http_cache import not_modified_if_known
 from post.openapi.answers import Health, NotReady, Readiness, TokensAnswer
 from post.openapi.document import SYSTEM, error_answers, file_answers, new_blueprint
-from post.request_checks import checked
 from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
+from post.web.http_cache import not_modified_if_known
+from post.web.request_checks import checked
 
 bp = new_blueprint("system", __name__)
 dev_bp = new_blueprint("dev", __name__, url_prefix="/dev")

@@ -18,9 +18,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.test import TestResponse
 
 import post
-from post import error_answers, messages
-from post.cors import headers_for
+from post import messages
 from post.errors import ServiceError
+from post.web import error_answers
+from post.web.cors import headers_for
 
 API = "/api/v1"
 NO_POST = "0" * 32

@@ -14,7 +14,7 @@ from flask_openapi import APIBlueprint
 from config import Settings
 from post.auth_utils import token_required
 from post.openapi.document import new_openapi_app
-from post.request_checks import checked
+from post.web.request_checks import checked
 from tests.servers import PROJECT
 
 MODULE_MAX_LINES = 300
@@ -45,9 +45,9 @@ SERVICES = {"post.services", "post.services.*"}
 ROUTES = PURE | {
     "post.openapi.answers",
     "post.auth_utils",
-    "post.http_cache",
+    "post.web.http_cache",
     "post.openapi.document",
-    "post.request_checks",
+    "post.web.request_checks",
     "post.validators",
 }
 LAYERS = {
@@ -55,7 +55,7 @@ LAYERS = {
     "gunicorn.conf.py": PURE
     | {
         "config",
-        "post.cors",
+        "post.web.cors",
         "post.database.engines",
         "post.metrics_server",
         "post.request_log",
@@ -101,11 +101,11 @@ LAYERS = {
     "post/database/circuit.py": {"post.database.instrumentation", "post.telemetry.metrics"},
     "post/database/instrumentation.py": {"post.telemetry.metrics"},
     "post/replica.py": set(),
-    "post/read_routing.py": PURE | {"config", "post.auth_utils", "post.replica"},
+    "post/web/read_routing.py": PURE | {"config", "post.auth_utils", "post.replica"},
     "post/database/schema.py": {"post.database.reads", "post.database.engines", "post.models"},
     "post/validators/fields.py": PURE,
     "post/validators.py": PURE | {"post.validators.fields"},
-    "post/request_checks.py": PURE | {"post.multipart", "post.validators"},
+    "post/web/request_checks.py": PURE | {"post.web.multipart", "post.validators"},
     "post/auth_utils.py": PURE | {"post.auth_utils.jwks"},
     "post/auth_utils/dev_issuer.py": PURE | {"post.auth_utils.jwks"},
     # A program of its own, where nothing of the service is to be found.
@@ -114,15 +114,15 @@ LAYERS = {
     "post/images/program/animations.py": set(),
     "post/images/program/stills.py": set(),
     "post/aws.py": {"config"},
-    "post/rate_limits.py": PURE | {"post.auth_utils", "config"},
+    "post/web/rate_limits.py": PURE | {"post.auth_utils", "config"},
     # Imported only where there is a Redis, for its client is large.
     "post/shared/redis_state.py": PURE,
     "post/shared/redis_backends.py": PURE
     | {"config", "post.shared.category_cache", "post.shared.redis_state", "post.replica", "post.shared.view_counter"},
-    "post/error_answers.py": PURE | {"post.database.reads"},
+    "post/web/error_answers.py": PURE | {"post.database.reads"},
     "post/openapi/document.py": PURE | {"post.openapi.answers", "post.openapi.headers"},
     "post/openapi/headers.py": set(),
-    "post/multipart.py": set(),
+    "post/web/multipart.py": set(),
     "post/telemetry/logs.py": PURE | {"post.telemetry.formatters", "post.telemetry.request_info"},
     "post/request_log.py": PURE | {"post.telemetry.formatters", "post.telemetry.request_info"},
     "post/telemetry/tracing.py": PURE | {"post.telemetry.request_info"},
@@ -283,7 +283,7 @@ def calls_of(tree: ast.AST, *names: str) -> list[str]:
     return found
 
 
-ERROR_ANSWERS = "post/error_answers.py"
+ERROR_ANSWERS = "post/web/error_answers.py"
 
 
 def test_one_module_maps_errors_to_statuses():

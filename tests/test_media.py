@@ -21,8 +21,8 @@ from werkzeug.wrappers import Request
 from post import messages
 from post.images.storage import new_key
 from post.models import Media, Post, db
-from post.multipart import read_parts
 from post.utils import new_id
+from post.web.multipart import read_parts
 from tests.answers import UNKNOWN_ID, fault, wrong_fields
 from tests.conftest import at_once
 from tests.servers import free_port, running_service
@@ -1023,7 +1023,11 @@ def test_a_request_may_have_20_files(client, make_post, send):
 
 @pytest.mark.parametrize(
     "function",
-    ["post.request_checks.read_files", "post.images.cleaner.ImageCleaner.clean", "post.images.storage.FileStorage.put"],
+    [
+        "post.web.request_checks.read_files",
+        "post.images.cleaner.ImageCleaner.clean",
+        "post.images.storage.FileStorage.put",
+    ],
     ids=["read", "decoded", "stored"],
 )
 def test_a_post_is_liked_and_edited_while_its_image_is_on_its_way(

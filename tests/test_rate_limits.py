@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from post.rate_limits import seconds_until_room
 from post.shared.memory import SharedCounters
+from post.web.rate_limits import seconds_until_room
 
 PERIOD = 60
 
@@ -86,7 +86,7 @@ def test_of_several_limits_the_shortest_is_told_until_one_is_used_up(limited):
 def test_whoever_waits_for_the_reset_that_the_last_request_was_told_is_let_in(limited, monkeypatch):
     client = limited(RATELIMIT_READ="3/minute")
     clock = {"time": 1_000_020 + 59}  # a second before a window's end
-    monkeypatch.setattr("post.rate_limits.time", SimpleNamespace(time=lambda: clock["time"]))
+    monkeypatch.setattr("post.web.rate_limits.time", SimpleNamespace(time=lambda: clock["time"]))
 
     last = [client.get("/api/v1/categories") for _ in range(3)][-1]
     clock["time"] += int(last.headers["RateLimit-Reset"])

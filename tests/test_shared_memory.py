@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from limits import parse
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from post.rate_limits import SharedCounterStorage
 from post.shared.memory import SharedCounters, SharedLock
 from post.shared.view_counter import ViewWindow
+from post.web.rate_limits import SharedCounterStorage
 from tests.conftest import at_once
 
 FORK = multiprocessing.get_context("fork")
@@ -511,7 +511,7 @@ class Limits:
 @pytest.fixture
 def limits(clock: Clock, counters: SharedCounters, monkeypatch: pytest.MonkeyPatch) -> Limits:
     """Ten a minute."""
-    monkeypatch.setattr("post.rate_limits.time", SimpleNamespace(time=clock))
+    monkeypatch.setattr("post.web.rate_limits.time", SimpleNamespace(time=clock))
     return Limits(clock, counters, "10/minute")
 
 

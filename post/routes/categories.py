@@ -6,12 +6,12 @@ from flask import Response
 
 from post import services
 from post.auth_utils import token_required
-from post.http_cache import known_version, respond_versioned
 from post.openapi.answers import CategoryAnswer, CategoryListAnswer
 from post.openapi.document import BEARER, CATEGORIES, answers, new_blueprint
-from post.request_checks import checked
 from post.utils import respond
 from post.validators import NewCategory
+from post.web.http_cache import known_version, respond_versioned
+from post.web.request_checks import checked
 
 bp = new_blueprint("categories", __name__, url_prefix="/api/v1")
 

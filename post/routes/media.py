@@ -4,14 +4,14 @@ from flask import Response, request
 
 from post import messages, services
 from post.auth_utils import current_user, is_caller_deactivated, token_required
-from post.http_cache import not_modified_if_known
 from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of, is_key
 from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
-from post.request_checks import checked
 from post.services.uploads import FailedUpload, Upload
 from post.utils import clean_file_name, request_language, respond
 from post.validators import ImagePath, MediaForm, MediaPath, PostPath
+from post.web.http_cache import not_modified_if_known
+from post.web.request_checks import checked
 
 bp = new_blueprint("media", __name__, url_prefix="/api/v1")
 

@@ -8,13 +8,13 @@ from flask import Response, current_app, request, url_for
 
 from post import services
 from post.auth_utils import current_user, optional_caller, token_required
-from post.http_cache import known_version, respond_versioned
 from post.openapi.answers import DeletedAnswer, PostAnswer, PostListAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
-from post.request_checks import checked
 from post.services.lists import PostPage
 from post.utils import json_response, respond, success_body
 from post.validators import IdempotencyHeader, ListQuery, NewPost, PageQuery, PostChanges, PostPath, WholePost
+from post.web.http_cache import known_version, respond_versioned
+from post.web.request_checks import checked
 
 bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
 

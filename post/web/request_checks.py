@@ -13,8 +13,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from post.errors import FieldProblem, Invalid, InvalidFields, InvalidJson, InvalidPostId, UnsupportedMediaType
 from post.messages import FIELDS
-from post.multipart import read_parts
 from post.validators import JSON_MAX_BYTES, UPLOAD_MAX_BYTES, PostPath, RequestModel
+from post.web.multipart import read_parts
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 Model = TypeVar("Model", bound=RequestModel)
