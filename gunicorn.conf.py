@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post.database.engines import is_in_memory
-from post.metrics_server import shared_server
-from post.request_log import JsonRequestLogger, RequestLogger, log_refusal
+from post.server.metrics_server import shared_server
+from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
 from post.utils import RETRY_AFTER_SECONDS, error_envelope, preferred_language

@@ -57,8 +57,8 @@ LAYERS = {
         "config",
         "post.web.cors",
         "post.database.engines",
-        "post.metrics_server",
-        "post.request_log",
+        "post.server.metrics_server",
+        "post.server.request_log",
         "post.telemetry.tracing",
         "post.worker",
     },
@@ -124,7 +124,7 @@ LAYERS = {
     "post/openapi/headers.py": set(),
     "post/web/multipart.py": set(),
     "post/telemetry/logs.py": PURE | {"post.telemetry.formatters", "post.telemetry.request_info"},
-    "post/request_log.py": PURE | {"post.telemetry.formatters", "post.telemetry.request_info"},
+    "post/server/request_log.py": PURE | {"post.telemetry.formatters", "post.telemetry.request_info"},
     "post/telemetry/tracing.py": PURE | {"post.telemetry.request_info"},
     "post/services/*.py": STORED
     | SERVICES

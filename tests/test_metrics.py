@@ -24,7 +24,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from post.database.instrumentation import WatchedPool, watch
-from post.metrics_server import MetricsServer
+from post.server.metrics_server import MetricsServer
 from post.telemetry import metrics
 from tests.redis_replicas import own_redis
 from tests.servers import (
@@ -370,7 +370,7 @@ def server(monkeypatch, tmp_path):
     with counting(), monkeypatch.context() as patched:
         patched.setattr(values, "ValueClass", values.ValueClass)
         # A process of pytest-xdist does not clean up when it ends.
-        patched.setattr("post.metrics_server.MEMORY_DIR", str(tmp_path))
+        patched.setattr("post.server.metrics_server.MEMORY_DIR", str(tmp_path))
         made = MetricsServer()
         patched.setenv("PROMETHEUS_MULTIPROC_DIR", made.directory)
         yield made

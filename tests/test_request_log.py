@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.database.reads import Prepared, read
-from post.request_log import JsonRequestLogger, log_refusal
+from post.server.request_log import JsonRequestLogger, log_refusal
 from post.telemetry.request_info import Notes, note_caller, note_request, note_trace
 from post.utils import Caller, new_id
 from tests.servers import Service, answering, running_service, wait_until

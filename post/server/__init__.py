@@ -1,0 +1,1 @@
+"""What gunicorn needs: the log of requests, and the metrics' server."""
