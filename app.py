@@ -11,11 +11,12 @@ from jose.exceptions import JOSEError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
-from post import commands, routes, services, system
+from post import routes, services, system
 from post.auth_utils import TokenVerifier, init_auth
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.aws import new_client
+from post.cli import commands
 from post.cognito import CognitoUsers
 from post.database.engines import database_config
 from post.database.instrumentation import watch

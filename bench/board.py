@@ -11,7 +11,7 @@ import requests
 
 from bench.databases import BENCH_NAMES, cursor_of, rows_of
 from bench.wrk import Request, User
-from post.demo import demo_posts
+from post.cli.demo import demo_posts
 
 API = "/api/v1"
 DEEP_PAGE = 5000

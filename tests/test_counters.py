@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import delete, func, insert, select, text, update
 
-from post import commands, services
+from post import services
+from post.cli import commands
 from post.models import Category, Like, Media, Post, PostCount, SearchGram, SearchTitle, db
 from post.search_grams import grams_of, search_key
 from post.services.counts import BLOCK_NUMBERS

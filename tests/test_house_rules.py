@@ -139,10 +139,10 @@ LAYERS = {
     "post/routes/*.py": ROUTES | SERVICES | {"post.images.storage"},
     "post/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.auth_utils.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
-    "post/commands.py": PURE
+    "post/cli/commands.py": PURE
     | SERVICES
-    | {"post.shared.category_cache", "post.models", "post.database.reads", "post.database.schema", "post.demo"},
-    "post/demo.py": {"post.utils"},
+    | {"post.shared.category_cache", "post.models", "post.database.reads", "post.database.schema", "post.cli.demo"},
+    "post/cli/demo.py": {"post.utils"},
 }
 ENTRY = "app.py"
 

@@ -7,8 +7,8 @@ from statistics import mean
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from post import commands
-from post.demo import REFERENCE, demo_categories, demo_posts
+from post.cli import commands
+from post.cli.demo import REFERENCE, demo_categories, demo_posts
 from post.models import Category, Like, Post, db
 from post.utils import USERNAME_MAX_CHARS, fold_case, text_problem
 from post.validators.fields import TITLE_MAX_CHARS
