@@ -11,7 +11,7 @@ from jose.exceptions import JOSEError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
-from post import routes, services, system
+from post import routes, services
 from post.auth_utils import TokenVerifier, init_auth
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.auth_utils.jwks import JwksClient, fetch_jwks
@@ -27,6 +27,7 @@ from post.images.storage import FileStorage, S3Storage
 from post.models import db
 from post.openapi.document import new_openapi_app
 from post.replica import Counters
+from post.routes import system
 from post.shared.category_cache import NoCategoryCache
 from post.shared.memory import SharedCounters
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow

@@ -137,7 +137,7 @@ LAYERS = {
     },
     "post/routes/__init__.py": {"post.routes.*"},
     "post/routes/*.py": ROUTES | SERVICES | {"post.images.storage"},
-    "post/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.auth_utils.dev_issuer"},
+    "post/routes/system.py": ROUTES | {"post.lifecycle", "post.database.servers", "post.auth_utils.dev_issuer"},
     # The command line stands where the routes do, for people at a terminal; it writes in bulk.
     "post/cli/commands.py": PURE
     | SERVICES
@@ -297,7 +297,7 @@ def test_only_that_module_and_the_readiness_probe_build_error_bodies():
     """The probe's 503 is its answer: it says what is down beside the envelope."""
     built = {(file, function) for file, tree in TREES.items() for function in calls_of(tree, "respond_error", "abort")}
 
-    assert {place for place in built if place[0] != ERROR_ANSWERS} <= {("post/system.py", "ready")}
+    assert {place for place in built if place[0] != ERROR_ANSWERS} <= {("post/routes/system.py", "ready")}
 
 
 @pytest.mark.parametrize("file", of(["post/routes", "post/system"]))

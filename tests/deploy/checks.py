@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from post import system
 from post.openapi.document import new_openapi_app
+from post.routes import system
 from tests.servers import PROJECT
 
 CHECKOV = shutil.which("checkov", path=os.pathsep.join([str(PROJECT / ".venv/checkov/bin"), os.environ["PATH"]]))

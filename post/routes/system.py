@@ -25,7 +25,7 @@ from post.web.request_checks import checked
 bp = new_blueprint("system", __name__)
 dev_bp = new_blueprint("dev", __name__, url_prefix="/dev")
 
-STATIC = Path(__file__).resolve().parent / "static"
+STATIC = Path(__file__).resolve().parents[1] / "static"
 SWAGGER_UI = Path(str(files("flask_openapi_swagger"))) / "templates" / "swagger"
 ASSETS = {
     "docs.js": STATIC / "docs.js",
