@@ -12,8 +12,8 @@ from uuid_utils import uuid7
 
 from bench.limit_database import Row, retried, rows_of, transaction
 from bench.limit_reads import POST_COLUMNS, post_of
-from post.search_grams import grams_of, search_key
 from post.services.counts import BLOCK_NUMBERS, SHARDS
+from post.services.search_grams import grams_of, search_key
 from post.utils import fold_case
 
 DEACTIVATED = "SELECT user_id FROM deactivated_accounts WHERE user_id = %s"

@@ -178,7 +178,7 @@ class SearchTitle(db.Model):
 
 
 class SearchGram(db.Model):
-    """That two characters stand side by side in a ``SearchTitle``; ``post.search_grams`` makes the number of them."""
+    """A bigram of a visible title: the posts whose title contains the pair ``gram`` (``post.services.search_grams``)."""
 
     __tablename__ = "search_grams"
     __table_args__ = (TABLE_OPTIONS,)

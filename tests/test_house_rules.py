@@ -133,7 +133,7 @@ LAYERS = {
         "post.shared.view_counter",
         "post.images.cleaner",
         "post.images.storage",
-        "post.search_grams",
+        "post.services.search_grams",
     },
     "post/routes/__init__.py": {"post.routes.*"},
     "post/routes/*.py": ROUTES | SERVICES | {"post.images.storage"},

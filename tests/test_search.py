@@ -14,11 +14,11 @@ from sqlalchemy import insert, select, text
 from post import services
 from post.models import VISIBLE, Post, SearchGram, SearchTitle, db, transaction
 from post.paging import SORT_COLUMNS, Cursor, PageRequest
-from post.search_grams import grams_of, pairs_of, search_key
 from post.services import listing, lists, search_plans
 from post.services.categories import ensure_category
 from post.services.list_queries import Search, Shape
 from post.services.listing import list_new
+from post.services.search_grams import grams_of, pairs_of, search_key
 from post.services.search_plans import plan_search
 from post.utils import Caller, new_id
 from tests.conftest import at_once

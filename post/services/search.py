@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, delete, insert, select
 
 from post.models import VISIBLE, SearchGram, SearchTitle
-from post.search_grams import grams_of, search_key
 from post.services.counts import Listed
+from post.services.search_grams import grams_of, search_key
 
 
 def index_title(connection: Connection, before: Listed | None, after: Listed) -> None:

@@ -23,10 +23,10 @@ from sqlalchemy import (
 from post.database.reads import read, retried
 from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle, transaction
 from post.paging import VALUE_MAX
-from post.search_grams import grams_of, search_key
 from post.services.counts import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, SHARDS, Count, add_to_counts
 from post.services.posts import lock_post, set_counter
 from post.services.search import add_titles
+from post.services.search_grams import grams_of, search_key
 
 SEARCH_BATCH = 100_000  # for each of which all pairs are read
 _SUBJECTS: dict[str, ColumnElement[Any]] = {
