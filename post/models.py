@@ -1,15 +1,11 @@
 """Tables, and the one way to write to them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
-    Connection,
     DateTime,
     Enum,
     FetchedValue,
@@ -59,8 +55,6 @@ db = SQLAlchemy(
     )
 )
 
-# What is to be done after the transaction that the code is in.
-_afterwards: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_transaction", default=None)
 
 # Every text is compared bit by bit, on every database (but for spaces at its end, which MySQL does
 # not see): what ignores letter case says so in the code. MySQL's default collations would also find
@@ -257,41 +251,3 @@ class IdempotencyKey(db.Model):
     post_id: Mapped[str | None] = mapped_column(Id)
     answer: Mapped[bytes | None] = mapped_column(Body)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
-
-
-@contextmanager
-def transaction() -> Iterator[Connection]:
-    """
-    Run a block as one transaction: committed when the block ends, rolled back when it raises.
-
-    Yields:
-        Its connection. On SQLite it holds the write lock from its first statement on.
-
-    Raises:
-        RuntimeError: The caller is inside another such block, whose end would not be this one's.
-    """
-    if _afterwards.get() is not None:
-        raise RuntimeError("transactions do not nest")
-    afterwards: dict[Callable[[], None], None] = {}
-    token = _afterwards.set(afterwards)
-    try:
-        with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
-            yield connection
-    finally:
-        _afterwards.reset(token)
-        # Also where it failed: a server that was lost during the COMMIT may have done it.
-        for call in afterwards:
-            call()
-
-
-def after_transaction(call: Callable[[], None]) -> None:
-    """
-    Have something done once the transaction has ended that the caller is in, and before that is answered.
-
-    Args:
-        call: What must not raise; it is done once, however often it is named.
-    """
-    afterwards = _afterwards.get()
-    if afterwards is None:
-        raise RuntimeError("not in a transaction")
-    afterwards[call] = None

@@ -18,7 +18,8 @@ from sqlalchemy.pool import NullPool
 from app import create_app
 from config import load_config
 from post import services
-from post.models import Media, Post, db, transaction
+from post.database.writes import transaction
+from post.models import Media, Post, db
 from post.services.listing import listed, relist
 from post.utils import Caller
 from tests.servers import UNLIMITED, find_mysqld, private_mysql

@@ -10,7 +10,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from post import services
-from post.models import after_transaction, db, transaction
+from post.database.writes import after_transaction, transaction
+from post.models import db
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, redis_of, wait_for_return
 from tests.servers import RedisServer

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from post import services
-from post.database.reads import retried
-from post.models import Category, Like, Post, PostCount, SearchGram, db, transaction
+from post.database.writes import retried, transaction
+from post.models import Category, Like, Post, PostCount, SearchGram, db
 from post.services.posts import lock_seen_post
 from post.utils import Caller
 from tests.conftest import at_once, empty, wrong_in

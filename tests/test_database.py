@@ -13,8 +13,8 @@ from sqlalchemy.pool import NullPool
 import post.database
 from config import ConfigError
 from post import services
-from post.database.reads import retried
-from post.models import Category, transaction
+from post.database.writes import retried, transaction
+from post.models import Category
 from post.utils import new_id
 from tests.conftest import empty
 from tests.servers import find_mysqld, private_mysql

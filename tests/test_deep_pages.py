@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import delete, update
 
-from post.models import DELETED, HIDDEN, VISIBLE, Post, transaction
+from post.database.writes import transaction
+from post.models import DELETED, HIDDEN, VISIBLE, Post
 from post.paging import Cursor
 from post.services import counts, lists, search_plans
 from post.services.list_queries import page_query

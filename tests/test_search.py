@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
 from post import services
-from post.models import VISIBLE, Post, SearchGram, SearchTitle, db, transaction
+from post.database.writes import transaction
+from post.models import VISIBLE, Post, SearchGram, SearchTitle, db
 from post.paging import SORT_COLUMNS, Cursor, PageRequest
 from post.services import listing, lists, search_plans
 from post.services.categories import ensure_category

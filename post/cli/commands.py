@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
 from post.cli.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
-from post.database.reads import is_away
+from post.database.faults import is_away
 from post.database.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
+from post.database.writes import after_transaction, transaction
 from post.errors import DatabaseUnavailable, ServiceError
-from post.models import Category, Like, Post, after_transaction, db, transaction
+from post.models import Category, Like, Post, db
 from post.services.listing import list_new
 from post.shared.category_cache import category_cache
 

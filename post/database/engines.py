@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import StaticPool
 
@@ -147,3 +148,20 @@ def reading_binds(options: Mapping[str, Any], *, database_url: str, replica_url:
 def is_in_memory(url: URL) -> bool:
     """Tell whether a URL names an SQLite database without a file: one connection is then all there is."""
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+@event.listens_for(Engine, "connect")
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    if not type(connection).__module__.startswith("sqlite3"):
+        return
+    connection.isolation_level = None  # else the driver begins transactions by itself, too late
+    connection.executescript("PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and then writes would fail at once when another wrote in
+    # between (SQLITE_BUSY_SNAPSHOT); one that begins IMMEDIATE waits for its turn.
+    if connection.dialect.name == "sqlite":
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from post.database.engines import is_in_memory, mysql_session
-from post.database.reads import error_number
+from post.database.faults import error_number
 from post.models import db
 
 logger = logging.getLogger(__name__)

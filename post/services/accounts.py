@@ -4,8 +4,9 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import bindparam, delete, select
 
-from post.database.reads import Prepared, insert_unless_there, read, retried
-from post.models import DeactivatedAccount, transaction
+from post.database.reads import Prepared, read
+from post.database.writes import insert_unless_there, retried, transaction
+from post.models import DeactivatedAccount
 from post.utils import Caller, isoformat_utc
 
 _DEACTIVATED = Prepared(

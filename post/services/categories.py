@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from post.database.reads import Prepared, insert_unless_there, retried
+from post.database.reads import Prepared
+from post.database.writes import after_transaction, insert_unless_there, retried, transaction
 from post.errors import CategoryExists
-from post.models import Category, PostCount, after_transaction, transaction
+from post.models import Category, PostCount
 from post.services.counts import CATEGORY
 from post.services.versions import IsKnown, Versioned, unless_known
 from post.shared.category_cache import category_cache

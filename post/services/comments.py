@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from post.database.reads import retried
+from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
-from post.models import DELETED, Post, transaction
+from post.models import DELETED, Post
 from post.services.posts import lock_post, lock_seen_post, set_counter
 from post.utils import Caller
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
-from post.models import HIDDEN, VISIBLE, PostCount, after_transaction
+from post.database.writes import after_transaction
+from post.models import HIDDEN, VISIBLE, PostCount
 from post.shared.category_cache import category_cache
 
 ALL, CATEGORY, AUTHOR, BLOCK = "all", "category", "author", "block"

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import OperationalError
 
-from post.database.reads import insert_unless_there, is_lock_timeout, retried
+from post.database.faults import is_lock_timeout
+from post.database.writes import insert_unless_there, retried, transaction
 from post.errors import IdempotencyConflict
-from post.models import IdempotencyKey, transaction, utc_now
+from post.models import IdempotencyKey, utc_now
 from post.services.listing import listed, relist
 from post.services.post_rows import to_dicts
 from post.services.posts import insert_post

@@ -4,9 +4,10 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from post.database.reads import Prepared, retried
+from post.database.reads import Prepared
+from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
-from post.models import Like, Post, transaction
+from post.models import Like, Post
 from post.services.post_rows import counts_alone
 from post.services.posts import is_seen_by, lock_seen_post
 from post.telemetry import metrics

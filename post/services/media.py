@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from post.database.reads import read, retried
+from post.database.reads import read
+from post.database.writes import retried, transaction
 from post.errors import MediaNotFound, StorageUnavailable
 from post.images.cleaner import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
 from post.images.storage import StoredObject, image_storage, is_key
-from post.models import Media, Post, transaction, utc_now
+from post.models import Media, Post, utc_now
 from post.services.posts import check_writable, lock_seen_post
 from post.utils import Caller
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
-from post.database.reads import Prepared, retried
+from post.database.reads import Prepared
+from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
-from post.models import DELETED, HIDDEN, VISIBLE, Post, transaction, utc_now
+from post.models import DELETED, HIDDEN, VISIBLE, Post, utc_now
 from post.services.categories import ensure_category
 from post.services.listing import listed, relist
 from post.services.post_rows import POST_COLUMNS, counts_alone, to_dicts

@@ -7,11 +7,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import insert, select
 
-from post.database.reads import read, retried
+from post.database.reads import read
+from post.database.writes import retried, transaction
 from post.errors import FieldProblem, InvalidFields, MediaLimitReached, ServiceError
 from post.images.cleaner import CleanImage, ImageRefused, check_beginning, image_cleaner
 from post.images.storage import CONTENT_TYPES, image_storage, new_key
-from post.models import Media, Post, transaction
+from post.models import Media, Post
 from post.services.media import MEDIA_MAX_PER_POST, count_media, discard_objects
 from post.services.media_files import media_files_of
 from post.services.posts import check_writable, lock_for_writing

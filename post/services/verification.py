@@ -20,8 +20,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from post.database.reads import read, retried
-from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle, transaction
+from post.database.reads import read
+from post.database.writes import retried, transaction
+from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle
 from post.paging import VALUE_MAX
 from post.services.counts import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, SHARDS, Count, add_to_counts
 from post.services.posts import lock_post, set_counter

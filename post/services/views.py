@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from sqlalchemy import case, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from post.database.reads import is_away
-from post.models import Post, transaction
+from post.database.faults import is_away
+from post.database.writes import transaction
+from post.models import Post
 from post.services.post_rows import counts_alone
 from post.shared.view_counter import ViewsNotWritten
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from post import messages
-from post.database.reads import is_away
+from post.database.faults import is_away
 from post.errors import (
     Conflict,
     DatabaseUnavailable,

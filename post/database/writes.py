@@ -1,0 +1,126 @@
+"""Writes: one transaction each, retried where MySQL refuses it for a deadlock."""
+
+import functools
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy import (
+    Connection,
+    inspect,
+)
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.exc import OperationalError
+
+from post.database.faults import _was_stale, error_number, is_transient
+from post.models import db
+from post.telemetry import metrics
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+
+R = TypeVar("R")
+
+
+WRITE_ATTEMPTS = 6
+
+
+WRITE_RETRY_SECONDS = 6
+
+
+def retried(write: Callable[P, R]) -> Callable[P, R]:
+    """
+    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout, or had closed its connection.
+
+    The service must be one ``transaction()`` and nothing else: that is rolled back whole, so running
+    it again is safe. Only what was cut off in its COMMIT may have been stored, and is not run again.
+    Locks are taken in one order (post, then category or like), so deadlocks are rare; foreign keys and
+    index gaps still can.
+
+    Raises:
+        OperationalError: It failed so ``WRITE_ATTEMPTS`` times, or for ``WRITE_RETRY_SECONDS``.
+    """
+
+    @functools.wraps(write)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        deadline = time.monotonic() + WRITE_RETRY_SECONDS
+        for attempt in range(1, WRITE_ATTEMPTS):
+            started = time.monotonic()
+            try:
+                return write(*args, **kwargs)
+            except OperationalError as exc:
+                if not (is_transient(exc) or _was_stale(exc, started)) or time.monotonic() > deadline:
+                    raise
+                metrics.WRITE_RETRIES.add(str(error_number(exc)))
+                logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
+        return write(*args, **kwargs)
+
+    return run
+
+
+def insert_unless_there(connection: Connection, table: Any, values: dict[str, Any]) -> None:
+    """
+    Insert a row, unless one stands in the way of a unique key.
+
+    Of concurrent transactions that insert the same, one does; the others wait here for its commit.
+
+    Args:
+        connection: That of the transaction.
+        table: A model.
+        values: The row's columns.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing())
+        return
+    # Not INSERT IGNORE: it takes a shared lock only, and forgives also what does not fit a column.
+    unchanged = {column.name: column for column in inspect(table).primary_key}
+    connection.execute(mysql.insert(table).values(values).on_duplicate_key_update(unchanged))
+
+
+# What is to be done after the transaction that the code is in.
+_afterwards: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_transaction", default=None)
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """
+    Run a block as one transaction: committed when the block ends, rolled back when it raises.
+
+    Yields:
+        Its connection. On SQLite it holds the write lock from its first statement on.
+
+    Raises:
+        RuntimeError: The caller is inside another such block, whose end would not be this one's.
+    """
+    if _afterwards.get() is not None:
+        raise RuntimeError("transactions do not nest")
+    afterwards: dict[Callable[[], None], None] = {}
+    token = _afterwards.set(afterwards)
+    try:
+        with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
+            yield connection
+    finally:
+        _afterwards.reset(token)
+        # Also where it failed: a server that was lost during the COMMIT may have done it.
+        for call in afterwards:
+            call()
+
+
+def after_transaction(call: Callable[[], None]) -> None:
+    """
+    Have something done once the transaction has ended that the caller is in, and before that is answered.
+
+    Args:
+        call: What must not raise; it is done once, however often it is named.
+    """
+    afterwards = _afterwards.get()
+    if afterwards is None:
+        raise RuntimeError("not in a transaction")
+    afterwards[call] = None
