@@ -1,17 +1,19 @@
 """How connections to the database are made: whose session, and how long anything of theirs may take."""
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pymysql.err import Error as PyMySQLError
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from config import Settings
 from post.database.circuit import GuardedPool
 from post.database.instrumentation import WatchedPool
-from post.idle_ping import POOL_EVENTS
 
 READING = "reading"  # the bind whose connections only read
 REPLICA = "replica"  # the one of the same kind that leads to the replica, where there is one
@@ -165,3 +167,28 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
         connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+IDLE_SECONDS = 1
+
+
+def note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+    """Note when a connection was given back: for the pool's event ``checkin``."""
+    record.info["used_at"] = time.monotonic()
+
+
+def ping_idle(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """
+    Ask an idle connection whether it is still good: for the pool's event ``checkout``.
+
+    Raises:
+        DisconnectionError: It is not; the pool then opens another.
+    """
+    if time.monotonic() - record.info.get("used_at", math.inf) > IDLE_SECONDS:
+        try:
+            connection.ping(reconnect=False)
+        except PyMySQLError as exc:
+            raise DisconnectionError from exc
+
+
+POOL_EVENTS = [(note_use, "checkin"), (ping_idle, "checkout")]
