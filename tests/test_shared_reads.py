@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from post.shared_reads import SharedReads
+from post.database.reads import SharedReads
 from tests.conftest import at_once
 from tests.servers import wait_until
 
