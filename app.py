@@ -26,10 +26,9 @@ from post.images.cleaner import ImageCleaner
 from post.images.storage import FileStorage, S3Storage
 from post.models import db
 from post.openapi.document import new_openapi_app
-from post.replica import Counters
 from post.routes import system
 from post.shared.category_cache import NoCategoryCache
-from post.shared.memory import SharedCounters
+from post.shared.memory import Counters, SharedCounters
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.shared_tally import SharedTally
 from post.telemetry.logs import init_logging

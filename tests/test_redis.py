@@ -10,12 +10,12 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from post.replica import RecentWriters
 from post.shared import redis_state
 from post.shared.memory import SharedCounters
 from post.shared.redis_backends import RedisRateWindows, RedisWriters
 from post.shared.redis_state import RedisState
 from post.shared_circuit import SharedCircuit
+from post.web.read_routing import RecentWriters
 from tests.certificates import Authority
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, view

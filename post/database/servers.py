@@ -1,6 +1,7 @@
 """The servers of the database: the primary, and a replica to read on where there is one."""
 
 import logging
+from contextvars import ContextVar
 from typing import Literal
 
 from sqlalchemy import Engine, literal, select
@@ -10,7 +11,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from post.database.circuit import Circuit, is_open
 from post.database.engines import READING, REPLICA
 from post.models import db
-from post.replica import allow_replica, is_replica_allowed
 
 logger = logging.getLogger(__name__)
 
@@ -69,3 +69,16 @@ def _is_up(engine: Engine) -> bool:
         else:
             return True
     return False
+
+
+_is_allowed: ContextVar[bool] = ContextVar("may_read_on_replica", default=False)
+
+
+def allow_replica(allowed: bool) -> None:
+    """Say whether this thread's reads may go to the replica from now on: at the beginning, nothing's may."""
+    _is_allowed.set(allowed)
+
+
+def is_replica_allowed() -> bool:
+    """Tell what ``allow_replica`` has said last."""
+    return _is_allowed.get()

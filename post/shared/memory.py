@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 _FIELDS = "16sdq"  # the key's digest, when it expires (seconds since the epoch), the count
 _ENTRY = struct.Struct(f"={_FIELDS}")
@@ -189,3 +190,13 @@ class SharedCounters:
         _, expires, count = _ENTRY.unpack_from(self._memory, offset)
         # Its own entry is used again once it has expired, so that no key ever has two.
         return (offset, expires, count) if expires > now else (offset, 0.0, 0)
+
+
+class Counters(Protocol):
+    """Counters that all workers see and that expire, as ``SharedCounters``."""
+
+    def add(self, key: str, *, ttl_seconds: float) -> int:
+        """Add to a counter and return its new count."""
+
+    def get(self, key: str) -> int:
+        """Return a counter's count: 0 when it is unknown or has expired."""

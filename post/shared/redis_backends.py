@@ -10,8 +10,9 @@ from redis import Redis
 
 from config import Settings
 from post import __version__
-from post.replica import Counters, allow_replica
+from post.database.servers import allow_replica
 from post.shared.category_cache import Categories
+from post.shared.memory import Counters
 from post.shared.rate_windows import Hit, RateWindows
 from post.shared.redis_state import RedisState
 from post.shared.view_counter import ViewWindow

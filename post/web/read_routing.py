@@ -1,10 +1,14 @@
 """Which requests are read on the replica: those that read, of whoever has written nothing of late."""
 
+import time
+from collections.abc import Callable
+
 from flask import Flask, Response, request
 
 from config import Settings
 from post.auth_utils import READS, optional_caller
-from post.replica import Counters, RecentWriters, allow_replica
+from post.database.servers import allow_replica
+from post.shared.memory import Counters
 
 
 def init_read_routing(app: Flask, settings: Settings, counters: Counters) -> None:
@@ -43,3 +47,32 @@ def init_read_routing(app: Flask, settings: Settings, counters: Counters) -> Non
     @app.teardown_request
     def forget(_error: BaseException | None) -> None:
         allow_replica(False)
+
+
+class RecentWriters:
+    """Remembers for a while who has written: they must see what they wrote, so they read where they wrote."""
+
+    def __init__(self, counters: Counters, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
+        """
+        Make a memory.
+
+        Args:
+            counters: Where it is kept.
+            seconds: For how long at least; for twice as long at most.
+            clock: Seconds since the epoch.
+        """
+        self._counters = counters
+        self._seconds = seconds
+        self._clock = clock
+
+    def note(self, who: str) -> None:
+        """Take note that somebody has written: any text that stands for them."""
+        self._counters.add(self._key(who, 0), ttl_seconds=2 * self._seconds)
+
+    def wrote_lately(self, who: str) -> bool:
+        """Tell whether they have, of late."""
+        return any(self._counters.get(self._key(who, spans_ago)) for spans_ago in (0, 1))
+
+    def _key(self, who: str, spans_ago: int) -> str:
+        # A counter's end cannot be put off, so each span of time has one of its own.
+        return f"wrote:{int(self._clock() // self._seconds) - spans_ago}:{who}"

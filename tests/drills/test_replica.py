@@ -8,10 +8,10 @@ import requests
 from flask import Flask
 
 from config import load_config
-from post.replica import RecentWriters, is_replica_allowed
+from post.database.servers import is_replica_allowed
 from post.shared.memory import SharedCounters
 from post.shared_tally import IN_DOUBT_SECONDS, SharedTally
-from post.web.read_routing import init_read_routing
+from post.web.read_routing import RecentWriters, init_read_routing
 from tests.drills.aftermath import assert_nothing_is_lost
 from tests.load import API, reader, token, under_load, writer
 from tests.servers import UNLIMITED, find_mariadbd, replicated_mysql, running_service, wait_until
