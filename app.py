@@ -12,9 +12,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
 from post import routes, services
-from post.auth_utils import TokenVerifier, init_auth
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
+from post.auth_utils.guards import init_auth
 from post.auth_utils.jwks import JwksClient, fetch_jwks
+from post.auth_utils.tokens import TokenVerifier
 from post.aws import new_client
 from post.cli import commands
 from post.cognito import CognitoUsers

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from jose import jwk, jwt
 
 from post import auth_utils
-from post.auth_utils import TokenVerifier
 from post.auth_utils.dev_issuer import DevIssuer
 from post.auth_utils.jwks import JwksClient, fetch_jwks
+from post.auth_utils.tokens import TokenVerifier
 from post.errors import AuthUnavailable, ServiceError, TokenExpired, TokenInvalid
 from tests.conftest import at_once
 from tests.servers import free_port

@@ -12,7 +12,7 @@ from flask import Flask
 from flask_openapi import APIBlueprint
 
 from config import Settings
-from post.auth_utils import token_required
+from post.auth_utils.guards import token_required
 from post.openapi.document import new_openapi_app
 from post.web.request_checks import checked
 from tests.servers import PROJECT

@@ -3,7 +3,7 @@
 from flask import Response, current_app
 
 from post import services
-from post.auth_utils import current_user, token_required, token_required_even_deactivated
+from post.auth_utils.guards import current_user, token_required, token_required_even_deactivated
 from post.openapi.answers import CommentCountAnswer, DeactivatedAccountAnswer
 from post.openapi.document import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
 from post.utils import respond

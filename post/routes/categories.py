@@ -5,7 +5,7 @@ from functools import partial
 from flask import Response
 
 from post import services
-from post.auth_utils import token_required
+from post.auth_utils.guards import token_required
 from post.openapi.answers import CategoryAnswer, CategoryListAnswer
 from post.openapi.document import BEARER, CATEGORIES, answers, new_blueprint
 from post.utils import respond

@@ -5,7 +5,7 @@ from typing import cast
 from flask import Response
 
 from post import services
-from post.auth_utils import current_user, optional_caller, token_required, token_required_to_like
+from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_to_like
 from post.errors import FieldProblem, InvalidFields
 from post.openapi.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body

@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from post import messages, services
-from post.auth_utils import current_user, is_caller_deactivated, token_required
+from post.auth_utils.guards import current_user, is_caller_deactivated, token_required
 from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of, is_key
 from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, request, url_for
 
 from post import services
-from post.auth_utils import current_user, optional_caller, token_required
+from post.auth_utils.guards import current_user, optional_caller, token_required
 from post.openapi.answers import DeletedAnswer, PostAnswer, PostListAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
 from post.services.lists import PostPage

@@ -14,7 +14,7 @@ from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingW
 from werkzeug.exceptions import TooManyRequests
 
 from config import Settings
-from post.auth_utils import READS, optional_caller
+from post.auth_utils.guards import READS, optional_caller
 from post.shared.memory import SharedCounters
 from post.shared.rate_windows import Hit, RateWindows
 from post.telemetry import metrics

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Flask, Response, request
 
 from config import Settings
-from post.auth_utils import READS, optional_caller
+from post.auth_utils.guards import READS, optional_caller
 from post.database.servers import allow_replica
 from post.shared.memory import Counters
 

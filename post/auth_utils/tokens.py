@@ -1,0 +1,192 @@
+"""
+Tokens: Cognito's RS256 JWTs, checked against the pool's keys.
+
+python-jose's CVE-2026-85394 has no fixed release; what mitigates it is here: the one algorithm is
+passed as a list, the key is chosen by a string ``kid`` among the keys that the pool publishes and
+is built once, and a token over 8 KiB is refused before it is parsed.
+"""
+
+import hashlib
+import threading
+import time
+import unicodedata
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from cachetools import LRUCache
+from jose import jwt
+from jose.exceptions import ExpiredSignatureError, JOSEError
+
+from post.auth_utils.jwks import ALGORITHM, JwksClient
+from post.errors import TokenExpired, TokenInvalid
+from post.telemetry import metrics
+from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
+
+TOKEN_MAX_BYTES = 8 * 1024
+
+
+LEEWAY_SECONDS = 30
+
+
+ACCEPTED_MAX = 4096  # tokens that are remembered, about a KiB each
+
+
+ADMIN_GROUP = "admin"
+
+
+ACCESS, IDENTITY = "access", "id"  # of ``token_use``
+
+
+LOGIN_CLAIMS = ("cognito:username", "username")
+
+
+NAME_CLAIMS = ("nickname", "name", "preferred_username", "cognito:username", "username")
+
+
+class _Accepted(NamedTuple):
+    """A good token: whom it stands for, when it ends (``exp``), and the key that its signature was checked with."""
+
+    caller: Caller
+    ends: float
+    kid: str
+    key: Any
+
+
+class TokenVerifier:
+    """
+    Turns bearer tokens into callers.
+
+    A token that is good is remembered by its digest until it ends, or its key is no longer the
+    pool's, so that its signature is checked once. One that is not is forgotten: made-up tokens
+    push nobody's out.
+    """
+
+    def __init__(
+        self,
+        jwks: JwksClient,
+        *,
+        issuer: str,
+        client_ids: tuple[str, ...],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Make a verifier.
+
+        Args:
+            jwks: The issuer's keys.
+            issuer: The exact ``iss``.
+            client_ids: The app clients whose tokens are ours.
+            clock: Seconds since the epoch.
+        """
+        self._jwks = jwks
+        self._issuer = issuer
+        self._client_ids = client_ids
+        self._clock = clock
+        self._accepted: LRUCache[bytes, _Accepted] = LRUCache(ACCEPTED_MAX)
+        self._lock = threading.Lock()  # of the cache, which looking changes too
+
+    def verify(self, token: str) -> Caller:
+        """
+        Return who a token stands for.
+
+        Args:
+            token: A Cognito access or id token (AWS: "Verifying a JSON web token").
+
+        Raises:
+            TokenExpired: It was good once.
+            TokenInvalid: Anything else is wrong with it.
+            AuthUnavailable: No key to check it with was ever fetched.
+        """
+        encoded = token.encode(errors="surrogatepass")
+        if len(encoded) > TOKEN_MAX_BYTES:
+            raise TokenInvalid
+        digest = hashlib.sha256(encoded).digest()
+        with self._lock:
+            known = self._accepted.get(digest)
+        is_hit = known is not None and self._is_still_good(known)
+        metrics.CACHE_REQUESTS.add("tokens", "hit" if is_hit else "miss")
+        if known is None or not is_hit:
+            known = self._accept(token)
+            if self._is_still_good(known):  # and not accepted for its leeway's sake
+                with self._lock:
+                    self._accepted[digest] = known
+        return known.caller
+
+    def _is_still_good(self, known: _Accepted) -> bool:
+        return self._clock() < known.ends and self._jwks.key(known.kid) is known.key
+
+    def _accept(self, token: str) -> _Accepted:
+        kid = self._key_id(token)
+        key = self._jwks.key(kid)
+        if key is None:
+            raise TokenInvalid
+        claims = self._claims(token, key)
+        return _Accepted(self._caller(claims), claims["exp"], kid, key)
+
+    def _key_id(self, token: str) -> str:
+        try:
+            header = jwt.get_unverified_header(token)
+        except JOSEError as exc:
+            raise TokenInvalid from exc
+        kid = header.get("kid")
+        # Nor is there an extension that we understand (RFC 7515, section 4.1.11).
+        if header.get("alg") != ALGORITHM or not isinstance(kid, str) or "crit" in header:
+            raise TokenInvalid
+        return kid
+
+    def _claims(self, token: str, key: Any) -> dict[str, Any]:
+        # Neither aud nor at_hash can be left to the library: it accepts a token without the one,
+        # and wants the access token in order to check the other.
+        options = {"verify_aud": False, "verify_at_hash": False, "leeway": LEEWAY_SECONDS}
+        options |= {"require_exp": True, "require_iat": True, "require_iss": True, "require_sub": True}
+        try:
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=options)
+        except ExpiredSignatureError as exc:
+            raise TokenExpired from exc
+        # Besides its own errors the library lets those through of times that are null, lists or
+        # infinite, and of claims that are nested too deeply.
+        except (JOSEError, TypeError, OverflowError, RecursionError) as exc:
+            raise TokenInvalid from exc
+        if not all(isinstance(claims.get(moment, 0), int | float) for moment in ("exp", "iat", "nbf")):
+            raise TokenInvalid  # a number as text, which the library reads (RFC 7519, section 2)
+        return cast(dict[str, Any], claims)
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        user_id = claims["sub"]
+        if not _is_user_id(user_id) or not self._is_for_us(claims):
+            raise TokenInvalid
+        groups = claims.get("cognito:groups")
+        # A resource server's scopes are an access token's (RFC 6749, section 3.3).
+        scope = claims.get("scope") if claims["token_use"] == ACCESS else None
+        return Caller(
+            user_id=user_id,
+            username=_username(claims),
+            login=_login(claims),
+            is_admin=isinstance(groups, list) and ADMIN_GROUP in groups,
+            scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
+        )
+
+    def _is_for_us(self, claims: dict[str, Any]) -> bool:
+        audience_claim = {ACCESS: "client_id", IDENTITY: "aud"}.get(str(claims.get("token_use")))
+        return audience_claim is not None and claims.get(audience_claim) in self._client_ids
+
+
+def _is_user_id(sub: Any) -> bool:
+    if not isinstance(sub, str) or not 1 <= len(sub) <= USER_ID_MAX_CHARS:
+        return False
+    # MySQL's collations do not see spaces at the end: such a user would be taken for another.
+    return sub == sub.strip() and text_problem(sub) is None
+
+
+def _username(claims: dict[str, Any]) -> str:
+    for name in (claims.get(claim) for claim in NAME_CLAIMS):
+        if isinstance(name, str) and name.strip() and not text_problem(name):
+            return unicodedata.normalize("NFC", name).strip()[:USERNAME_MAX_CHARS]
+    return cast(str, claims["sub"])
+
+
+def _login(claims: dict[str, Any]) -> str:
+    for name in (claims.get(claim) for claim in LOGIN_CLAIMS):
+        if isinstance(name, str) and 1 <= len(name) <= LOGIN_MAX_CHARS and not text_problem(name):
+            return name
+    return cast(str, claims["sub"])  # by which Cognito knows its own users too (API reference: AdminDisableUser)
