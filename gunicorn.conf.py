@@ -18,8 +18,8 @@ from post.server.metrics_server import shared_server
 from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
-from post.utils import RETRY_AFTER_SECONDS, error_envelope, preferred_language
 from post.web.cors import headers_for
+from post.web.envelope import RETRY_AFTER_SECONDS, error_envelope, preferred_language
 from post.worker import BalancedWorker
 
 with exit_if_unfit():

@@ -6,8 +6,8 @@ from post import services
 from post.auth_utils.guards import current_user, token_required, token_required_even_deactivated
 from post.openapi.answers import CommentCountAnswer, DeactivatedAccountAnswer
 from post.openapi.document import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
-from post.utils import respond
 from post.validators import CommentCount, PostPath
+from post.web.envelope import respond
 from post.web.request_checks import checked
 
 bp = new_blueprint("accounts", __name__, url_prefix="/api/v1")

@@ -8,8 +8,8 @@ from post import services
 from post.auth_utils.guards import token_required
 from post.openapi.answers import CategoryAnswer, CategoryListAnswer
 from post.openapi.document import BEARER, CATEGORIES, answers, new_blueprint
-from post.utils import respond
 from post.validators import NewCategory
+from post.web.envelope import respond
 from post.web.http_cache import known_version, respond_versioned
 from post.web.request_checks import checked
 

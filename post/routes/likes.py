@@ -10,8 +10,9 @@ from post.errors import FieldProblem, InvalidFields
 from post.openapi.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body
 from post.services.likes import LikeState
-from post.utils import Caller, respond
+from post.utils import Caller
 from post.validators import LikeBody, LikeStatusQuery, PostPath
+from post.web.envelope import respond
 from post.web.request_checks import checked, read_fields
 
 bp = new_blueprint("likes", __name__, url_prefix="/api/v1")

@@ -17,8 +17,8 @@ from post.database.servers import server_states
 from post.errors import DatabaseUnavailable
 from post.openapi.answers import Health, NotReady, Readiness, TokensAnswer
 from post.openapi.document import SYSTEM, error_answers, file_answers, new_blueprint
-from post.utils import json_response, respond, respond_error
 from post.validators import DevTokenRequest, RequestModel
+from post.web.envelope import json_response, respond, respond_error
 from post.web.http_cache import not_modified_if_known
 from post.web.request_checks import checked
 

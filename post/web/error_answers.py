@@ -20,7 +20,7 @@ from post.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from post.utils import request_language, respond_error
+from post.web.envelope import request_language, respond_error
 
 logger = logging.getLogger(__name__)
 

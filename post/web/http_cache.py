@@ -9,7 +9,7 @@ from flask import Response, request
 
 from post import __version__
 from post.messages import Language
-from post.utils import request_language
+from post.web.envelope import request_language
 
 TAGS_KEPT = 64  # a request asks for one twice
 _FOR_ALL, _FOR_ITS_CALLER = "public, no-cache", "private, no-cache"

@@ -1,0 +1,110 @@
+"""The envelope: the one form of every answer, in the request's language."""
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from flask import Response, g, has_request_context, request
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
+
+from post import messages
+from post.messages import Language
+
+RETRY_AFTER_SECONDS = 5
+
+
+def request_language() -> Language:
+    """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
+    if not has_request_context():
+        return "ko"
+    return preferred_language(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+
+
+@lru_cache(maxsize=256)  # browsers send few different ones
+def preferred_language(accepted: str) -> Language:
+    """Return the language for an ``Accept-Language``."""
+    # Not best_match(): of "en-US,ko;q=0.9" it would take what matches to the letter, the second.
+    for tag, quality in parse_accept_header(accepted, LanguageAccept):
+        primary = tag.replace("_", "-").partition("-")[0].lower()
+        if quality > 0 and primary in messages.LANGUAGES:
+            return "en" if primary == "en" else "ko"
+    return "ko"
+
+
+def respond(
+    data: Any,
+    *,
+    message: str,
+    status: int = 200,
+    meta: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """
+    Return a success in the envelope.
+
+    Args:
+        data: What JSON can say; dates already as text.
+        message: A key of the message catalogue.
+        status: The HTTP status.
+        meta: For lists.
+        headers: To add, such as ``Location``.
+    """
+    return json_response(success_body(data, message=message, meta=meta), status=status, headers=headers)
+
+
+def success_body(data: Any, *, message: str, meta: dict[str, Any] | None = None) -> bytes:
+    """Return the body of a success. Arguments as for ``respond``."""
+    body = {"success": True, "message": messages.text(message, request_language()), "data": data}
+    if meta is not None:
+        body["meta"] = meta
+    return orjson.dumps(body)
+
+
+def respond_error(
+    code: str,
+    status: int,
+    *,
+    details: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+    beside: dict[str, Any] | None = None,
+) -> Response:
+    """
+    Return an error in the envelope.
+
+    Args:
+        code: The error's code, which is its key in the message catalogue.
+        status: The HTTP status.
+        details: ``{"field", "message"}`` for each wrong field.
+        headers: To add, such as ``Allow``. A 503 has ``Retry-After`` of itself.
+        beside: To stand beside the envelope's own fields.
+    """
+    if status == 503:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} | (headers or {})
+    body = error_envelope(code, status, request_language(), g.request_id, details)
+    return json_response(body | (beside or {}), status=status, headers=headers)
+
+
+def error_envelope(
+    code: str, status: int, language: Language, request_id: str, details: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """
+    Return the body of an error, whichever layer it comes from.
+
+    Args:
+        code: The error's code, which is its key in the message catalogue.
+        status: The HTTP status.
+        language: Of the message.
+        request_id: The one that the answer's header has.
+        details: ``{"field", "message"}`` for each wrong field.
+    """
+    error = {"code": code, "status": status, "details": details or [], "request_id": request_id}
+    return {"success": False, "message": messages.text(code, language), "error": error}
+
+
+def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a value, or the JSON that it is already, as a response whose words depend on ``Accept-Language``."""
+    # By orjson: Flask's own writer takes several times as long, and escapes Korean text.
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    own = {"Content-Type": "application/json", "Vary": "Accept-Language"}
+    return Response(content, status, own | (headers or {}))
