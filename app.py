@@ -16,9 +16,8 @@ from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.auth_utils.guards import init_auth
 from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.auth_utils.tokens import TokenVerifier
-from post.aws import new_client
+from post.aws import CognitoUsers, new_client
 from post.cli import commands
-from post.cognito import CognitoUsers
 from post.database.engines import database_config
 from post.database.instrumentation import watch
 from post.database.schema import DatabaseUnusableError, init_migrations, prepare_schema
