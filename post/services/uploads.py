@@ -14,7 +14,7 @@ from post.images.cleaner import CleanImage, ImageRefused, check_beginning, image
 from post.images.storage import CONTENT_TYPES, image_storage, new_key
 from post.models import Media, Post
 from post.services.media import MEDIA_MAX_PER_POST, count_media, discard_objects
-from post.services.media_files import media_files_of
+from post.services.post_rows import media_files_of
 from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
 
