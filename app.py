@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from flask import Flask, Response, g, request
+from flask import Flask
 from flask_openapi import OpenAPI
 from jose.exceptions import JOSEError
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -32,14 +32,12 @@ from post.shared.memory import Counters, SharedCounters
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.shared_tally import SharedTally
 from post.telemetry.logs import init_logging
-from post.telemetry.request_info import Notes, note_caller, note_request
-from post.utils import choose_request_id
 from post.validators import JSON_MAX_BYTES
 from post.web.cors import init_cors
 from post.web.error_answers import init_errors
-from post.web.rate_limits import SettledLimiter, init_rate_limits, rate_limit_headers
+from post.web.rate_limits import SettledLimiter, init_rate_limits
 from post.web.read_routing import init_read_routing
-from post.web.requests import SparingSessions
+from post.web.requests import init_requests
 
 IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
@@ -66,7 +64,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     _init_config(app, settings, config if isinstance(config, Mapping) else {})
     _trace_requests(app, settings)  # before whatever else is done for each request, and within the proxies
     _trust_proxies(app, settings.trusted_proxy_hops)
-    _init_requests(app)
+    init_requests(app)
     init_errors(app)
     init_cors(app, origins=settings.cors_origins)
     db.init_app(app)
@@ -164,27 +162,6 @@ def _trust_proxies(app: Flask, hops: int) -> None:
     if hops:
         # Werkzeug counts entries from the right: those our own proxies have added.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0)  # type: ignore[method-assign]  # Werkzeug's documented way
-
-
-def _init_requests(app: Flask) -> None:
-    app.session_interface = SparingSessions()
-
-    @app.before_request
-    def name_request() -> None:
-        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
-        note_request(request.environ, Notes(g.request_id, request.url_rule.rule if request.url_rule else None))
-
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        note_caller(request.environ, g.get("caller"))
-        headers = response.headers
-        # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
-        headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
-        # Unless a route says otherwise: what one caller may see is not another's to find in a cache.
-        if not headers.getlist("Cache-Control"):
-            headers.add("Cache-Control", "no-store")
-        headers.extend({"X-Request-ID": g.request_id, "X-Content-Type-Options": "nosniff", **rate_limit_headers()})
-        return response
 
 
 def _init_tokens(app: OpenAPI, settings: Settings) -> None:

@@ -172,7 +172,7 @@ class SearchTitle(db.Model):
 
 
 class SearchGram(db.Model):
-    """A bigram of a visible title: the posts whose title contains the pair ``gram`` (``post.services.search_grams``)."""
+    """A bigram of a visible title: posts whose title contains the pair ``gram``; ``search_grams`` numbers it."""
 
     __tablename__ = "search_grams"
     __table_args__ = (TABLE_OPTIONS,)

@@ -23,14 +23,8 @@ from post.telemetry import metrics
 from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
 
 TOKEN_MAX_BYTES = 8 * 1024
-
-
 LEEWAY_SECONDS = 30
-
-
 ACCEPTED_MAX = 4096  # tokens that are remembered, about a KiB each
-
-
 ADMIN_GROUP = "admin"
 
 
@@ -38,8 +32,6 @@ ACCESS, IDENTITY = "access", "id"  # of ``token_use``
 
 
 LOGIN_CLAIMS = ("cognito:username", "username")
-
-
 NAME_CLAIMS = ("nickname", "name", "preferred_username", "cognito:username", "username")
 
 

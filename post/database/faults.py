@@ -10,14 +10,8 @@ DEADLOCK, LOCK_WAIT_TIMEOUT = 1213, 1205
 
 
 TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
-
-
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
-
-
 CUT_OFF = frozenset({2006, 2013, 4031})
-
-
 SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
 
 
@@ -36,7 +30,7 @@ def is_transient(error: DBAPIError) -> bool:
     return error_number(error) in TRANSIENT
 
 
-def _was_stale(error: DBAPIError, started: float) -> bool:
+def was_stale(error: DBAPIError, started: float) -> bool:
     """Tell whether the server had closed the connection: seen in a statement, not in COMMIT, which has no text."""
     is_cut_off = error.statement is not None and error_number(error) in CUT_OFF
     return is_cut_off and time.monotonic() - started <= STALE_SECONDS

@@ -9,28 +9,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    inspect,
-)
+from sqlalchemy import Connection, inspect
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import OperationalError
 
-from post.database.faults import _was_stale, error_number, is_transient
+from post.database.faults import was_stale, error_number, is_transient
 from post.models import db
 from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
-
-
 R = TypeVar("R")
 
-
 WRITE_ATTEMPTS = 6
-
-
 WRITE_RETRY_SECONDS = 6
 
 
@@ -55,7 +47,7 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
             try:
                 return write(*args, **kwargs)
             except OperationalError as exc:
-                if not (is_transient(exc) or _was_stale(exc, started)) or time.monotonic() > deadline:
+                if not (is_transient(exc) or was_stale(exc, started)) or time.monotonic() > deadline:
                     raise
                 metrics.WRITE_RETRIES.add(str(error_number(exc)))
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})

@@ -1,10 +1,14 @@
-"""Flask's sessions, at no cost to the requests that have none."""
+"""Every request: its id, its session, and the headers of its answer."""
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
+from post.telemetry.request_info import Notes, note_caller, note_request
+from post.utils import choose_request_id
+from post.web.rate_limits import rate_limit_headers
 
-class SparingSessions(SecureCookieSessionInterface):
+
+class NullSessions(SecureCookieSessionInterface):
     """
     Opens and saves sessions as Flask does, where there is one.
 
@@ -20,3 +24,25 @@ class SparingSessions(SecureCookieSessionInterface):
         """Set the cookie, unless nobody has looked at the session and there is nothing in it."""
         if session or session.accessed:
             super().save_session(app, session, response)
+
+
+def init_requests(app: Flask) -> None:
+    """Give every request its id, and every answer the headers that all have."""
+    app.session_interface = NullSessions()
+
+    @app.before_request
+    def name_request() -> None:
+        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
+        note_request(request.environ, Notes(g.request_id, request.url_rule.rule if request.url_rule else None))
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        note_caller(request.environ, g.get("caller"))
+        headers = response.headers
+        # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
+        headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
+        # Unless a route says otherwise: what one caller may see is not another's to find in a cache.
+        if not headers.getlist("Cache-Control"):
+            headers.add("Cache-Control", "no-store")
+        headers.extend({"X-Request-ID": g.request_id, "X-Content-Type-Options": "nosniff", **rate_limit_headers()})
+        return response
