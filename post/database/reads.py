@@ -14,30 +14,30 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from post.database.faults import STALE_SECONDS
 from post.database.instrumentation import execute
-from post.database.servers import leave_replica, primary_to_read, replica_to_read
+from post.database.servers import reading_engine, replica_to_read, stop_using_replica
 
 logger = logging.getLogger(__name__)
 
 
-def read(query: Select[Any], values: Mapping[str, Any] | None = None, *, may_lag: bool = True) -> Sequence[Row[Any]]:
+def read(query: Select[Any], values: Mapping[str, Any] | None = None, *, replica_ok: bool = True) -> Sequence[Row[Any]]:
     """
     Run a query that stands alone, and give its connection back.
 
     Args:
         query: Any.
         values: Of its parameters, by name.
-        may_lag: Whether the replica may answer where the request allows it.
+        replica_ok: Whether the replica may answer where the request allows it.
 
     Returns:
         All rows.
     """
-    replica = replica_to_read() if may_lag else None
+    replica = replica_to_read() if replica_ok else None
     if replica is not None:
         try:
             return _read(replica, query, values)
         except SQLAlchemyError as exc:
-            leave_replica(exc)
-    engine, started = primary_to_read(), time.monotonic()
+            stop_using_replica(exc)
+    engine, started = reading_engine(), time.monotonic()
     try:
         return _read(engine, query, values)
     except DBAPIError as exc:
@@ -60,16 +60,16 @@ class Prepared:
     statement costs more than the answer of a short one.
     """
 
-    def __init__(self, query: Select[Any], *, may_lag: bool = True) -> None:
+    def __init__(self, query: Select[Any], *, replica_ok: bool = True) -> None:
         """
         Prepare a query.
 
         Args:
             query: Without parameters that are lists.
-            may_lag: Whether the replica may answer where the request allows it.
+            replica_ok: Whether the replica may answer where the request allows it.
         """
         self._query = query
-        self._may_lag = may_lag
+        self._replica_ok = replica_ok
         self._compiled: _Compiled | None = None
         self._shared = SharedReads[Sequence[Any]]()
 
@@ -83,13 +83,13 @@ class Prepared:
         Returns:
             All rows, named tuples. Nobody may change them.
         """
-        replica, values = replica_to_read() if self._may_lag else None, values or {}
+        replica, values = replica_to_read() if self._replica_ok else None, values or {}
         if replica is not None:
             try:
                 return self._read_shared(replica, values)
             except SQLAlchemyError as exc:
-                leave_replica(exc)
-        return self._read_shared(primary_to_read(), values)
+                stop_using_replica(exc)
+        return self._read_shared(reading_engine(), values)
 
     def _read_shared(self, engine: Engine, values: Mapping[str, Any]) -> Sequence[Any]:
         return self._shared.read((engine, *values.items()), lambda: self._read(engine, values))
@@ -111,7 +111,7 @@ class Prepared:
         finally:
             connection.close()
         # As ``read`` does; and SQLAlchemy knows what an error means.
-        return read(self._query, values, may_lag=self._may_lag)
+        return read(self._query, values, replica_ok=self._replica_ok)
 
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         self._compiled = compiled = self._compiled or _compile(self._query, engine)

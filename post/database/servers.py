@@ -24,7 +24,7 @@ def guard_servers() -> None:
         (replica if key == REPLICA else primary).guard(engine)
 
 
-def primary_to_read() -> Engine:
+def reading_engine() -> Engine:
     """Return the engine that reads on the primary."""
     return db.engines.get(READING, db.engine)
 
@@ -40,7 +40,7 @@ def replica_to_read() -> Engine | None:
     return replica
 
 
-def leave_replica(error: SQLAlchemyError) -> None:
+def stop_using_replica(error: SQLAlchemyError) -> None:
     """Read on the primary for the rest of the request, since the replica has failed."""
     allow_replica(False)
     # Of a server that is away its circuit tells, once. What else it may be: a schema that is behind, a missing right.
@@ -50,7 +50,7 @@ def leave_replica(error: SQLAlchemyError) -> None:
 
 def server_states() -> dict[str, Literal["up", "down"]]:
     """Return whether the ``database`` answers a query, and the ``replica`` where there is one."""
-    states = {"database": _is_up(primary_to_read())}
+    states = {"database": _is_up(reading_engine())}
     replica = db.engines.get(REPLICA)
     if replica is not None:
         # Where both hang, to wait for both would take too long.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import OperationalError
 
-from post.database.faults import was_stale, error_number, is_transient
+from post.database.faults import error_number, is_transient, was_stale
 from post.models import db
 from post.telemetry import metrics
 

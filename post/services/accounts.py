@@ -10,7 +10,7 @@ from post.models import DeactivatedAccount
 from post.utils import Caller, isoformat_utc
 
 _DEACTIVATED = Prepared(
-    select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id")), may_lag=False
+    select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id")), replica_ok=False
 )
 
 

@@ -1,5 +1,6 @@
 """Categories: made by themselves when a post names a new one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select
@@ -20,9 +21,9 @@ _POST_COUNT = (
     .scalar_subquery()
 )
 _NAMED = select(Category.id, Category.name, Category.created_at).where(Category.name_key == bindparam("name_key"))
-_CATEGORIES = Prepared(
-    select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(Category.name)
-)
+_LIST = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(Category.name)
+_CATEGORIES = Prepared(_LIST)
+_CATEGORIES_ON_PRIMARY = Prepared(_LIST, replica_ok=False)
 
 
 def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[str, Any]]]:
@@ -35,13 +36,15 @@ def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[s
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
-    categories = category_cache.read(_read_categories)
+    categories = category_cache.read(
+        lambda: _to_dicts(_CATEGORIES.read()), load_from_primary=lambda: _to_dicts(_CATEGORIES_ON_PRIMARY.read())
+    )
     version = " ".join(f"{category['id']}:{category['post_count']}" for category in categories)
     return unless_known(version, is_known, lambda: categories)
 
 
-def _read_categories() -> list[dict[str, Any]]:
-    return [_to_dict(*row) for row in _CATEGORIES.read()]
+def _to_dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    return [_to_dict(*row) for row in rows]
 
 
 @retried

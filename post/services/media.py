@@ -149,5 +149,5 @@ def _orphans(batch: Sequence[StoredObject], *, stored_before: datetime) -> list[
     keys = [stored.key for stored in old]
     named: set[str] = set()
     for column in (Media.object_key, Media.thumbnail_key):
-        named.update(row[0] for row in read(select(column).where(column.in_(keys)), may_lag=False))
+        named.update(row[0] for row in read(select(column).where(column.in_(keys)), replica_ok=False))
     return [stored for stored in old if stored.key not in named]

@@ -126,7 +126,7 @@ def _of_all(errors: Errors) -> ServiceError:
 def _room(post_id: str, editor: Caller) -> int:
     """Return how many more images a post may have."""
     columns = select(Post.user_id, Post.status, Post.media_count)
-    row = next(iter(read(columns.where(Post.id == post_id), may_lag=False)), None)
+    row = next(iter(read(columns.where(Post.id == post_id), replica_ok=False)), None)
     media_count: int = check_writable(row, editor).media_count
     return MEDIA_MAX_PER_POST - media_count
 

@@ -10,7 +10,6 @@ from redis import Redis
 
 from config import Settings
 from post import __version__
-from post.database.servers import allow_replica
 from post.shared.category_cache import Categories
 from post.shared.memory import Counters
 from post.shared.rate_windows import Hit, RateWindows
@@ -146,7 +145,7 @@ class RedisCategoryCache:
         self._list = f"{name}:{__version__}"  # another release may keep it in another shape
         redis.before_return(self._renew)
 
-    def read(self, load: Callable[[], Categories]) -> Categories:
+    def read(self, load: Callable[[], Categories], *, load_from_primary: Callable[[], Categories]) -> Categories:
         """Return the list, as ``CategoryCache`` does."""
         generation, kept = self._redis.ask(self._look, otherwise=lambda: (None, None))
         metrics.CACHE_REQUESTS.add("categories", "miss" if kept is None else "hit")
@@ -154,8 +153,7 @@ class RedisCategoryCache:
             return cast(Categories, orjson.loads(kept))
         if generation is None:
             return load()
-        allow_replica(False)  # a list that lags must not be kept for those who have just changed it
-        categories = load()
+        categories = load_from_primary()
         content = generation + orjson.dumps(categories)
         self._redis.ask(lambda client: client.set(self._list, content, ex=_LIST_SECONDS), otherwise=lambda: None)
         return categories
