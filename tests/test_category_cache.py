@@ -156,6 +156,10 @@ def test_whoever_has_written_sees_it_while_others_read_and_write(replicas, as_us
     assert seen == [[count for count in range(1, 16) for _ in range(2)]] * 3
 
 
+def read(cache, load):
+    return cache.read(load, load_from_primary=load)
+
+
 def test_a_list_that_was_read_before_a_write_and_is_kept_after_it_is_not_used(replicas, make_post):
     caches = [replica.extensions["post_category_cache"] for replica in replicas]
 
@@ -163,20 +167,20 @@ def test_a_list_that_was_read_before_a_write_and_is_kept_after_it_is_not_used(re
         caches[1].forget()
         return [{"name": "old"}]
 
-    first = caches[0].read(load_while_another_writes)
-    second = caches[0].read(lambda: [{"name": "new"}])
-    third = caches[1].read(lambda: [{"name": "not asked"}])
+    first = read(caches[0], load_while_another_writes)
+    second = read(caches[0], lambda: [{"name": "new"}])
+    third = read(caches[1], lambda: [{"name": "not asked"}])
 
     assert [first, second, third] == [[{"name": "old"}], [{"name": "new"}], [{"name": "new"}]]
 
 
 def test_an_old_list_is_not_used_where_redis_has_lost_the_generation(replicas, redis):
     caches = [replica.extensions["post_category_cache"] for replica in replicas]
-    caches[0].read(lambda: [{"name": "old"}])
+    read(caches[0], lambda: [{"name": "old"}])
 
     redis.client().delete(*redis.client().scan_iter("*:generation"))
 
-    assert caches[1].read(lambda: [{"name": "new"}]) == [{"name": "new"}]
+    assert read(caches[1], lambda: [{"name": "new"}]) == [{"name": "new"}]
 
 
 def test_a_write_while_redis_is_lost_is_seen_at_once_and_after_its_return(replicas, redis, make_post, as_user):
@@ -203,7 +207,7 @@ def test_a_write_while_redis_is_just_being_returned_to_is_seen(replicas, redis, 
     """After the return was prepared, and before anyone asks Redis again."""
     app = replicas[0]
     state, cache = redis_of(app), app.extensions["post_category_cache"]
-    cache.read(lambda: [{"name": "old"}])
+    read(cache, lambda: [{"name": "old"}])
     redis.pause()
     assert not state.is_up()
     redis.resume()
@@ -212,13 +216,13 @@ def test_a_write_while_redis_is_just_being_returned_to_is_seen(replicas, redis, 
     def prepare_as_another_writes(self) -> None:
         monkeypatch.setattr(type(state), "_prepare", prepare)
         prepare(self)
-        replicas[1].extensions["post_category_cache"].read(lambda: [{"name": "old"}])
+        read(replicas[1].extensions["post_category_cache"], lambda: [{"name": "old"}])
         cache.forget()
 
     monkeypatch.setattr(type(state), "_prepare", prepare_as_another_writes)
     wait_for_return(app)
 
-    assert [replica.extensions["post_category_cache"].read(lambda: [{"name": "new"}]) for replica in replicas] == [
+    assert [read(replica.extensions["post_category_cache"], lambda: [{"name": "new"}]) for replica in replicas] == [
         [{"name": "new"}]
     ] * 2
 

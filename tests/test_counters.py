@@ -218,7 +218,7 @@ def assert_told(client, as_user, user_id, rows):
         shown = {category["id"]: category["post_count"] for category in client.get("/api/v1/categories").json["data"]}
         assert shown == {id_: board.having("visible", category=id_) for id_ in board.categories.values()}
         stored = {id_: counts for id_, *counts in rows(select(Post.id, Post.like_count, Post.media_count))}
-        assert stored == {id_: [len(post.likers), len(post.images.cleaner)] for id_, post in board.posts.items()}
+        assert stored == {id_: [len(post.likers), len(post.images)] for id_, post in board.posts.items()}
 
     return compare
 

@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 
-import post.schema
 import pymysql
 import pytest
 from sqlalchemy import create_engine, insert, text
@@ -10,9 +9,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-import post.database
 from config import ConfigError
 from post import services
+from post.database import faults, schema, writes
 from post.database.writes import retried, transaction
 from post.models import Category
 from post.utils import new_id
@@ -26,7 +25,7 @@ def error(number: int) -> OperationalError:
 
 @pytest.mark.parametrize("number", [1213, 1205], ids=["deadlock", "lock wait timeout"])
 def test_a_write_that_keeps_losing_is_given_up(number, monkeypatch):
-    monkeypatch.setattr(post.database.reads.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(writes.time, "sleep", lambda _seconds: None)
     runs = []
 
     @retried
@@ -37,11 +36,11 @@ def test_a_write_that_keeps_losing_is_given_up(number, monkeypatch):
     with pytest.raises(OperationalError):
         write()
 
-    assert len(runs) == post.database.WRITE_ATTEMPTS
+    assert len(runs) == writes.WRITE_ATTEMPTS
 
 
 def test_a_write_is_not_tried_again_once_it_has_taken_too_long(monkeypatch):
-    monkeypatch.setattr(post.database, "WRITE_RETRY_SECONDS", -1)
+    monkeypatch.setattr(writes, "WRITE_RETRY_SECONDS", -1)
     runs = []
 
     @retried
@@ -57,7 +56,7 @@ def test_a_write_is_not_tried_again_once_it_has_taken_too_long(monkeypatch):
 
 @pytest.mark.parametrize(("statement", "runs"), [("UPDATE posts", 2), (None, 1)], ids=["a statement", "COMMIT"])
 def test_a_write_that_is_cut_off_is_tried_again_unless_it_may_have_been_stored(statement, runs, monkeypatch):
-    monkeypatch.setattr(post.database.reads.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(writes.time, "sleep", lambda _seconds: None)
     lost = pymysql.err.OperationalError(2013, "as the driver says it")
     tried = []
 
@@ -74,7 +73,7 @@ def test_a_write_that_is_cut_off_is_tried_again_unless_it_may_have_been_stored(s
 
 
 def test_a_write_that_the_server_leaves_unanswered_is_not_tried_again(monkeypatch):
-    monkeypatch.setattr(post.database, "STALE_SECONDS", -1)
+    monkeypatch.setattr(faults, "STALE_SECONDS", -1)
     lost = pymysql.err.OperationalError(2013, "as the driver says it")
     runs = []
 
@@ -119,7 +118,7 @@ def create_post(app):
 
 
 def test_a_row_that_stays_locked_is_told_as_a_busy_database(mysql_app, mysql_server, monkeypatch):
-    monkeypatch.setattr(post.database, "WRITE_RETRY_SECONDS", 0)
+    monkeypatch.setattr(writes, "WRITE_RETRY_SECONDS", 0)
     url = create_post(mysql_app).headers["Location"]
     with create_engine(mysql_server, poolclass=NullPool).connect() as other:
         other.execute(text("SELECT id FROM posts FOR UPDATE"))
@@ -133,7 +132,7 @@ def test_a_row_that_stays_locked_is_told_as_a_busy_database(mysql_app, mysql_ser
 
 
 def test_a_schema_that_another_process_holds_for_too_long_stops_the_start(make_app, new_mysql_database, monkeypatch):
-    monkeypatch.setattr(post.schema, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(schema, "LOCK_SECONDS", 1)
     url = make_url(new_mysql_database)
     lock = f"post-service:{url.database}"
     with create_engine(url.set(database=""), poolclass=NullPool).connect() as other:

@@ -4,7 +4,8 @@ import pymysql
 import pytest
 from sqlalchemy import select, text
 
-from post import idle_ping, services
+from post import services
+from post.database import engines
 from post.models import Like, db
 from post.utils import Caller
 
@@ -53,7 +54,7 @@ def end_connections(app):
 
 
 def test_a_connection_that_was_just_used_is_not_asked(like, make_post, pings, monkeypatch):
-    monkeypatch.setattr(idle_ping, "IDLE_SECONDS", 60)
+    monkeypatch.setattr(engines, "IDLE_SECONDS", 60)
     post_id = make_post()
 
     for _ in range(4):
@@ -67,7 +68,7 @@ def test_an_idle_connection_that_the_server_has_closed_is_replaced(
 ):
     post_id = make_post()
     like(post_id)
-    monkeypatch.setattr(idle_ping, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(engines, "IDLE_SECONDS", -1)
     end_connections()
 
     answer = like(post_id)

@@ -510,7 +510,11 @@ def limited(action: str = "image_cleaning.main()", **limits: int) -> str:
     """A program that sets the cleaner other limits, and has something else to do."""
     settings = [f"image_cleaning.{name} = {limit}" for name, limit in limits.items()]
     assert all(hasattr(image_cleaning, name) for name in limits)
-    before = ["import sys", f"sys.path.append({str(PROJECT)!r})", "from post import image_cleaning"]
+    before = [
+        "import sys",
+        f"sys.path.append({str(PROJECT)!r})",
+        "from post.images.program import clean as image_cleaning",
+    ]
     return "\n".join([*before, *settings, "image_cleaning._limit_this_process()", action])
 
 

@@ -389,9 +389,9 @@ def test_a_fork_of_a_process_that_counts_writes_by_itself(ledger):
 
 PRELUDE = """
 import json, os, sys, threading, time
-from post.shared_memory import SharedCounters
+from post.shared.memory import SharedCounters
 from post.shared_tally import SharedTally
-from post.view_counter import ViewCounter, ViewsNotWritten, ViewWindow
+from post.shared.view_counter import ViewCounter, ViewsNotWritten, ViewWindow
 
 A = "a" * 32
 

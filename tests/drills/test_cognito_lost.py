@@ -3,10 +3,10 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import post.jwks
 import pytest
 import requests
 
+from post.auth_utils import jwks
 from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.errors import AuthUnavailable
 from tests.drills.aftermath import assert_nothing_is_lost
@@ -81,8 +81,8 @@ def test_a_flood_of_unknown_key_ids_has_one_thread_fetch_and_holds_up_nobody_els
     more |= {"slowest unknown": " and ".join(f"{seconds:.2f} s" for seconds in waited[-2:])}
     assert_nothing_is_lost(f"JWKS {fault or 'well'}", server, load, make_app, **more)
     assert {status for status, _ in answers} == {401}
-    assert waited[-2] < post.jwks.WAIT_FOR_FETCH_SECONDS  # but for the one that fetched
-    assert waited[-1] < post.jwks.FETCH_SECONDS + 3
+    assert waited[-2] < jwks.WAIT_FOR_FETCH_SECONDS  # but for the one that fetched
+    assert waited[-1] < jwks.FETCH_SECONDS + 3
     assert endpoint.asked - before == 1
     assert {sample.status for sample in load.samples} == {200, 201}
     assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
@@ -112,7 +112,7 @@ def test_without_any_key_nobody_waits_for_a_fetch_that_has_hung_for_a_while(endp
     client = JwksClient(lambda: fetch_jwks(endpoint.url))
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(client.key, key.kid)
-        time.sleep(post.auth_utils.jwks.WAIT_FOR_FETCH_SECONDS + 0.3)
+        time.sleep(jwks.WAIT_FOR_FETCH_SECONDS + 0.3)
         began = time.monotonic()
 
         for _ in range(10):
@@ -120,7 +120,7 @@ def test_without_any_key_nobody_waits_for_a_fetch_that_has_hung_for_a_while(endp
                 client.key(key.kid)
         waited_seconds, was_fetching = time.monotonic() - began, not fetching.done()
 
-    assert waited_seconds < post.jwks.WAIT_FOR_FETCH_SECONDS
+    assert waited_seconds < jwks.WAIT_FOR_FETCH_SECONDS
     assert was_fetching
     assert isinstance(fetching.exception(), AuthUnavailable)
 
@@ -133,7 +133,7 @@ def test_a_set_that_comes_too_slowly_is_given_up(endpoint):
     with pytest.raises(requests.RequestException):
         fetch_jwks(endpoint.url)
 
-    assert time.monotonic() - began < post.jwks.FETCH_SECONDS + 3
+    assert time.monotonic() - began < jwks.FETCH_SECONDS + 3
 
 
 def test_a_set_that_is_too_long_is_refused(endpoint):
@@ -146,11 +146,11 @@ def test_a_set_that_is_too_long_is_refused(endpoint):
 def test_a_worker_that_died_in_a_fetch_holds_back_the_others_for_a_while_only(key):
     now = [1000.0]
     client = JwksClient(lambda: {"keys": [key.jwk]}, clock=lambda: now[0])
-    client._document.claim(0, seconds=post.jwks.CLAIM_SECONDS)  # as a worker does that is then killed
-    now[0] += post.jwks.WAIT_FOR_FETCH_SECONDS
+    client._document.claim(0, seconds=jwks.CLAIM_SECONDS)  # as a worker does that is then killed
+    now[0] += jwks.WAIT_FOR_FETCH_SECONDS
     with pytest.raises(AuthUnavailable):
         client.key(key.kid)
 
-    now[0] += post.jwks.CLAIM_SECONDS
+    now[0] += jwks.CLAIM_SECONDS
 
     assert client.key(key.kid) is not None
