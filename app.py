@@ -29,13 +29,14 @@ from post.openapi.document import new_openapi_app
 from post.routes import system
 from post.shared.category_cache import NoCategoryCache
 from post.shared.memory import Counters, SharedCounters
+from post.shared.rate_windows import MemoryRateWindows, RateWindows
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.shared_tally import SharedTally
 from post.telemetry.logs import init_logging
 from post.validators import JSON_MAX_BYTES
 from post.web.cors import init_cors
 from post.web.error_answers import init_errors
-from post.web.rate_limits import SettledLimiter, init_rate_limits
+from post.web.rate_limits import init_rate_limits
 from post.web.read_routing import init_read_routing
 from post.web.requests import init_requests
 
@@ -120,10 +121,8 @@ def _watch_database(app: Flask, settings: Settings) -> None:
 def _init_counters(app: Flask, settings: Settings) -> None:
     # A table each: a flood of views must not push the limits out, nor the other way round.
     window = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
-    limiter = init_rate_limits(app, settings, SharedCounters())
-    for exempt in (system.health, system.ready, system.issue_token):
-        limiter.exempt(exempt)
-    views, writers = _share(app, settings, window, limiter)
+    views, limits, writers = _share(app, settings, window, MemoryRateWindows(SharedCounters()))
+    init_rate_limits(app, settings, limits)
     init_read_routing(app, settings, writers)
     app.extensions["post_views"] = ViewCounter(
         views,
@@ -135,20 +134,19 @@ def _init_counters(app: Flask, settings: Settings) -> None:
 
 
 def _share(
-    app: Flask, settings: Settings, window: ViewWindow, limiter: SettledLimiter
-) -> tuple[RememberedViews, Counters]:
-    """Let replicas share what they can, where there is a Redis; returns where views and writers are remembered."""
+    app: Flask, settings: Settings, window: ViewWindow, limits: RateWindows
+) -> tuple[RememberedViews, RateWindows, Counters]:
+    """Let replicas share what they can, where there is a Redis; returns where views, requests and writers are kept."""
     app.extensions["post_category_cache"], app.extensions["post_optional_checks"] = NoCategoryCache(), {}
     writers = SharedCounters()
     if settings.redis_url is None:
-        return window, writers
+        return window, limits, writers
     from post.shared.redis_backends import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
 
-    twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limiter.windows, writers=writers)
-    limiter.windows = twins.limits
+    twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limits, writers=writers)
     app.extensions["post_redis"], app.extensions["post_category_cache"] = twins.redis, twins.categories
     app.extensions["post_optional_checks"] = {"redis": twins.redis.is_up}
-    return twins.views, twins.writers
+    return twins.views, twins.limits, twins.writers
 
 
 def _prepare_schema(app: Flask) -> None:

@@ -126,7 +126,6 @@ def app(shared_app: Flask) -> Iterator[Flask]:
 
 
 def empty(app: Flask) -> None:
-    app.extensions["post_limiter"].reset()  # the counters, and so the views that are remembered
     with app.app_context():
         for table in reversed(db.metadata.sorted_tables):
             db.session.execute(table.delete())

@@ -20,6 +20,8 @@ from werkzeug.test import TestResponse
 import post
 from post import messages
 from post.errors import ServiceError
+from post.shared.memory import SharedCounters
+from post.shared.rate_windows import MemoryRateWindows
 from post.web import error_answers
 from post.web.cors import headers_for
 
@@ -961,7 +963,7 @@ def limited_app(make_app, database_url) -> Flask:
 @pytest.fixture
 def limited(app, limited_app) -> FlaskClient:
     """Three writes and four reads a minute; nothing is used up yet."""
-    limited_app.extensions["post_limiter"].reset()
+    limited_app.extensions["post_limiter"].windows = MemoryRateWindows(SharedCounters())
     return limited_app.test_client()
 
 

@@ -181,7 +181,7 @@ def test_no_two_modules_import_each_other():
 @pytest.mark.parametrize("file", [*of(["post/services", "post/validators", "post/models", "post/errors"])])
 def test_rules_and_checks_know_nothing_of_http(file):
     """Flask-SQLAlchemy's ``db`` is the models' alone."""
-    http = {"flask", "werkzeug", "flask_openapi", "flask_cors", "flask_limiter", "http", "requests"}
+    http = {"flask", "werkzeug", "flask_openapi", "flask_cors", "http", "requests"}
 
     assert {name for name in imports_of(TREES[file]) if name.split(".")[0] in http} == set()
 

@@ -86,7 +86,7 @@ def test_of_several_limits_the_shortest_is_told_until_one_is_used_up(limited):
 def test_whoever_waits_for_the_reset_that_the_last_request_was_told_is_let_in(limited, monkeypatch):
     client = limited(RATELIMIT_READ="3/minute")
     clock = {"time": 1_000_020 + 59}  # a second before a window's end
-    monkeypatch.setattr("post.web.rate_limits.time", SimpleNamespace(time=lambda: clock["time"]))
+    monkeypatch.setattr("post.shared.rate_windows.time", SimpleNamespace(time=lambda: clock["time"]))
 
     last = [client.get("/api/v1/categories") for _ in range(3)][-1]
     clock["time"] += int(last.headers["RateLimit-Reset"])
@@ -141,8 +141,7 @@ def test_a_request_is_counted_in_one_look_at_the_counters(limited, monkeypatch):
                 looks.append(name)
             return super().__getattribute__(name)
 
-    storage = client.application.extensions["post_limiter"].storage
-    monkeypatch.setattr(storage, "_counters", Watched())
+    monkeypatch.setattr(client.application.extensions["post_limiter"].windows, "_counters", Watched())
 
     response = client.get("/api/v1/categories")
 

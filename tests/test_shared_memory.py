@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from limits import parse
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from post.shared.memory import SharedCounters, SharedLock
+from post.shared.rate_windows import Hit, MemoryRateWindows
 from post.shared.view_counter import ViewWindow
-from post.web.rate_limits import SharedCounterStorage
 from tests.conftest import at_once
 
 FORK = multiprocessing.get_context("fork")
@@ -69,6 +67,11 @@ def in_forks(work: Callable[[], Any], *, processes: int) -> list[Any]:
 # Counters
 
 
+def add_times(counters: SharedCounters, key: str, times: int) -> None:
+    for _ in range(times):
+        counters.add(key, ttl_seconds=60)
+
+
 def test_a_counter_adds_up(counters):
     counts = [counters.add("a", ttl_seconds=60) for _ in range(3)]
 
@@ -76,15 +79,8 @@ def test_a_counter_adds_up(counters):
     assert counters.get("a") == 3
 
 
-def test_a_counter_adds_an_amount(counters):
-    counts = [counters.add("a", ttl_seconds=60, amount=amount) for amount in (5, 2)]
-
-    assert counts == [5, 7]
-
-
 def test_an_unknown_counter_is_0_and_is_not_made_by_looking(counters):
     assert counters.get("a") == 0
-    assert counters.expires_at("a") == 0
     assert counters.add("a", ttl_seconds=60) == 1
 
 
@@ -104,29 +100,36 @@ def test_a_counter_expires(counters, clock):
     after = counters.get("a")
 
     assert (before, after) == (1, 0)
-    assert counters.expires_at("a") == 0
 
 
 def test_a_later_add_does_not_prolong_a_counter(counters, clock):
     counters.add("a", ttl_seconds=60)
-    expires_at = counters.expires_at("a")
     clock.now += 30
-
     counters.add("a", ttl_seconds=60)
 
-    assert counters.expires_at("a") == expires_at == 1_000_060.0
+    clock.now += 29.9
+    before = counters.get("a")
+    clock.now += 0.2
+    after = counters.get("a")
+
+    assert (before, after) == (2, 0)
 
 
 def test_a_counter_begins_anew_once_it_has_expired(counters, clock):
-    counters.add("a", ttl_seconds=60, amount=9)
+    add_times(counters, "a", 9)
     clock.now += 61
+    begun = counters.add("a", ttl_seconds=60)
 
-    assert counters.add("a", ttl_seconds=60) == 1
-    assert counters.expires_at("a") == clock.now + 60
+    clock.now += 59.9
+    before = counters.get("a")
+    clock.now += 0.2
+    after = counters.get("a")
+
+    assert (begun, before, after) == (1, 1, 0)
 
 
 def test_a_removed_counter_begins_anew(counters):
-    counters.add("a", ttl_seconds=60, amount=9)
+    add_times(counters, "a", 9)
     counters.add("b", ttl_seconds=60)
 
     counters.remove("a")
@@ -136,40 +139,16 @@ def test_a_removed_counter_begins_anew(counters):
     assert counters.add("a", ttl_seconds=60) == 1
 
 
-def test_clearing_forgets_every_counter(counters):
-    for number in range(100):
-        counters.add(str(number), ttl_seconds=60)
-
-    counters.clear()
-
-    assert [counters.get(str(number)) for number in range(100)] == [0] * 100
-
-
-def test_a_counter_never_passes_its_maximum(counters):
-    counts = [counters.add("a", ttl_seconds=60, maximum=3) for _ in range(5)]
-
-    assert counts == [1, 2, 3, 4, 4]
-    assert counters.get("a") == 3
-
-
-def test_what_would_pass_the_maximum_is_not_added_in_part(counters):
-    counters.add("a", ttl_seconds=60, amount=2, maximum=3)
-
-    refused = counters.add("a", ttl_seconds=60, amount=2, maximum=3)
-
-    assert refused == 4
-    assert counters.get("a") == 2
-    assert counters.add("a", ttl_seconds=60, maximum=3) == 3
-
-
 @pytest.mark.parametrize("maximum", [0, -1])
 def test_a_counter_without_room_is_not_made(counters, maximum):
-    assert counters.add("a", ttl_seconds=60, maximum=maximum) > maximum
+    _, count = counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda _: maximum)
+
+    assert count > maximum
     assert counters.get("a") == 0
 
 
 def test_a_counters_maximum_may_depend_on_another(counters):
-    counters.add("other", ttl_seconds=60, amount=2)
+    add_times(counters, "other", 2)
 
     counts = [counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda other: 5 - other) for _ in range(5)]
 
@@ -179,17 +158,17 @@ def test_a_counters_maximum_may_depend_on_another(counters):
 
 def test_the_other_counter_is_0_when_it_is_unknown_or_has_expired(counters, clock):
     unknown = counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda _: 9)
-    counters.add("other", ttl_seconds=60, amount=7)
+    add_times(counters, "other", 7)
     clock.now += 61
 
-    expired = counters.add_beside("other", "a", ttl_seconds=60, amount=2, maximum=lambda _: 9)
+    expired = counters.add_beside("other", "a", ttl_seconds=60, maximum=lambda _: 9)
 
-    assert (unknown, expired) == ((0, 1), (0, 2))
+    assert (unknown, expired) == ((0, 1), (0, 1))
     assert counters.get("other") == 0
 
 
 def test_processes_never_pass_a_maximum_that_another_counter_tells(counters):
-    counters.add("other", ttl_seconds=60, amount=20)
+    add_times(counters, "other", 20)
 
     def taken() -> int:
         room = 120
@@ -209,7 +188,8 @@ def test_a_counter_that_begins_anew_takes_no_second_place(clock):
         counters.add(f"long-{number}", ttl_seconds=1000)
     clock.now += 11
 
-    counters.add("again", ttl_seconds=100, amount=2)
+    for _ in range(2):
+        counters.add("again", ttl_seconds=100)
     counters.add("last", ttl_seconds=1000)
 
     assert [counters.get(key) for key in ("again", "last", *(f"long-{number}" for number in range(6)))] == [2] + [1] * 7
@@ -219,7 +199,7 @@ def test_many_counters_do_not_share(counters):
     amounts = {f"key-{number}": number % 7 + 1 for number in range(5000)}
 
     for key, amount in amounts.items():
-        counters.add(key, ttl_seconds=60, amount=amount)
+        add_times(counters, key, amount)
 
     assert {key: counters.get(key) for key in amounts} == amounts
 
@@ -238,10 +218,11 @@ def test_a_flood_of_keys_takes_no_memory(clock):
 def test_a_flood_never_shows_one_key_the_count_of_another(clock):
     counters = SharedCounters(entries=16, clock=clock)
 
-    for number in range(1, 500):
-        assert counters.add(str(number), ttl_seconds=60 + number, amount=number) == number
+    for number in range(1, 100):
+        counts = [counters.add(str(number), ttl_seconds=60 + number) for _ in range(number)]
+        assert counts == list(range(1, number + 1))
 
-    assert all(counters.get(str(number)) in (0, number) for number in range(1, 500))
+    assert all(counters.get(str(number)) in (0, number) for number in range(1, 100))
 
 
 def test_in_a_full_table_what_expires_first_gives_way(clock):
@@ -272,7 +253,7 @@ def test_in_a_full_table_what_has_expired_gives_way_first(clock):
 @given(
     steps=st.lists(
         st.one_of(
-            st.tuples(st.just("add"), st.sampled_from("abc"), st.integers(1, 5), st.none() | st.integers(0, 12)),
+            st.tuples(st.just("add"), st.sampled_from("abc"), st.none() | st.integers(0, 12)),
             st.tuples(st.just("remove"), st.sampled_from("abc")),
             st.tuples(st.just("wait"), st.integers(1, 40)),
         ),
@@ -290,12 +271,15 @@ def test_any_run_of_calls_counts_as_a_dictionary_would(steps):
             counters.remove(values[0])
             model.pop(values[0], None)
         else:
-            key, amount, maximum = values
-            counters.add(key, ttl_seconds=60, amount=amount, maximum=maximum)
+            key, maximum = values
+            if maximum is None:
+                counters.add(key, ttl_seconds=60)
+            else:
+                counters.add_beside("other", key, ttl_seconds=60, maximum=lambda _, maximum=maximum: maximum)
             expires, count = model.get(key, (0, 0))
             expires, count = (expires, count) if expires > clock.now else (clock.now + 60, 0)
-            if maximum is None or count + amount <= maximum:
-                model[key] = (expires, count + amount)
+            if maximum is None or count + 1 <= maximum:
+                model[key] = (expires, count + 1)
 
     assert {key: counters.get(key) for key in "abc"} == {
         key: model[key][1] if key in model and model[key][0] > clock.now else 0 for key in "abc"
@@ -323,16 +307,6 @@ def test_processes_lose_no_count(counters):
     in_forks(add_500, processes=4)
 
     assert counters.get("a") == 2000
-
-
-def test_processes_never_pass_a_maximum(counters):
-    def taken() -> int:
-        return sum(counters.add("a", ttl_seconds=60, maximum=100) <= 100 for _ in range(60))
-
-    taken_of_each = in_forks(taken, processes=4)
-
-    assert sum(taken_of_each) == 100
-    assert counters.get("a") == 100
 
 
 def test_what_one_process_forgets_is_forgotten_by_all(counters):
@@ -488,31 +462,27 @@ def test_of_views_in_several_processes_exactly_one_counts(counters):
 
 
 class Limits:
-    """The limits' window as the service uses it, at a time that the test sets."""
+    """The limits' windows as the service uses them, at a time that the test sets."""
 
-    def __init__(self, clock: Clock, counters: SharedCounters, rate: str) -> None:
-        self.storage = SharedCounterStorage("shared-memory://", counters=counters)
-        self._strategy = SlidingWindowCounterRateLimiter(self.storage)
-        self._rate = parse(rate)
+    def __init__(self, clock: Clock, counters: SharedCounters, *, limit: int) -> None:
+        self._windows = MemoryRateWindows(counters)
+        self._limit = limit
         self._clock = clock
 
-    def at(self, seconds: float, *, hits: int, client: str = "ana", cost: int = 1) -> int:
+    def at(self, seconds: float, *, hits: int, client: str = "ana") -> int:
         """How many of so many hits are let in, so many seconds after a window's beginning."""
         self._clock.now = 1_000_020 + seconds  # a multiple of 60
-        return sum(self._strategy.hit(self._rate, client, cost=cost) for _ in range(hits))
+        return sum(self.hit(client).is_let_in for _ in range(hits))
 
-    def remaining(self, client: str = "ana") -> int:
-        return self._strategy.get_window_stats(self._rate, client).remaining
-
-    def test(self, client: str = "ana") -> bool:
-        return self._strategy.test(self._rate, client)
+    def hit(self, client: str = "ana") -> Hit:
+        return self._windows.hit(client, self._limit, MINUTE)
 
 
 @pytest.fixture
 def limits(clock: Clock, counters: SharedCounters, monkeypatch: pytest.MonkeyPatch) -> Limits:
     """Ten a minute."""
-    monkeypatch.setattr("post.web.rate_limits.time", SimpleNamespace(time=clock))
-    return Limits(clock, counters, "10/minute")
+    monkeypatch.setattr("post.shared.rate_windows.time", SimpleNamespace(time=clock))
+    return Limits(clock, counters, limit=10)
 
 
 def test_a_window_starts_at_a_multiple_of_its_length():
@@ -528,10 +498,20 @@ def test_each_client_has_a_limit_of_its_own(limits):
     assert [limits.at(5, hits=25, client=client) for client in ("ana", "bo")] == [10, 10]
 
 
-def test_what_remains_is_told(limits):
-    told = [(limits.at(5, hits=3), limits.remaining(), limits.test()) for _ in range(4)]
+def test_what_was_counted_is_told(limits):
+    limits.at(0, hits=9)
+    limits.at(75, hits=0)
 
-    assert told == [(3, 7, True), (3, 4, True), (3, 1, True), (1, 0, False)]
+    told = [limits.hit() for _ in range(5)]
+
+    assert [(hit.is_let_in, hit.previous, hit.current) for hit in told] == [
+        (True, 9, 1),
+        (True, 9, 2),
+        (True, 9, 3),
+        (False, 9, 3),
+        (False, 9, 3),
+    ]
+    assert {hit.remaining_seconds for hit in told} == {45}
 
 
 @pytest.mark.parametrize("boundary", [60, 60.001, 61], ids=["exactly", "just after", "a second after"])
@@ -557,36 +537,11 @@ def test_after_two_idle_windows_all_of_the_limit_is_back(limits):
     assert limits.at(180, hits=25) == 10
 
 
-def test_a_request_that_costs_more_is_let_in_whole_or_not_at_all(limits):
-    let_in = [limits.at(0, hits=1, cost=4) for _ in range(3)]
-
-    assert let_in == [1, 1, 0]
-    assert limits.remaining() == 2
-
-
 def test_a_refused_request_uses_nothing_up(limits):
     limits.at(0, hits=10)
     limits.at(59, hits=1000)
 
     assert limits.at(90, hits=10) == 5
-
-
-def test_clearing_a_window_gives_all_of_it_back(limits):
-    limits.at(59, hits=10)
-    limits.at(61, hits=10)
-
-    limits.storage.clear_sliding_window(parse("10/minute").key_for("ana"), MINUTE)
-
-    assert limits.at(61, hits=25) == 10
-
-
-def test_a_reset_forgets_every_client(limits):
-    limits.at(5, hits=10, client="ana")
-    limits.at(5, hits=10, client="bo")
-
-    limits.storage.reset()
-
-    assert [limits.at(5, hits=10, client=client) for client in ("ana", "bo")] == [10, 10]
 
 
 @pytest.mark.parametrize(("seconds", "room"), [(5, 10), (90, 5)], ids=["in one window", "across a boundary"])
@@ -606,14 +561,3 @@ def test_threads_share_a_limit(limits):
     let_in = at_once([lambda: limits.at(5, hits=1)] * 30)
 
     assert sum(let_in) == 10
-
-
-def test_a_plain_counter_of_the_library_counts_and_expires(clock, counters):
-    storage = SharedCounterStorage("shared-memory://", counters=counters)
-
-    counts = [storage.incr("a", MINUTE), storage.incr("a", MINUTE, 4)]
-
-    assert counts == [1, 5]
-    assert (storage.get("a"), storage.get_expiry("a"), storage.check()) == (5, clock.now + MINUTE, True)
-    storage.clear("a")
-    assert storage.get("a") == 0

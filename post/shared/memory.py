@@ -112,32 +112,27 @@ class SharedCounters:
         self._seed = secrets.token_bytes(16)
         self._lock = SharedLock()
 
-    def add(self, key: str, *, ttl_seconds: float, amount: int = 1, maximum: int | None = None) -> int:
+    def add(self, key: str, *, ttl_seconds: float) -> int:
         """
-        Add to a counter and return its new count.
+        Add one to a counter and return its new count.
 
         Args:
             key: Any text.
             ttl_seconds: How long from now a counter lives that this call begins.
-            amount: What to add.
-            maximum: Leave the counter as it is where it would pass this.
         """
         now, digest = self._clock(), self._digest(key)
         with self._lock:
-            return self._add(digest, now, ttl_seconds, amount, maximum)
+            return self._add(digest, now, ttl_seconds)
 
-    def add_beside(
-        self, other: str, key: str, *, ttl_seconds: float, amount: int = 1, maximum: Callable[[int], int]
-    ) -> tuple[int, int]:
+    def add_beside(self, other: str, key: str, *, ttl_seconds: float, maximum: Callable[[int], int]) -> tuple[int, int]:
         """
-        Add to a counter whose maximum depends on another one.
+        Add one to a counter whose maximum depends on another one.
 
         Args:
             other: The other one's key.
             key: Any other text; the rest is as for ``add``.
             ttl_seconds: How long from now a counter lives that this call begins.
-            amount: What to add.
-            maximum: Tells it from the other's count.
+            maximum: Tells it from the other's count; a counter that would pass it is left as it is.
 
         Returns:
             The other's count, and what ``add`` returns.
@@ -145,17 +140,12 @@ class SharedCounters:
         now, other_digest, digest = self._clock(), self._digest(other), self._digest(key)
         with self._lock:
             other_count = self._find(other_digest, now)[2]
-            return other_count, self._add(digest, now, ttl_seconds, amount, maximum(other_count))
+            return other_count, self._add(digest, now, ttl_seconds, maximum(other_count))
 
     def get(self, key: str) -> int:
         """Return a counter's count: 0 when it is unknown or has expired."""
         with self._lock:
             return self._find(self._digest(key), self._clock())[2]
-
-    def expires_at(self, key: str) -> float:
-        """Return when a counter expires, in seconds since the epoch: 0 when it is unknown or has expired."""
-        with self._lock:
-            return self._find(self._digest(key), self._clock())[1]
 
     def remove(self, key: str) -> None:
         """Forget a counter."""
@@ -164,17 +154,12 @@ class SharedCounters:
             if expires:
                 _ENTRY.pack_into(self._memory, offset, b"", 0.0, 0)
 
-    def clear(self) -> None:
-        """Forget every counter."""
-        with self._lock:
-            self._memory[:] = bytes(len(self._memory))
-
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._seed).digest()
 
-    def _add(self, digest: bytes, now: float, ttl_seconds: float, amount: int, maximum: int | None) -> int:
+    def _add(self, digest: bytes, now: float, ttl_seconds: float, maximum: int | None = None) -> int:
         offset, expires, count = self._find(digest, now)
-        count += amount
+        count += 1
         if maximum is None or count <= maximum:
             _ENTRY.pack_into(self._memory, offset, digest, expires or now + ttl_seconds, count)
         return count

@@ -1,6 +1,10 @@
 """Where the requests of a limit are counted."""
 
+import math
+import time
 from typing import NamedTuple, Protocol
+
+from post.shared.memory import SharedCounters
 
 
 class Hit(NamedTuple):
@@ -32,3 +36,25 @@ class RateWindows(Protocol):
             limit: How many a window may have.
             expiry: Seconds of a window.
         """
+
+
+class MemoryRateWindows:
+    """``RateWindows`` in the memory of one gunicorn's workers."""
+
+    def __init__(self, counters: SharedCounters) -> None:
+        """Count in ``counters``."""
+        self._counters = counters
+
+    def hit(self, key: str, limit: int, expiry: int) -> Hit:
+        """Count a request, as ``RateWindows`` does."""
+        now = time.time()
+        window, remaining = int(now // expiry), expiry - now % expiry
+
+        def room(previous: int) -> int:
+            return math.floor(limit - previous * remaining / expiry)
+
+        previous, current = self._counters.add_beside(
+            f"{key}/{window - 1}", f"{key}/{window}", ttl_seconds=2 * expiry, maximum=room
+        )
+        is_let_in = current <= room(previous)
+        return Hit(is_let_in, previous, current if is_let_in else current - 1, remaining)

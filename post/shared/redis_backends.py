@@ -18,7 +18,7 @@ from post.shared.view_counter import ViewWindow
 from post.shared_circuit import SharedCircuit
 from post.telemetry import metrics
 
-# As ``SharedCounterStorage.hit`` does it, by the server's clock, so that all replicas mean the same window.
+# As ``MemoryRateWindows.hit`` does it, by the server's clock, so that all replicas mean the same window.
 _HIT = """
 local limit, period = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')

@@ -3,117 +3,37 @@
 import functools
 import ipaddress
 import math
-import time
-from typing import Any, cast
 
-from flask import Flask, current_app, g, request
-from flask_limiter import ApplicationLimit, ExemptionScope, Limiter
-from limits import RateLimitItem
-from limits.storage import Storage
-from limits.storage.base import SlidingWindowCounterSupport, TimestampedSlidingWindow
+from flask import Flask, g, request
+from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import TooManyRequests
 
 from config import Settings
 from post.auth_utils.guards import READS, optional_caller
-from post.shared.memory import SharedCounters
 from post.shared.rate_windows import Hit, RateWindows
 from post.telemetry import metrics
 
+EXEMPT_ENDPOINTS = {"system.health", "system.ready", "dev.issue_token"}
 IMAGE_ENDPOINT = "media.get_image"
-WRITES = ["POST", "PUT", "PATCH", "DELETE"]
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
 NETWORKS_KEPT = 1024  # of addresses whose network is known without reading them again
 
 
-class SharedCounterStorage(TimestampedSlidingWindow, SlidingWindowCounterSupport, Storage):
-    """
-    A storage of the ``limits`` library over counters that the workers share.
+class RateLimiter:
+    """The limits of requests: reads, images and writes are counted apart."""
 
-    Its own memory storage counts in each worker for itself, and grows with the addresses it sees.
-    """
+    def __init__(self, settings: Settings, windows: RateWindows) -> None:
+        """
+        Make a limiter.
 
-    STORAGE_SCHEME = ["shared-memory"]  # noqa: RUF012 - the base class declares it so
-
-    def __init__(self, uri: str | None = None, *, counters: SharedCounters, **options: Any) -> None:
-        """Stand on ``counters``; the rest is the library's."""
-        super().__init__(uri, **options)
-        self._counters = counters
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """What a storage fault raises; memory has none."""
-        return MemoryError
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Add to a counter that lives ``expiry`` seconds."""
-        return self._counters.add(key, ttl_seconds=expiry, amount=amount)
-
-    def get(self, key: str) -> int:
-        """Return a counter."""
-        return self._counters.get(key)
-
-    def get_expiry(self, key: str) -> float:
-        """Return when a counter expires, in seconds since the epoch."""
-        return self._counters.expires_at(key)
-
-    def check(self) -> bool:
-        """Tell that the storage works."""
-        return True
-
-    def reset(self) -> None:
-        """Forget every counter of the table."""
-        self._counters.clear()
-
-    def clear(self, key: str) -> None:
-        """Forget a counter."""
-        self._counters.remove(key)
-
-    def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count a request unless the weighted count of the window and the one before it has reached the limit."""
-        return self.hit(key, limit, expiry, amount).is_let_in
-
-    def hit(self, key: str, limit: int, expiry: int, amount: int = 1) -> Hit:
-        """Count a request as ``RateWindows`` does, or one that costs more."""
-        now = time.time()
-        previous_key, current_key = self.sliding_window_keys(key, expiry, now)
-        remaining = expiry - now % expiry
-
-        def room(previous: int) -> int:
-            return math.floor(limit - previous * remaining / expiry)
-
-        previous, current = self._counters.add_beside(
-            previous_key, current_key, ttl_seconds=2 * expiry, amount=amount, maximum=room
-        )
-        is_let_in = current <= room(previous)
-        return Hit(is_let_in, previous, current if is_let_in else current - amount, remaining)
-
-    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """Return count and remaining seconds of the window before this one, then of this one."""
-        now = time.time()
-        previous_key, current_key = self.sliding_window_keys(key, expiry, now)
-        remaining = expiry - now % expiry
-        return self._counters.get(previous_key), remaining, self._counters.get(current_key), remaining
-
-    def clear_sliding_window(self, key: str, expiry: int) -> None:
-        """Forget both windows of a key."""
-        for window in self.sliding_window_keys(key, expiry, time.time()):
-            self._counters.remove(window)
-
-
-class SettledLimiter(Limiter):
-    """
-    Flask-Limiter, which settles once which limits the requests of an endpoint and a method have.
-
-    Its own hooks parse all limits at every request and try each on it, which takes ten times as
-    long as the counting.
-    """
-
-    def init_app(self, app: Flask) -> None:
-        """Count the requests of an app."""
-        app.extensions.setdefault("limiter", set()).add(self)  # so that the library thinks its hooks are there already
-        super().init_app(app)
-        self.windows: RateWindows = cast(SharedCounterStorage, self.storage)
-        self._settled: dict[tuple[str, str], list[tuple[RateLimitItem, str]]] = {}
-        app.before_request(self.count_request)
+        Args:
+            settings: ``ratelimit_read`` and ``ratelimit_write``.
+            windows: Where requests are counted.
+        """
+        self.windows = windows
+        reads, writes = (sorted(parse_many(rates)) for rates in (settings.ratelimit_read, settings.ratelimit_write))
+        # Images apart, so that a page of thumbnails does not use up what its visitor may read.
+        self._limits = {"read": reads, "image": reads, "write": writes}
 
     def count_request(self) -> None:
         """
@@ -122,14 +42,13 @@ class SettledLimiter(Limiter):
         Raises:
             TooManyRequests: It is not within one of them.
         """
-        endpoint, method = request.endpoint, request.method
-        if endpoint is None:
+        endpoint = request.endpoint
+        scope = None if endpoint is None else _scope(endpoint, request.method)
+        if scope is None:
             return
-        if (endpoint, method) not in self._settled:
-            self._settled[endpoint, method] = self._limits_of(endpoint)
-        told = None
-        for limit, scope in self._settled[endpoint, method]:
-            hit = self.windows.hit(limit.key_for(_client(), scope), limit.amount, limit.get_expiry())
+        client, told = _client(), None
+        for limit in self._limits[scope]:
+            hit = self.windows.hit(limit.key_for(client, scope), limit.amount, limit.get_expiry())
             # The client is told of the limit that it has used up, else of the shortest.
             if told is None or not hit.is_let_in:
                 told = g.rate_limit = (limit, hit)
@@ -137,48 +56,23 @@ class SettledLimiter(Limiter):
                 metrics.RATE_LIMITED.add(scope)
                 raise TooManyRequests
 
-    def _limits_of(self, endpoint: str) -> list[tuple[RateLimitItem, str]]:
-        if self.limit_manager.exemption_scope(current_app, endpoint, request.blueprint) & ExemptionScope.APPLICATION:
-            return []
-        limits = sorted(self.limit_manager.application_limits, key=lambda limit: limit.limit)
-        return [(limit.limit, str(limit.scope)) for limit in limits if not limit.is_exempt and not limit.method_exempt]
+
+def init_rate_limits(app: Flask, settings: Settings, windows: RateWindows) -> None:
+    """Limit every route of the app but ``EXEMPT_ENDPOINTS``. Other arguments as for ``RateLimiter``."""
+    limiter = app.extensions["post_limiter"] = RateLimiter(settings, windows)
+    app.before_request(limiter.count_request)
 
 
-def init_rate_limits(app: Flask, settings: Settings, counters: SharedCounters) -> SettledLimiter:
-    """
-    Limit every route of the app, reads and writes apart.
-
-    Args:
-        app: The application.
-        settings: ``ratelimit_read`` and ``ratelimit_write``.
-        counters: Where requests are counted.
-
-    Returns:
-        The limiter, for routes to be exempted from it.
-    """
-    limiter = SettledLimiter(
-        _client,
-        application_limits=[
-            ApplicationLimit(settings.ratelimit_read, scope="read", methods=READS, exempt_when=_is_image),
-            # Apart, so that a page of thumbnails does not use up what its visitor may read.
-            ApplicationLimit(settings.ratelimit_read, scope="image", methods=READS, exempt_when=_is_no_image),
-            ApplicationLimit(settings.ratelimit_write, scope="write", methods=WRITES),
-        ],
-        storage_uri="shared-memory://",
-        storage_options={"counters": counters},  # type: ignore[dict-item]  # handed on to the storage as it is
-        strategy="sliding-window-counter",
-    )
-    limiter.init_app(app)
-    app.extensions["post_limiter"] = limiter
-    return limiter
-
-
-def _is_image() -> bool:
-    return request.endpoint == IMAGE_ENDPOINT
-
-
-def _is_no_image() -> bool:
-    return not _is_image()
+@functools.cache  # a rule's methods are few: a request with another one has no endpoint
+def _scope(endpoint: str, method: str) -> str | None:
+    """Return the name of a request's limits, or None where it has none."""
+    if endpoint in EXEMPT_ENDPOINTS:
+        return None
+    if method in WRITES:
+        return "write"
+    if method not in READS:
+        return None
+    return "image" if endpoint == IMAGE_ENDPOINT else "read"
 
 
 def _client() -> str:
