@@ -44,13 +44,15 @@ IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
 
 
-def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
+def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_command: bool = False) -> OpenAPI:
     """
-    Build the application, with its database created and its schema up to date.
+    Build the application; to serve, with its database created and its schema up to date.
 
     Args:
         config: Settings; or None for those of the environment; or variables by name that go before
             the environment's, with Flask's own (such as ``TESTING``) among them.
+        for_command: For a command of ``flask``, which waits longer for the database and changes
+            no schema unless that is its work.
 
     Returns:
         The Flask application.
@@ -62,7 +64,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     init_logging(settings.log_level, as_json=settings.is_production)
     app = new_openapi_app(__name__)
     app.url_map.merge_slashes = False  # Werkzeug would redirect to whatever host the client names
-    _init_config(app, settings, config if isinstance(config, Mapping) else {})
+    _init_config(app, settings, config if isinstance(config, Mapping) else {}, for_command=for_command)
     _trace_requests(app, settings)  # before whatever else is done for each request, and within the proxies
     _trust_proxies(app, settings.trusted_proxy_hops)
     init_requests(app)
@@ -76,17 +78,16 @@ def create_app(config: Settings | Mapping[str, Any] | None = None) -> OpenAPI:
     _init_tokens(app, settings)
     _init_images(app, settings)
     _init_counters(app, settings)
-    # Commands of ``flask`` find the schema as it is; the one that needs it sees to it.
-    if click.get_current_context(silent=True) is None:
-        _prepare_schema(app)
-    else:
+    if for_command:
         init_migrations(app)
+    else:
+        _prepare_schema(app)
     with app.app_context():
         guard_servers()
     return app
 
 
-def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -> None:
+def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any], *, for_command: bool) -> None:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -95,8 +96,8 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any]) -
         SESSION_COOKIE_SECURE=settings.is_production,
     )
     app.config.update({name: value for name, value in overrides.items() if name.lower() not in Settings.model_fields})
-    url, is_command = app.config["SQLALCHEMY_DATABASE_URI"], click.get_current_context(silent=True) is not None
-    for name, value in database_config(url, settings, is_command=is_command).items():
+    url = app.config["SQLALCHEMY_DATABASE_URI"]
+    for name, value in database_config(url, settings, for_command=for_command).items():
         app.config.setdefault(name, value)
 
 
@@ -202,11 +203,15 @@ def _init_images(app: Flask, settings: Settings) -> None:
 
 
 def __getattr__(name: str) -> OpenAPI:
-    """Build ``app`` when it is first asked for, so that importing this module does nothing."""
+    """
+    Build ``app`` on first access, so that importing this module does nothing.
+
+    Gunicorn (``app:app``) and ``flask`` (``FLASK_APP=app.py``) both read it; only ``flask`` does so within a command.
+    """
     if name != "app":
         raise AttributeError(name)
     with exit_if_unfit():
-        app = create_app()
+        app = create_app(for_command=click.get_current_context(silent=True) is not None)
     globals()["app"] = app
     return app
 

@@ -36,16 +36,16 @@ class Timeouts(NamedTuple):
 PATIENT = Timeouts(connect_seconds=5, read_seconds=15, pool_seconds=10, recycle_seconds=280)
 
 
-def database_config(url: str, settings: Settings, *, is_command: bool) -> dict[str, Any]:
+def database_config(url: str, settings: Settings, *, for_command: bool) -> dict[str, Any]:
     """
     Return Flask-SQLAlchemy's configuration.
 
     Args:
         url: The primary's, or SQLite's.
         settings: Of threads, timeouts and the replica.
-        is_command: Whether a command of ``flask`` runs rather than the service.
+        for_command: For a command of ``flask``, which waits longer, rather than for the service.
     """
-    timeouts = PATIENT if is_command else _timeouts(settings)
+    timeouts = PATIENT if for_command else _timeouts(settings)
     options = engine_options(url, pool_size=settings.web_threads, timeouts=timeouts)
     config: dict[str, Any] = {"SQLALCHEMY_ENGINE_OPTIONS": options}
     if "pool_size" in options:  # MySQL's: SQLite reads and writes by the same connections

@@ -174,7 +174,7 @@ def rollout(page: str) -> Iterator[str]:
 
 def pools(settings: Settings) -> list[tuple[int, int]]:
     """A worker's pools of connections to the primary: how many each keeps, and how many more it may open."""
-    options = database_config(settings.database_url, settings, is_command=False)
+    options = database_config(settings.database_url, settings, for_command=False)
     both = [options["SQLALCHEMY_ENGINE_OPTIONS"], *options["SQLALCHEMY_BINDS"].values()]
     return [(pool["pool_size"], pool["max_overflow"]) for pool in both]
 
