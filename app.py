@@ -13,21 +13,21 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
 from post import routes, services
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
-from post.auth_utils.guards import init_auth
 from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.auth_utils.tokens import TokenVerifier
 from post.aws import CognitoUsers, new_client
 from post.cli import commands
+from post.components import EXTENSION, Components
 from post.database.engines import database_config
 from post.database.instrumentation import watch
 from post.database.schema import DatabaseUnusableError, init_migrations, prepare_schema
 from post.database.servers import guard_servers
 from post.images.cleaner import ImageCleaner
-from post.images.storage import FileStorage, S3Storage
+from post.images.storage import FileStorage, ImageStorage, S3Storage
 from post.models import db
 from post.openapi.document import new_openapi_app
 from post.routes import system
-from post.shared.category_cache import NoCategoryCache
+from post.shared.category_cache import CategoryCache, NoCategoryCache
 from post.shared.memory import Counters, SharedCounters
 from post.shared.rate_windows import MemoryRateWindows, RateWindows
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
@@ -75,9 +75,9 @@ def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_comman
     commands.register(app)
     for blueprint in (*routes.BLUEPRINTS, system.bp):
         app.register_api(blueprint)
-    _init_tokens(app, settings)
-    _init_images(app, settings)
-    _init_counters(app, settings)
+    if settings.uses_local_issuer:
+        app.register_api(system.dev_bp)
+    app.extensions[EXTENSION] = _components(app, settings)
     if for_command:
         init_migrations(app)
     else:
@@ -119,35 +119,36 @@ def _watch_database(app: Flask, settings: Settings) -> None:
         tracing.trace_queries(engines)
 
 
-def _init_counters(app: Flask, settings: Settings) -> None:
+def _components(app: OpenAPI, settings: Settings) -> Components:
+    issuer = _dev_issuer(settings)
     # A table each: a flood of views must not push the limits out, nor the other way round.
     window = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
-    views, limits, writers = _share(app, settings, window, MemoryRateWindows(SharedCounters()))
-    init_rate_limits(app, settings, limits)
+    limits: RateWindows = MemoryRateWindows(SharedCounters())
+    views: RememberedViews = window
+    writers: Counters = SharedCounters()
+    categories: CategoryCache = NoCategoryCache()
+    redis = None
+    if settings.redis_url is not None:
+        from post.shared.redis_backends import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
+
+        redis, views, limits, categories, writers = new_redis_twins(
+            settings.redis_url, settings, views=window, limits=limits, writers=writers
+        )
+    limiter = init_rate_limits(app, settings, limits)
     init_read_routing(app, settings, writers)
-    app.extensions["post_views"] = ViewCounter(
-        views,
-        write=services.add_views,
-        flush_seconds=settings.view_flush_seconds,
-        tally=SharedTally(lag_seconds=settings.replica_lag_seconds) if settings.view_flush_seconds else None,
-        context=app.app_context,
+    return Components(
+        settings=settings,
+        verifier=_verifier(settings, issuer),
+        is_deactivated=services.is_deactivated,
+        dev_issuer=issuer,
+        user_directory=_user_directory(settings),
+        image_storage=_image_storage(settings),
+        image_cleaner=ImageCleaner(waiting_max=max(1, settings.web_threads - THREADS_KEPT_FREE)),
+        category_cache=categories,
+        view_counter=_view_counter(app, settings, views),
+        limiter=limiter,
+        redis=redis,
     )
-
-
-def _share(
-    app: Flask, settings: Settings, window: ViewWindow, limits: RateWindows
-) -> tuple[RememberedViews, RateWindows, Counters]:
-    """Let replicas share what they can, where there is a Redis; returns where views, requests and writers are kept."""
-    app.extensions["post_category_cache"], app.extensions["post_optional_checks"] = NoCategoryCache(), {}
-    writers = SharedCounters()
-    if settings.redis_url is None:
-        return window, limits, writers
-    from post.shared.redis_backends import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
-
-    twins = new_redis_twins(settings.redis_url, settings, views=window, limits=limits, writers=writers)
-    app.extensions["post_redis"], app.extensions["post_category_cache"] = twins.redis, twins.categories
-    app.extensions["post_optional_checks"] = {"redis": twins.redis.is_up}
-    return twins.views, twins.limits, twins.writers
 
 
 def _prepare_schema(app: Flask) -> None:
@@ -163,21 +164,20 @@ def _trust_proxies(app: Flask, hops: int) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0)  # type: ignore[method-assign]  # Werkzeug's documented way
 
 
-def _init_tokens(app: OpenAPI, settings: Settings) -> None:
-    issuer = None
-    if settings.uses_local_issuer:
-        try:
-            issuer = DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
-        except (OSError, JOSEError) as exc:
-            reason = "where a good dev-issuer.pem is, or can be written"
-            raise ConfigError(f"INSTANCE_PATH: must be a folder {reason}: {exc}") from exc
-        app.extensions["post_dev_issuer"] = issuer
-        app.register_api(system.dev_bp)
+def _dev_issuer(settings: Settings) -> DevIssuer | None:
+    if not settings.uses_local_issuer:
+        return None
+    try:
+        return DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
+    except (OSError, JOSEError) as exc:
+        reason = "where a good dev-issuer.pem is, or can be written"
+        raise ConfigError(f"INSTANCE_PATH: must be a folder {reason}: {exc}") from exc
+
+
+def _verifier(settings: Settings, issuer: DevIssuer | None) -> TokenVerifier:
     fetch = issuer.jwks if issuer else lambda: fetch_jwks(settings.jwks_url)
     client_ids = (CLIENT_ID,) if issuer else settings.cognito_client_id
-    verifier = TokenVerifier(JwksClient(fetch), issuer=settings.token_issuer, client_ids=client_ids)
-    init_auth(app, verifier, is_deactivated=services.is_deactivated, like_requires_auth=settings.like_requires_auth)
-    app.extensions["post_user_directory"] = _user_directory(settings)
+    return TokenVerifier(JwksClient(fetch), issuer=settings.token_issuer, client_ids=client_ids)
 
 
 def _user_directory(settings: Settings) -> CognitoUsers | None:
@@ -188,17 +188,22 @@ def _user_directory(settings: Settings) -> CognitoUsers | None:
     return CognitoUsers(client, pool_id=settings.cognito_user_pool_id)
 
 
-def _init_images(app: Flask, settings: Settings) -> None:
-    app.extensions["post_image_cleaner"] = ImageCleaner(waiting_max=max(1, settings.web_threads - THREADS_KEPT_FREE))
-    own_url, prefix = IMAGES_PATH, settings.s3_folder_prefix
+def _image_storage(settings: Settings) -> ImageStorage:
     if settings.s3_bucket_name is None:
-        folder = settings.instance_path / "images"
-        app.extensions["post_image_storage"] = FileStorage(folder, base_url=own_url)
-        return
+        return FileStorage(settings.instance_path / "images", base_url=IMAGES_PATH)
     client = new_client("s3", settings, region=settings.s3_region, endpoint_url=settings.aws_endpoint_url_s3)
-    base_url = f"https://{settings.cloudfront_domain}/{prefix}" if settings.cloudfront_domain else own_url
-    app.extensions["post_image_storage"] = S3Storage(
-        client, bucket=settings.s3_bucket_name, prefix=prefix, base_url=base_url
+    prefix = settings.s3_folder_prefix
+    base_url = f"https://{settings.cloudfront_domain}/{prefix}" if settings.cloudfront_domain else IMAGES_PATH
+    return S3Storage(client, bucket=settings.s3_bucket_name, prefix=prefix, base_url=base_url)
+
+
+def _view_counter(app: Flask, settings: Settings, views: RememberedViews) -> ViewCounter:
+    return ViewCounter(
+        views,
+        write=services.add_views,
+        flush_seconds=settings.view_flush_seconds,
+        tally=SharedTally(lag_seconds=settings.replica_lag_seconds) if settings.view_flush_seconds else None,
+        context=app.app_context,
     )
 
 

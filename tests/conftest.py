@@ -146,7 +146,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def as_user(shared_app: Flask) -> Callable[..., dict[str, str]]:
     """Headers of a user: ana wrote it, bo is another, root is an admin; nobody has no token."""
-    issuer = shared_app.extensions["post_dev_issuer"]
+    issuer = shared_app.extensions["post"].dev_issuer
 
     def headers(name: str, *, token: str = "access_token") -> dict[str, str]:
         if name == "nobody":
@@ -159,7 +159,7 @@ def as_user(shared_app: Flask) -> Callable[..., dict[str, str]]:
 @pytest.fixture
 def user_id(shared_app: Flask) -> Callable[[str], str]:
     """The ``sub`` of a name."""
-    return lambda name: shared_app.extensions["post_dev_issuer"].issue(name, [])["sub"]
+    return lambda name: shared_app.extensions["post"].dev_issuer.issue(name, [])["sub"]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def own_redis(folder: Path) -> Iterator[RedisServer]:
 
 
 def redis_of(app: Flask) -> RedisState:
-    return app.extensions["post_redis"]
+    return app.extensions["post"].redis
 
 
 def wait_for_return(app: Flask) -> None:

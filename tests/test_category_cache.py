@@ -161,7 +161,7 @@ def read(cache, load):
 
 
 def test_a_list_that_was_read_before_a_write_and_is_kept_after_it_is_not_used(replicas, make_post):
-    caches = [replica.extensions["post_category_cache"] for replica in replicas]
+    caches = [replica.extensions["post"].category_cache for replica in replicas]
 
     def load_while_another_writes() -> list[dict[str, str]]:
         caches[1].forget()
@@ -175,7 +175,7 @@ def test_a_list_that_was_read_before_a_write_and_is_kept_after_it_is_not_used(re
 
 
 def test_an_old_list_is_not_used_where_redis_has_lost_the_generation(replicas, redis):
-    caches = [replica.extensions["post_category_cache"] for replica in replicas]
+    caches = [replica.extensions["post"].category_cache for replica in replicas]
     read(caches[0], lambda: [{"name": "old"}])
 
     redis.client().delete(*redis.client().scan_iter("*:generation"))
@@ -206,7 +206,7 @@ def test_a_write_while_redis_is_lost_is_seen_at_once_and_after_its_return(replic
 def test_a_write_while_redis_is_just_being_returned_to_is_seen(replicas, redis, monkeypatch):
     """After the return was prepared, and before anyone asks Redis again."""
     app = replicas[0]
-    state, cache = redis_of(app), app.extensions["post_category_cache"]
+    state, cache = redis_of(app), app.extensions["post"].category_cache
     read(cache, lambda: [{"name": "old"}])
     redis.pause()
     assert not state.is_up()
@@ -216,13 +216,13 @@ def test_a_write_while_redis_is_just_being_returned_to_is_seen(replicas, redis, 
     def prepare_as_another_writes(self) -> None:
         monkeypatch.setattr(type(state), "_prepare", prepare)
         prepare(self)
-        read(replicas[1].extensions["post_category_cache"], lambda: [{"name": "old"}])
+        read(replicas[1].extensions["post"].category_cache, lambda: [{"name": "old"}])
         cache.forget()
 
     monkeypatch.setattr(type(state), "_prepare", prepare_as_another_writes)
     wait_for_return(app)
 
-    assert [read(replica.extensions["post_category_cache"], lambda: [{"name": "new"}]) for replica in replicas] == [
+    assert [read(replica.extensions["post"].category_cache, lambda: [{"name": "new"}]) for replica in replicas] == [
         [{"name": "new"}]
     ] * 2
 

@@ -23,7 +23,7 @@ def count_url(post_id: str) -> str:
 @pytest.fixture
 def with_scope(shared_app):
     """Headers of a service whose access token has a scope."""
-    issuer = shared_app.extensions["post_dev_issuer"]
+    issuer = shared_app.extensions["post"].dev_issuer
 
     def headers(scope: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {issuer.issue('comment-service', [], scope)['access_token']}"}

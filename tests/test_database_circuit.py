@@ -92,7 +92,7 @@ def proxied(proxy, make_app, mysql_server):
 
 
 def as_ana(app):
-    return {"Authorization": f"Bearer {app.extensions['post_dev_issuer'].issue('ana', [])['access_token']}"}
+    return {"Authorization": f"Bearer {app.extensions['post'].dev_issuer.issue('ana', [])['access_token']}"}
 
 
 def create(app, **headers):

@@ -97,7 +97,7 @@ def plain(plain_app) -> FlaskClient:
 @pytest.fixture
 def ana(plain_app) -> dict[str, str]:
     """Headers of a user of the plain service."""
-    token = plain_app.extensions["post_dev_issuer"].issue("ana", [])["access_token"]
+    token = plain_app.extensions["post"].dev_issuer.issue("ana", [])["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -963,7 +963,7 @@ def limited_app(make_app, database_url) -> Flask:
 @pytest.fixture
 def limited(app, limited_app) -> FlaskClient:
     """Three writes and four reads a minute; nothing is used up yet."""
-    limited_app.extensions["post_limiter"].windows = MemoryRateWindows(SharedCounters())
+    limited_app.extensions["post"].limiter.windows = MemoryRateWindows(SharedCounters())
     return limited_app.test_client()
 
 

@@ -46,16 +46,17 @@ ROOMS = {
     "post/shared/*": GROUND | {"config", "post.shared_circuit", "post.shared_tally", "post.telemetry"},
     "post/images/program/*": set(),  # a program apart
     "post/images/*": GROUND | {"post.shared"},
-    "post/services/*": GROUND | {"post.database", "post.images", "post.models", "post.shared", "post.telemetry"},
+    "post/services/*": GROUND
+    | {"post.components", "post.database", "post.images", "post.models", "post.shared", "post.telemetry"},
     "post/validators/*": GROUND,
-    "post/auth_utils/*": GROUND | {"post.shared_document", "post.telemetry"},
+    "post/auth_utils/*": GROUND | {"post.components", "post.shared_document", "post.telemetry"},
     "post/openapi/*": GROUND,
     "post/web/*": GROUND
     | {"config", "post.auth_utils", "post.database", "post.shared", "post.telemetry", "post.validators"},
     "post/server/*": GROUND | {"post.shared", "post.telemetry"},
-    "post/routes/*": HTTP | {"post.database", "post.images", "post.lifecycle", "post.services"},
+    "post/routes/*": HTTP | {"post.components", "post.database", "post.images", "post.lifecycle", "post.services"},
     # For people at a terminal; it writes in bulk.
-    "post/cli/*": GROUND | {"post.database", "post.models", "post.services", "post.shared"},
+    "post/cli/*": GROUND | {"post.components", "post.database", "post.models", "post.services", "post.shared"},
     "gunicorn.conf.py": {
         "config",
         "post.database",
@@ -76,9 +77,17 @@ def module_of(file: str) -> str:
 MODULES = {module_of(file) for file in TREES}
 
 
+def run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a file but those that only type checkers read."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from run_time_nodes(node)
+
+
 def imports_of(tree: ast.AST) -> Iterator[str]:
     """Every module that a file imports, wherever in it; ``from post import x`` is ``post.x`` where that is a module."""
-    for node in ast.walk(tree):
+    for node in run_time_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -151,6 +160,11 @@ def test_an_import_from_above_breaks_the_rule():
     wrong = forbidden_imports_of("post/services/posts.py", tree)
 
     assert wrong == {"post.routes", "post.auth_utils", "post.validators"}
+
+
+def test_only_the_components_import_for_type_checkers_alone():
+    """They name the types of every room, and need none of them at run time."""
+    assert [file for file, tree in TREES.items() if "TYPE_CHECKING" in names_of(tree)] == ["post/components.py"]
 
 
 def test_every_room_is_there_and_says_what_belongs_in_it():

@@ -356,7 +356,7 @@ def test_what_an_admin_restores_is_seen_again(post, ask, client, as_user):
 def test_others_likes_views_and_comments_change_the_tag(url, post, ask, client, as_user, app):
     url = url.format(**post)
     ask(f"{POSTS}/{post['id']}")
-    issuer = app.extensions["post_dev_issuer"]
+    issuer = app.extensions["post"].dev_issuer
     token = issuer.issue("comment-service", [], COMMENTS_SCOPE)["access_token"]
     tags = [ask(url, method="HEAD").headers["ETag"]]
 
@@ -587,7 +587,7 @@ def collecting(make_app, database_url):
     """A service that collects views for longer than the test takes."""
     app = make_app(DATABASE_URL=database_url, VIEW_FLUSH_SECONDS="60")
     yield app
-    app.extensions["post_views"].flush()
+    app.extensions["post"].view_counter.flush()
 
 
 def test_views_that_wait_are_in_the_tag_and_writing_them_does_not_change_it(collecting, post):
@@ -600,7 +600,7 @@ def test_views_that_wait_are_in_the_tag_and_writing_them_does_not_change_it(coll
     first = look("10.0.0.1")
     second = look("10.0.0.2", first.headers["ETag"])
     waiting = look("10.0.0.1", second.headers["ETag"])
-    written = collecting.extensions["post_views"].flush()
+    written = collecting.extensions["post"].view_counter.flush()
     after = look("10.0.0.1", second.headers["ETag"])
 
     assert [response.status_code for response in (first, second, waiting, after)] == [200, 200, 304, 304]

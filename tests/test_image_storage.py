@@ -5,6 +5,7 @@ import io
 import os
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -85,7 +86,7 @@ def use_storage(app, make_storage, monkeypatch):
 
     def use(kind, **how):
         storage = make_storage(kind, **how)
-        monkeypatch.setitem(app.extensions, "post_image_storage", storage)
+        monkeypatch.setitem(app.extensions, "post", replace(app.extensions["post"], image_storage=storage))
         return storage
 
     return use
@@ -97,7 +98,7 @@ def service_of(make_app, **settings: str):
     try:
         yield service
     finally:
-        service.extensions["post_image_storage"]._client.close()
+        service.extensions["post"].image_storage._client.close()
         with service.app_context():
             db.engine.dispose()
 

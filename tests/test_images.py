@@ -715,7 +715,7 @@ def test_a_program_that_cannot_run_is_500_and_tells_nothing(upload, program):
 def test_an_upload_that_waits_for_others_for_too_long_is_503(app, upload, monkeypatch):
     monkeypatch.setattr("post.services.uploads.UPLOAD_SECONDS", 0)
 
-    with turn_of_another(app.extensions["post_image_cleaner"]):
+    with turn_of_another(app.extensions["post"].image_cleaner):
         response = upload(jpeg())
 
     assert fault(response) == (503, "storage_unavailable")

@@ -114,7 +114,7 @@ def board(make_app, own_url):
     app = make_app(DATABASE_URL=own_url)
     with app.app_context():
         engine = db.engine
-    token = app.extensions["post_dev_issuer"].issue("ana", [])
+    token = app.extensions["post"].dev_issuer.issue("ana", [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts, "BLOCK_NUMBERS", BLOCK_NUMBERS)
         patch.setattr(lists, "BLOCK_NUMBERS", BLOCK_NUMBERS)

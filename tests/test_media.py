@@ -10,6 +10,7 @@ import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -937,9 +938,14 @@ def test_an_image_that_the_client_has_is_304_without_a_body(client, make_post, u
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
-def test_an_image_that_the_client_has_is_not_read_for_it(app, client, monkeypatch):
-    monkeypatch.setitem(app.extensions, "post_image_storage", None)  # whoever asks it crashes
+@pytest.fixture
+def no_storage(app, monkeypatch):
+    """The service without its storage: a request that needs it crashes."""
+    monkeypatch.setitem(app.extensions, "post", replace(app.extensions["post"], image_storage=None))
 
+
+@pytest.mark.usefixtures("no_storage")
+def test_an_image_that_the_client_has_is_not_read_for_it(client):
     response = client.get(
         f"{IMAGES}/{UNKNOWN_KEY}", headers={"If-None-Match": f'"{KEY.fullmatch(f"{IMAGES}/{UNKNOWN_KEY}")[2]}"'}
     )
@@ -1002,9 +1008,8 @@ def test_an_unknown_key_is_404_and_is_not_cached(client):
         ".x.tmp",
     ],
 )
-def test_no_other_path_reaches_the_storage(app, client, monkeypatch, path):
-    monkeypatch.setitem(app.extensions, "post_image_storage", None)  # whoever asks it crashes
-
+@pytest.mark.usefixtures("no_storage")
+def test_no_other_path_reaches_the_storage(client, path):
     response = client.get(f"{IMAGES}/{path}")
 
     assert fault(response) in {(404, "media_not_found"), (404, "not_found")}

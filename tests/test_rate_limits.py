@@ -141,7 +141,7 @@ def test_a_request_is_counted_in_one_look_at_the_counters(limited, monkeypatch):
                 looks.append(name)
             return super().__getattribute__(name)
 
-    monkeypatch.setattr(client.application.extensions["post_limiter"].windows, "_counters", Watched())
+    monkeypatch.setattr(client.application.extensions["post"].limiter.windows, "_counters", Watched())
 
     response = client.get("/api/v1/categories")
 

@@ -45,7 +45,7 @@ def mysql_app(make_app, own_database):
 @pytest.fixture
 def headers(mysql_app):
     """Headers of a user."""
-    issuer = mysql_app.extensions["post_dev_issuer"]
+    issuer = mysql_app.extensions["post"].dev_issuer
     return lambda name: {"Authorization": f"Bearer {issuer.issue(name, [])['access_token']}"}
 
 

@@ -77,7 +77,7 @@ def test_a_view_counts_again_after_the_window(make_replicas, make_post):
 
 
 def test_a_view_that_was_not_counted_after_all_counts_on_the_other_replica(make_replicas, make_post):
-    windows = [replica.extensions["post_views"]._window for replica in make_replicas()]
+    windows = [replica.extensions["post"].view_counter._window for replica in make_replicas()]
     post_id = make_post()
     windows[0].is_first_view(post_id, ADDRESS)
 

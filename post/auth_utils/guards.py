@@ -4,9 +4,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from flask import Flask, current_app, g, request
+from flask import g, request
 
-from post.auth_utils.tokens import TokenVerifier
+from post.components import components
 from post.errors import AccountDeactivated, ServiceError, TokenMissing
 from post.utils import Caller
 
@@ -14,23 +14,6 @@ READS = ("GET", "HEAD")
 
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-def init_auth(
-    app: Flask, verifier: TokenVerifier, *, is_deactivated: Callable[[str], bool], like_requires_auth: bool
-) -> None:
-    """
-    Give the app its verifier.
-
-    Args:
-        app: The application.
-        verifier: Of its tokens.
-        is_deactivated: Tells whether the user of a ``sub`` has deactivated their account.
-        like_requires_auth: Whether a like needs a token.
-    """
-    app.extensions["post_auth"] = verifier
-    app.extensions["post_is_deactivated"] = is_deactivated
-    app.extensions["post_like_requires_auth"] = like_requires_auth
 
 
 def token_required(view: View) -> View:
@@ -71,7 +54,7 @@ def token_required_to_like(view: View) -> View:
 
     @functools.wraps(guarded)
     def guarded_by_setting(*args: Any, **kwargs: Any) -> Any:
-        if current_app.extensions["post_like_requires_auth"] or "Authorization" in request.headers:
+        if components().settings.like_requires_auth or "Authorization" in request.headers:
             return guarded(*args, **kwargs)
         return view(*args, **kwargs)
 
@@ -100,8 +83,7 @@ def current_user() -> Caller:
 
 def is_caller_deactivated() -> bool:
     """Tell whether the caller of a guarded route has deactivated their account."""
-    is_deactivated: Callable[[str], bool] = current_app.extensions["post_is_deactivated"]
-    return is_deactivated(current_user().user_id)
+    return components().is_deactivated(current_user().user_id)
 
 
 def _caller_or_refusal() -> Caller | ServiceError:
@@ -116,8 +98,7 @@ def _read_token() -> Caller | ServiceError:
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         return TokenMissing()
-    verifier: TokenVerifier = current_app.extensions["post_auth"]
     try:
-        return verifier.verify(token)
+        return components().verifier.verify(token)
     except ServiceError as refusal:
         return refusal

@@ -17,13 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
 from post.cli.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
+from post.components import components
 from post.database.faults import is_away
 from post.database.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
 from post.database.writes import after_transaction, transaction
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
 from post.services.listing import list_new
-from post.shared.category_cache import category_cache
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
@@ -93,7 +93,7 @@ def users() -> None:
 @_on_database
 def reactivate(sub: str) -> None:
     """Let a user write again whose account is deactivated."""
-    if not services.reactivate_account(sub, directory=current_app.extensions["post_user_directory"]):
+    if not services.reactivate_account(sub, directory=components().user_directory):
         raise click.ClickException(f"no account of {sub} is deactivated")
     click.echo(f"Reactivated {sub}.")
 
@@ -188,7 +188,7 @@ def _prepare(seed: int) -> tuple[StoredCategories, int]:
         missing = _missing(connection, wanted)
         if missing:
             connection.execute(insert(Category), missing)
-            after_transaction(category_cache.forget)
+            after_transaction(components().category_cache.forget)
         return _stored(connection, wanted), len(missing)
 
 

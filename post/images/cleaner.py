@@ -15,10 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn, cast
-
-from flask import current_app
-from werkzeug.local import LocalProxy
+from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn
 
 from post.errors import StorageUnavailable
 from post.shared.memory import SharedLock
@@ -169,7 +166,3 @@ def _refuse(returncode: int) -> NoReturn:
     if returncode < 0:
         raise ImageRefused("image_damaged")
     raise RuntimeError(f"the image cleaner ended with status {returncode}")
-
-
-# The application's, as ``post.models.db`` is: services use it where they are within an app context.
-image_cleaner = cast(ImageCleaner, LocalProxy(lambda: current_app.extensions["post_image_cleaner"]))

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
-from flask import current_app
-from werkzeug.local import LocalProxy
 
 from post.errors import StorageUnavailable
 
@@ -55,10 +53,6 @@ class ImageStorage(Protocol):
 
     def url(self, key: str) -> str:
         """Return where browsers find an object."""
-
-
-# The application's, as ``post.models.db`` is: services use it where they are within an app context.
-image_storage = cast(ImageStorage, LocalProxy(lambda: current_app.extensions["post_image_storage"]))
 
 
 def new_key(content: bytes, extension: str) -> str:

@@ -1,9 +1,10 @@
 """Users' own accounts, and what other services tell of posts."""
 
-from flask import Response, current_app
+from flask import Response
 
 from post import services
 from post.auth_utils.guards import current_user, token_required, token_required_even_deactivated
+from post.components import components
 from post.openapi.answers import CommentCountAnswer, DeactivatedAccountAnswer
 from post.openapi.document import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
 from post.validators import CommentCount, PostPath
@@ -17,7 +18,7 @@ bp = new_blueprint("accounts", __name__, url_prefix="/api/v1")
 @token_required_even_deactivated
 def deactivate_account() -> Response:
     """Deactivate the caller's account; where the user pool was away, another call completes it."""
-    directory = current_app.extensions["post_user_directory"]
+    directory = components().user_directory
     return respond(services.deactivate_account(current_user(), directory=directory), message="deactivated")
 
 

@@ -4,10 +4,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, current_app, request, url_for
+from flask import Response, request, url_for
 
 from post import services
 from post.auth_utils.guards import current_user, optional_caller, token_required
+from post.components import components
 from post.openapi.answers import DeletedAnswer, PostAnswer, PostListAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
 from post.services.lists import PostPage
@@ -62,7 +63,7 @@ def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
 def get_post(path: PostPath) -> Response:
     """Show a post, and count the view once per address within a window."""
     address = None if request.method == "HEAD" else request.remote_addr
-    views, viewer = current_app.extensions["post_views"], optional_caller()
+    views, viewer = components().view_counter, optional_caller()
     found = services.get_post(path.post_id, viewer=viewer, views=views, address=address, is_known=known_version())
     return respond_versioned(found, partial(respond, message="post_found"))
 

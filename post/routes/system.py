@@ -1,6 +1,5 @@
 """The routes around the board: health, documentation, and the local issuer's tokens."""
 
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__, lifecycle
 from post.auth_utils.dev_issuer import DevIssuer
+from post.components import components
 from post.database.servers import server_states
 from post.errors import DatabaseUnavailable
 from post.openapi.answers import Health, NotReady, Readiness, TokensAnswer
@@ -60,8 +60,9 @@ def ready() -> Response:
     if lifecycle.is_stopping():
         # Of the contract's codes there is none nearer; what is meant is the status.
         return respond_error(DatabaseUnavailable.code, 503, beside={"status": "stopping", "checks": {}})
-    optional: dict[str, Callable[[], bool]] = current_app.extensions["post_optional_checks"]
-    checks = {**server_states(), **{name: "up" if is_there() else "down" for name, is_there in optional.items()}}
+    checks, redis = server_states(), components().redis
+    if redis is not None:
+        checks["redis"] = "up" if redis.is_up() else "down"
     if checks["database"] == "up":
         return json_response({"status": "ready", "checks": checks})
     return respond_error(DatabaseUnavailable.code, 503, beside={"status": "not_ready", "checks": checks})
@@ -108,12 +109,11 @@ def index() -> WerkzeugResponse:
 @checked
 def issue_token(body: DevTokenRequest) -> Response:
     """Sign tokens for any name: in development alone, where no Cognito pool is configured."""
-    issuer: DevIssuer = current_app.extensions["post_dev_issuer"]
+    issuer = cast(DevIssuer, components().dev_issuer)  # the blueprint is registered with it alone
     return respond(issuer.issue(body.username, body.groups, body.scope), message="token_issued")
 
 
 @dev_bp.get("/.well-known/jwks.json", tags=[SYSTEM], responses=file_answers("application/json"))
 def jwks() -> Response:
     """Publish the local issuer's key."""
-    issuer: DevIssuer = current_app.extensions["post_dev_issuer"]
-    return json_response(issuer.jwks())
+    return json_response(cast(DevIssuer, components().dev_issuer).jwks())

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from post.components import components
 from post.database.reads import Prepared
 from post.database.writes import after_transaction, insert_unless_there, retried, transaction
 from post.errors import CategoryExists
 from post.models import Category, PostCount
 from post.services.counts import CATEGORY
 from post.services.versions import IsKnown, Versioned, unless_known
-from post.shared.category_cache import category_cache
 from post.utils import fold_case, isoformat_utc, new_id
 
 _POST_COUNT = (
@@ -36,7 +36,7 @@ def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[s
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
-    categories = category_cache.read(
+    categories = components().category_cache.read(
         lambda: _to_dicts(_CATEGORIES.read()), load_from_primary=lambda: _to_dicts(_CATEGORIES_ON_PRIMARY.read())
     )
     version = " ".join(f"{category['id']}:{category['post_count']}" for category in categories)
@@ -67,7 +67,7 @@ def create_category(name: str) -> dict[str, Any]:
             connection.execute(insert(Category), row)
         except IntegrityError as exc:
             raise CategoryExists from exc
-        after_transaction(category_cache.forget)
+        after_transaction(components().category_cache.forget)
         created = connection.execute(_NAMED, row).one()
         return _to_dict(created.id, created.name, 0, created.created_at)
 
@@ -87,7 +87,7 @@ def ensure_category(connection: Connection, name: str) -> tuple[str, str]:
     found = connection.execute(_NAMED, key).one_or_none()
     if found is None:
         insert_unless_there(connection, Category, {"id": new_id(), "name": name, **key})
-        after_transaction(category_cache.forget)
+        after_transaction(components().category_cache.forget)
         found = connection.execute(_NAMED, key).one()
     return found.id, found.name
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
+from post.components import components
 from post.database.writes import after_transaction
 from post.models import HIDDEN, VISIBLE, PostCount
-from post.shared.category_cache import category_cache
 
 ALL, CATEGORY, AUTHOR, BLOCK = "all", "category", "author", "block"
 # A post is counted in the shard of its number: those that are created at one time stand in different rows, and
@@ -104,7 +104,7 @@ def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]
         if visible or hidden
     ]
     if any(row["scope"] == CATEGORY and row["visible"] for row in rows):
-        after_transaction(category_cache.forget)
+        after_transaction(components().category_cache.forget)
     if rows:
         add = _ADD_ON_SQLITE if connection.dialect.name == "sqlite" else _ADD_ON_MYSQL
         connection.execute(add, rows)

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
+from post.components import components
 from post.database.reads import read
 from post.database.writes import retried, transaction
 from post.errors import MediaNotFound, StorageUnavailable
 from post.images.cleaner import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
-from post.images.storage import StoredObject, image_storage, is_key
+from post.images.storage import StoredObject, is_key
 from post.models import Media, Post, utc_now
 from post.services.posts import check_writable, lock_seen_post
 from post.utils import Caller
@@ -42,7 +43,7 @@ def discard_objects(rows: Iterable[Mapping[str, Any]]) -> None:
     if not keys:
         return
     try:
-        image_storage.delete(keys)
+        components().image_storage.delete(keys)
     except StorageUnavailable:
         logger.warning("objects_orphaned", extra={"count": len(keys)})
 
@@ -99,7 +100,7 @@ def read_image(key: str) -> bytes:
         MediaNotFound: There is no such object.
         StorageUnavailable: The storage is away.
     """
-    content = image_storage.read(key) if is_key(key) else None
+    content = components().image_storage.read(key) if is_key(key) else None
     if content is None:
         raise MediaNotFound
     return content
@@ -134,10 +135,10 @@ def prune_images(*, older_than: timedelta) -> Pruned:
         StorageUnavailable: The storage is away.
     """
     removed = removed_bytes = left = 0
-    stored = iter(image_storage.objects())
+    stored = iter(components().image_storage.objects())
     while batch := list(islice(stored, PRUNE_BATCH)):
         orphans = _orphans(batch, stored_before=datetime.now(UTC) - older_than)
-        image_storage.delete([orphan.key for orphan in orphans])
+        components().image_storage.delete([orphan.key for orphan in orphans])
         removed += len(orphans)
         removed_bytes += sum(orphan.size for orphan in orphans)
         left += len(batch) - len(orphans)

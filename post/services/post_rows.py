@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
+from post.components import components
 from post.database.reads import read
-from post.images.storage import image_storage
 from post.models import Media, Post
 from post.utils import isoformat_utc
 
@@ -106,10 +106,11 @@ def media_files_of(
 
 def to_media_file(row: Row[Any]) -> dict[str, Any]:
     """Return the API's media file of a row of ``media``."""
+    storage = components().image_storage
     return {
         "id": row.id,
-        "url": image_storage.url(row.object_key),
-        "thumbnail_url": image_storage.url(row.thumbnail_key),
+        "url": storage.url(row.object_key),
+        "thumbnail_url": storage.url(row.thumbnail_key),
         "file_name": row.file_name,
         "content_type": row.content_type,
         "file_size": row.file_size,

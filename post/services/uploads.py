@@ -7,11 +7,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import insert, select
 
+from post.components import components
 from post.database.reads import read
 from post.database.writes import retried, transaction
 from post.errors import FieldProblem, InvalidFields, MediaLimitReached, ServiceError
-from post.images.cleaner import CleanImage, ImageRefused, check_beginning, image_cleaner
-from post.images.storage import CONTENT_TYPES, image_storage, new_key
+from post.images.cleaner import CleanImage, ImageRefused, check_beginning
+from post.images.storage import CONTENT_TYPES, new_key
 from post.models import Media, Post
 from post.services.media import MEDIA_MAX_PER_POST, count_media, discard_objects
 from post.services.post_rows import media_files_of
@@ -133,11 +134,12 @@ def _room(post_id: str, editor: Caller) -> int:
 
 def _store(upload: Upload, deadline: float) -> Row:
     """Clean an upload and store its objects; returns the row to insert."""
-    image = image_cleaner.clean(upload.file, deadline=deadline)
+    image = components().image_cleaner.clean(upload.file, deadline=deadline)
     row = _row(upload, image)
+    storage = components().image_storage
     try:
-        image_storage.put(row["object_key"], image.content)
-        image_storage.put(row["thumbnail_key"], image.thumbnail)
+        storage.put(row["object_key"], image.content)
+        storage.put(row["thumbnail_key"], image.thumbnail)
     except ServiceError:
         discard_objects([row])
         raise

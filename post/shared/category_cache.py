@@ -1,10 +1,7 @@
 """The list of categories, kept where all replicas find it."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
-
-from flask import current_app
-from werkzeug.local import LocalProxy
+from typing import Any, Protocol
 
 Categories = list[dict[str, Any]]
 
@@ -34,6 +31,3 @@ class NoCategoryCache:
 
     def forget(self) -> None:
         """Do nothing."""
-
-
-category_cache = cast(CategoryCache, LocalProxy(lambda: current_app.extensions["post_category_cache"]))

@@ -57,10 +57,11 @@ class RateLimiter:
                 raise TooManyRequests
 
 
-def init_rate_limits(app: Flask, settings: Settings, windows: RateWindows) -> None:
+def init_rate_limits(app: Flask, settings: Settings, windows: RateWindows) -> RateLimiter:
     """Limit every route of the app but ``EXEMPT_ENDPOINTS``. Other arguments as for ``RateLimiter``."""
-    limiter = app.extensions["post_limiter"] = RateLimiter(settings, windows)
+    limiter = RateLimiter(settings, windows)
     app.before_request(limiter.count_request)
+    return limiter
 
 
 @functools.cache  # a rule's methods are few: a request with another one has no endpoint

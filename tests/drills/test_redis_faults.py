@@ -199,7 +199,7 @@ def test_a_view_is_counted_once_whatever_becomes_of_redis(redis, make_replica):
 def test_views_at_the_moment_of_a_loss_count_once(redis, make_replica, monkeypatch):
     """One that Redis has taken note of just before the loss, and one that comes just after it."""
     app = make_replica(**PATIENT)
-    window = app.extensions["post_views"]._window
+    window = app.extensions["post"].view_counter._window
     memory = window._memory
     noted = memory.is_first_view
 
