@@ -31,7 +31,6 @@ from post.shared.category_cache import CategoryCache, NoCategoryCache
 from post.shared.memory import Counters, SharedCounters
 from post.shared.rate_windows import MemoryRateWindows, RateWindows
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
-from post.shared_tally import SharedTally
 from post.telemetry.logs import init_logging
 from post.validators import JSON_MAX_BYTES
 from post.web.cors import init_cors
@@ -202,7 +201,7 @@ def _view_counter(app: Flask, settings: Settings, views: RememberedViews) -> Vie
         views,
         write=services.add_views,
         flush_seconds=settings.view_flush_seconds,
-        tally=SharedTally(lag_seconds=settings.replica_lag_seconds) if settings.view_flush_seconds else None,
+        lag_seconds=settings.replica_lag_seconds,
         context=app.app_context,
     )
 

@@ -43,7 +43,7 @@ ROOMS = {
     "post/aws.py": GROUND | {"config"},
     "post/telemetry/*": GROUND,
     "post/database/*": GROUND | {"config", "post.models", "post.telemetry"},
-    "post/shared/*": GROUND | {"config", "post.shared_circuit", "post.shared_tally", "post.telemetry"},
+    "post/shared/*": GROUND | {"config", "post.shared_circuit", "post.telemetry"},
     "post/images/program/*": set(),  # a program apart
     "post/images/*": GROUND | {"post.shared"},
     "post/services/*": GROUND

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from config import ConfigError, load_config
 from post.shared.memory import SharedCounters
-from post.shared.view_counter import BATCH_POSTS, ViewCounter, ViewsNotWritten, ViewWindow
-from post.shared_tally import SharedTally
+from post.shared.view_counter import BATCH_POSTS, IN_DOUBT_SECONDS, ViewCounter, ViewsNotWritten, ViewWindow
 from post.utils import new_id
 from tests.conftest import at_once
 from tests.servers import PROJECT, UNLIMITED, Service, children_of, running_service, stop, wait_until
@@ -87,10 +87,9 @@ class Rows:
         time.sleep(self._seconds)
 
 
-def new_counter(write: Any, *, flush_seconds: float = LATER, entries: int = 1 << 16) -> ViewCounter:
-    tally = SharedTally(entries=entries) if flush_seconds else None
+def new_counter(write: Any, *, flush_seconds: float = LATER, lag_seconds: float = 0) -> ViewCounter:
     window = ViewWindow(SharedCounters(), window_seconds=120)
-    return ViewCounter(window, write=write, flush_seconds=flush_seconds, tally=tally)
+    return ViewCounter(window, write=write, flush_seconds=flush_seconds, lag_seconds=lag_seconds)
 
 
 @pytest.fixture
@@ -230,8 +229,9 @@ def test_a_fault_of_ours_is_told_while_the_database_is_away_too(counter, rows, c
     assert "a fault of ours" in caplog.text
 
 
-def test_a_view_for_which_the_table_has_no_room_is_written_at_once(rows):
-    counter = new_counter(rows.add, entries=8)
+def test_a_view_for_which_there_is_no_room_is_written_at_once(rows, monkeypatch):
+    monkeypatch.setattr("post.shared.view_counter.POSTS_MAX", 8)
+    counter = new_counter(rows.add)
     ids = [new_id() for _ in range(9)]
 
     added = [counter.count(post_id, "1", stored=0) for post_id in ids]
@@ -240,6 +240,74 @@ def test_a_view_for_which_the_table_has_no_room_is_written_at_once(rows):
     assert rows.batches == [{ids[8]: 1}]
     counter.flush()
     assert rows.counts == dict.fromkeys(ids, 1)
+
+
+def test_a_count_that_was_read_before_the_batch_was_written_lacks_it(counter, rows):
+    counter.count(A, "1", stored=10)
+    counter.flush()
+
+    assert (counter.pending(A, stored=10), counter.pending(A, stored=11), counter.pending(A, stored=12)) == (1, 0, 0)
+    assert counter.count(A, "2", stored=10) == 2
+
+
+@pytest.mark.parametrize("stored", [3, 12])
+def test_a_count_that_another_has_changed_is_believed_where_nothing_is_in_doubt(counter, rows, monkeypatch, stored):
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("post.shared.view_counter.time", clock)
+    now = 100.0
+    counter.count(A, "1", stored=10)
+    before = counter.pending(A, stored=stored)
+    counter.flush()
+    now += IN_DOUBT_SECONDS + 0.1
+
+    assert (before, counter.pending(A, stored=stored)) == (1, 0)
+
+
+def test_a_count_is_believed_after_a_batch_that_failed(counter, rows):
+    rows.refusals = [ViewsNotWritten()]
+    counter.count(A, "1", stored=10)
+    counter.flush()
+
+    assert counter.pending(A, stored=3) == 1
+
+
+def test_an_older_count_is_corrected_for_as_long_as_the_replica_may_lag(rows, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("post.shared.view_counter.time", clock)
+    now = 100.0
+    counter = new_counter(rows.add, lag_seconds=5)
+    counter.count(A, "1", stored=10)
+    counter.flush()
+
+    now += IN_DOUBT_SECONDS + 4.9
+    behind = 10 + counter.pending(A, stored=10)
+    now += 0.2
+    given_up = 10 + counter.pending(A, stored=10)
+
+    assert (behind, given_up) == (11, 10)
+
+
+def test_a_batch_that_fails_does_not_hold_back_the_others(counter, rows):
+    ids = [new_id() for _ in range(BATCH_POSTS + 1)]
+    for post_id in ids:
+        counter.count(post_id, "1", stored=0)
+    rows.refusals = [ValueError("a fault of ours")]
+    counter.flush()
+    counter.flush()
+
+    assert ids[-1] in rows.batches[0]
+
+
+def test_a_post_is_forgotten_once_its_views_are_written_and_not_in_doubt(counter, rows, monkeypatch):
+    monkeypatch.setattr("post.shared.view_counter.time", SimpleNamespace(monotonic=lambda: now))
+    now = 100.0
+    counter.count(A, "1", stored=0)
+    counter.flush()
+    now += IN_DOUBT_SECONDS + 0.1
+    counter.count(B, "1", stored=0)
+    counter.flush()
+
+    assert list(counter._posts) == [B]
 
 
 def test_views_are_written_by_themselves_within_the_interval(rows):
@@ -351,19 +419,10 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger")
 
 
-def test_processes_are_shown_each_others_views(ledger):
-    counter = new_counter(ledger.add)
-
-    shown = in_forks(lambda: counter.count(A, str(os.getpid()), stored=0), processes=4)
-
-    assert sorted(shown) == [1, 2, 3, 4]
-
-
-def test_processes_write_one_batch_in_each_interval_however_many_they_are(ledger):
+def test_each_process_writes_one_batch_in_each_interval(ledger):
     counter, began = new_counter(ledger.add, flush_seconds=0.5), time.monotonic()
 
     def view() -> None:
-        time.sleep(os.getpid() % 4 / 8)  # so that their threads begin at different times
         for number in range(100):
             counter.count(A, f"{os.getpid()}-{number}", stored=0)
             time.sleep(0.02)
@@ -371,7 +430,7 @@ def test_processes_write_one_batch_in_each_interval_however_many_they_are(ledger
 
     in_forks(view, processes=4)
 
-    assert len(ledger.batches) <= (time.monotonic() - began) / 0.5 + 1
+    assert len(ledger.batches) <= 4 * ((time.monotonic() - began) / 0.5 + 1)
 
 
 def test_a_fork_of_a_process_that_counts_writes_by_itself(ledger):
@@ -381,16 +440,16 @@ def test_a_fork_of_a_process_that_counts_writes_by_itself(ledger):
 
     def view() -> bool:
         counter.count(A, str(os.getpid()), stored=1)
-        return [thread.name for thread in threading.enumerate()].count("views") == 1
+        is_started = [thread.name for thread in threading.enumerate()].count("views") == 1
+        wait_until(lambda: ledger.counts == {A: 3}, seconds=10, what="the forks' views are not written")
+        return is_started
 
     assert in_forks(view, processes=2) == [True, True]
-    wait_until(lambda: ledger.counts == {A: 3}, seconds=10, what="the forks' views are not written")
 
 
 PRELUDE = """
 import json, os, sys, threading, time
 from post.shared.memory import SharedCounters
-from post.shared_tally import SharedTally
 from post.shared.view_counter import ViewCounter, ViewsNotWritten, ViewWindow
 
 A = "a" * 32
@@ -401,7 +460,7 @@ def write(views):
 
 def new_counter(write=write, flush_seconds=60):
     window = ViewWindow(SharedCounters(), window_seconds=120)
-    return ViewCounter(window, write=write, flush_seconds=flush_seconds, tally=SharedTally())
+    return ViewCounter(window, write=write, flush_seconds=flush_seconds)
 """
 
 
@@ -470,11 +529,28 @@ def test_a_process_that_has_counted_nothing_writes_nothing_at_its_end(ledger):
         ledger,
     )
 
-    assert done.stdout == "0 1\n", done.stderr
+    assert done.stdout == "0 0\n", done.stderr
     assert ledger.batches == []
 
 
-def test_what_a_killed_process_has_counted_the_others_write(ledger):
+def test_a_fork_leaves_to_its_parent_what_that_has_yet_to_write(ledger):
+    done = run(
+        """
+        counter = new_counter()
+        counter.count(A, "parent", stored=0)
+        if os.fork() == 0:
+            counter.count(A, "child", stored=0)
+            sys.exit()
+        os.wait()
+        """,
+        ledger,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ledger.batches == [{A: 1}, {A: 1}]
+
+
+def test_what_a_killed_process_has_yet_to_write_is_lost_and_nothing_else_is(ledger):
     done = run(
         """
         counter = new_counter()
@@ -487,8 +563,8 @@ def test_what_a_killed_process_has_counted_the_others_write(ledger):
         ledger,
     )
 
-    assert done.stdout == "2\n", done.stderr
-    assert ledger.batches == [{A: 2}]
+    assert done.stdout == "1\n", done.stderr
+    assert ledger.batches == [{A: 1}]
 
 
 def test_a_process_ends_although_its_views_cannot_be_written(ledger):
@@ -543,19 +619,31 @@ def workers_of(service: Service) -> list[int]:
     return list(children_of(service.process.pid))
 
 
-def test_views_through_several_workers_are_shown_at_once_and_stored_within_the_interval(new_mysql_database, tmp_path):
+def test_views_through_several_workers_are_stored_within_the_interval(new_mysql_database, tmp_path):
     with viewed_service(tmp_path, DATABASE_URL=new_mysql_database) as viewers:
         shown = viewers.view_together(60)
-        again = viewers.view("192.0.0.0")
         wait_until(lambda: stored_views(new_mysql_database) == 60, seconds=5, what="not all views are stored")
+        again = viewers.view("192.0.0.0")
 
-    assert sorted(shown) == list(range(1, 61))
+    assert min(shown) >= 1, "each includes itself"
+    assert max(shown) <= 60
     assert again == 60
     assert stored_views(new_mysql_database) == 60
 
 
+def test_a_worker_shows_its_views_at_once(new_mysql_database, tmp_path):
+    with viewed_service(tmp_path, DATABASE_URL=new_mysql_database, WEB_CONCURRENCY="1") as viewers:
+        shown = viewers.view_together(60)
+        again = viewers.view("192.0.0.0")
+
+    assert sorted(shown) == list(range(1, 61))
+    assert again == 60
+
+
 def test_one_viewer_after_another_sees_one_view_more_while_views_are_being_written(new_mysql_database, tmp_path):
-    with viewed_service(tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="0.02") as viewers:
+    with viewed_service(
+        tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="0.02", WEB_CONCURRENCY="1"
+    ) as viewers:
         shown = [(viewers.view(), viewers.view("192.0.0.0")) for _ in range(100)]
 
     assert shown == [(number, number) for number in range(1, 101)]
@@ -575,22 +663,24 @@ def test_a_service_that_is_told_to_stop_loses_no_view(new_mysql_database, tmp_pa
 
 
 def test_a_service_on_sqlite_may_collect_views_too(tmp_path):
-    with viewed_service(tmp_path, VIEW_FLUSH_SECONDS="0.2") as viewers:
+    with viewed_service(tmp_path, VIEW_FLUSH_SECONDS="0.2", WEB_CONCURRENCY="1") as viewers:
         shown = viewers.view_together(40)
 
     assert sorted(shown) == list(range(1, 41))
     assert stored_views(f"sqlite:///{tmp_path}/instance/postdb.sqlite3") == 40
 
 
-def test_a_worker_that_is_killed_takes_none_of_the_views_that_wait_with_it(new_mysql_database, tmp_path):
-    with viewed_service(tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="30") as viewers:
+def test_a_worker_that_is_killed_takes_at_most_the_views_of_its_last_interval_with_it(new_mysql_database, tmp_path):
+    with viewed_service(tmp_path, DATABASE_URL=new_mysql_database) as viewers:
         viewers.view_together(40)
+        wait_until(lambda: stored_views(new_mysql_database) == 40, seconds=5, what="not all views are stored")
+        viewers.view_together(10)
         os.kill(workers_of(viewers.service)[0], signal.SIGKILL)
         wait_until(lambda: viewers.service.log.count("Booting worker") == 3, seconds=20, what="no new worker")
         shown = [viewers.view() for _ in range(5)]
 
-    assert shown == [41, 42, 43, 44, 45]
-    assert stored_views(new_mysql_database) == 45
+    assert min(shown) > 40
+    assert 45 <= stored_views(new_mysql_database) <= 55
 
 
 def test_workers_that_are_killed_while_they_write_lose_one_batch_each_at_most_and_count_nothing_twice(
@@ -643,7 +733,9 @@ def test_a_crash_of_everything_loses_the_views_of_one_interval_at_most(new_mysql
 
 
 def test_views_of_a_post_that_others_hold_locked_are_answered_at_once_and_written_later(new_mysql_database, tmp_path):
-    with viewed_service(tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="0.2") as viewers:
+    with viewed_service(
+        tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="0.2", WEB_CONCURRENCY="1"
+    ) as viewers:
         with create_engine(new_mysql_database, poolclass=NullPool).connect() as other:
             other.execute(text("SELECT id FROM posts FOR UPDATE"))
             began = time.monotonic()

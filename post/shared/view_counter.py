@@ -2,19 +2,25 @@
 
 import atexit
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from post.shared.memory import SharedCounters
-from post.shared_tally import SharedTally
 from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
 BATCH_POSTS = 500
+POSTS_MAX = 1 << 16  # whose views may wait in a process; those of others are written at once
+# For so long after a batch was written, a caller's ``stored`` may be from before.
+IN_DOUBT_SECONDS = 0.5
 
 
 class ViewsNotWritten(Exception):
@@ -64,12 +70,20 @@ class ViewWindow:
         self._counters.remove(_key(post_id, address))
 
 
+@dataclass(slots=True)
+class _PostViews:
+    waiting: int = 0
+    total: int = 0  # written and waiting, when the last view was answered
+    in_doubt_until: float = 0
+
+
 class ViewCounter:
     """
-    Counts views, and has them written: each at once, or together with those of all workers.
+    Counts views, and has them written: each at once, or together with the others of this process.
 
-    In the second case a thread of each process that has counted a view writes what has waited for
-    ``flush_seconds``, and the process writes the rest when it ends.
+    In the second case a thread writes what waits every ``flush_seconds``, and the process writes the rest when
+    it ends. One that is killed takes what waits along: the views of ``flush_seconds`` at most. No view is ever
+    counted twice. Other processes show the views of this one once they are written.
     """
 
     def __init__(
@@ -78,7 +92,7 @@ class ViewCounter:
         *,
         write: Callable[[Mapping[str, int]], None],
         flush_seconds: float = 0,
-        tally: SharedTally | None = None,
+        lag_seconds: float = 0,
         context: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         """
@@ -88,18 +102,19 @@ class ViewCounter:
             window: Which views count.
             write: Adds views to posts by their ids, all of them or none; raises ``ViewsNotWritten``
                 when that must be tried again later.
-            flush_seconds: How long a view waits at most.
-            tally: Where views wait, made before the fork; None writes each at once.
+            flush_seconds: How long a view waits at most; 0 writes each at once.
+            lag_seconds: How far what callers read may be behind what was written.
             context: What ``write`` runs in where no request runs it.
         """
         self._window = window
         self._write = write
         self._flush_seconds = flush_seconds
-        self._tally = tally
+        self._in_doubt_seconds = IN_DOUBT_SECONDS + lag_seconds
         self._context = context
-        self._starting = threading.Lock()
+        self._posts: dict[str, _PostViews] = {}
+        self._lock = threading.Lock()
         self._flushing_process: int | None = None  # its id: a fork inherits the attribute, and no thread
-        self._told: type[Exception] | None = None  # the kind of failure that the log has last
+        self._logged: type[Exception] | None = None  # the kind of failure that the log has last
 
     def count(self, post_id: str, address: str, *, stored: int) -> int:
         """
@@ -112,48 +127,78 @@ class ViewCounter:
 
         Returns:
             What ``stored`` lacks of the post's views: this one where it counts, and those that
-            were yet to be written.
+            this process has yet to write.
         """
         is_first = self._window.is_first_view(post_id, address)
         metrics.VIEWS.add("counted" if is_first else "repeated")
         if not is_first:
             return self.pending(post_id, stored=stored)
-        pending = None if self._tally is None else self._tally.add(post_id, stored=stored)
-        if pending is None:
-            return self._write_at_once(post_id, address)
-        self._see_to_flushes()
-        return pending
+        with self._lock:
+            self._ensure_thread()
+            if self._flush_seconds and (post_id in self._posts or len(self._posts) < POSTS_MAX):
+                views = self._posts.setdefault(post_id, _PostViews())
+                lacking = _lacking(views, stored) + 1
+                views.waiting, views.total = views.waiting + 1, stored + lacking
+                return lacking
+        return self._write_at_once(post_id, address)
 
     def pending(self, post_id: str, *, stored: int) -> int:
         """Return what ``stored`` lacks of a post's views. Arguments as for ``count``."""
-        return 0 if self._tally is None else self._tally.pending(post_id, stored=stored)
+        with self._lock:
+            return _lacking(self._posts.get(post_id, _PostViews()), stored)
 
     def flush(self) -> int:
         """
-        Write what waits; what cannot be written waits on.
+        Write what waits; what cannot be written waits on. One thread at a time does this.
 
         Returns:
             How many views were written.
         """
         written = 0
-        if self._tally is None:
-            return written
         try:
-            for _ in range(self._tally.waiting() // BATCH_POSTS + 1):
-                written += self._write_batch(self._tally)
-        except Exception as exc:  # noqa: BLE001 - the log tells of it, the views wait on and the thread lives
-            self._tell(exc)
+            for _ in range(self._count_waiting() // BATCH_POSTS + 1):
+                written += self._write_batch()
+        except Exception as exc:  # noqa: BLE001 - it is logged, the views wait on and the thread lives
+            self._log(exc)
         else:
-            self._told = None
+            self._logged = None
         return written
 
-    def _write_batch(self, tally: SharedTally) -> int:
-        # Also where nothing waits: at the end of the process, a batch that is being written must be waited for.
-        with tally.taken(limit=BATCH_POSTS) as views:
-            if views:
-                with self._context():
-                    self._write(views)
-        return sum(views.values())
+    def _count_waiting(self) -> int:
+        with self._lock:
+            return sum(1 for views in self._posts.values() if views.waiting)
+
+    def _write_batch(self) -> int:
+        with self._lock:
+            waiting = ((post_id, views.waiting) for post_id, views in self._posts.items() if views.waiting)
+            batch = dict(islice(waiting, BATCH_POSTS))
+            for post_id in batch:
+                self._posts[post_id].waiting, self._posts[post_id].in_doubt_until = 0, math.inf
+        if not batch:
+            return 0
+        try:
+            with self._context():
+                self._write(batch)
+        except Exception:
+            self._put_back(batch)
+            raise
+        self._note_written(batch)
+        return sum(batch.values())
+
+    def _put_back(self, batch: Mapping[str, int]) -> None:
+        with self._lock:
+            for post_id, count in batch.items():
+                views = self._posts[post_id] = self._posts.pop(post_id)  # behind those that were not tried yet
+                views.waiting, views.in_doubt_until = views.waiting + count, 0
+
+    def _note_written(self, batch: Mapping[str, int]) -> None:
+        with self._lock:
+            now = time.monotonic()
+            for post_id in batch:
+                self._posts[post_id].in_doubt_until = now + self._in_doubt_seconds
+            done = [key for key, views in self._posts.items() if not views.waiting and views.in_doubt_until < now]
+            for post_id in done:
+                del self._posts[post_id]
 
     def _write_at_once(self, post_id: str, address: str) -> int:
         """Return 1, or 0 where the post can be read and its count cannot be written."""
@@ -165,39 +210,40 @@ class ViewCounter:
             return 0
         return 1
 
-    def _tell(self, fault: Exception) -> None:
+    def _log(self, fault: Exception) -> None:
         # Of each kind once, not at every attempt for as long as the database is away.
-        if type(fault) is not self._told and self._tally is not None:
+        if type(fault) is not self._logged:
             is_ours = not isinstance(fault, ViewsNotWritten)
             level, shown = (logging.ERROR, fault) if is_ours else (logging.WARNING, None)
-            logger.log(level, "views_not_written", exc_info=shown, extra={"posts": self._tally.waiting()})
-        self._told = type(fault)
+            logger.log(level, "views_not_written", exc_info=shown, extra={"posts": self._count_waiting()})
+        self._logged = type(fault)
 
-    def _see_to_flushes(self) -> None:
-        if self._flushing_process == os.getpid():
+    def _ensure_thread(self) -> None:
+        if not self._flush_seconds or self._flushing_process == os.getpid():
             return
-        with self._starting:
-            if self._flushing_process != os.getpid():
-                ended = threading.Event()
-                thread = threading.Thread(target=self._flush_until, args=[ended], name="views", daemon=True)
-                thread.start()
-                atexit.register(self._flush_at_exit, os.getpid(), thread, ended)
-                self._flushing_process = os.getpid()
+        self._posts.clear()  # what a fork has inherited, its parent writes
+        ended = threading.Event()
+        thread = threading.Thread(target=self._flush_until, args=[ended], name="views", daemon=True)
+        thread.start()
+        atexit.register(self._flush_at_exit, os.getpid(), thread, ended)
+        self._flushing_process = os.getpid()
 
     def _flush_until(self, ended: threading.Event) -> None:
-        while self._tally is not None and not ended.is_set():
-            # Each worker waits for the same moment, and whichever comes first writes for all.
-            left_seconds = self._flush_seconds - self._tally.waited_seconds()
-            if left_seconds > 0:
-                ended.wait(left_seconds)
-            else:
-                self.flush()
+        while not ended.wait(self._flush_seconds):
+            self.flush()
 
     def _flush_at_exit(self, process: int, thread: threading.Thread, ended: threading.Event) -> None:
         if process == os.getpid():  # and not a fork of it
             ended.set()
             thread.join()
             self.flush()
+
+
+def _lacking(views: _PostViews, stored: int) -> int:
+    # While a batch is written, and a little longer, ``stored`` may have its views or not: the total has them once.
+    # At other times ``stored`` is right, also where something else has changed it.
+    is_in_doubt = time.monotonic() < views.in_doubt_until
+    return max(views.waiting, views.total - stored) if is_in_doubt else views.waiting
 
 
 def _key(post_id: str, address: str) -> str:

@@ -10,7 +10,7 @@ from flask import Flask
 from config import load_config
 from post.database.servers import is_replica_allowed
 from post.shared.memory import SharedCounters
-from post.shared_tally import IN_DOUBT_SECONDS, SharedTally
+from post.shared.view_counter import IN_DOUBT_SECONDS
 from post.web.read_routing import RecentWriters, init_read_routing
 from tests.drills.aftermath import assert_nothing_is_lost
 from tests.load import API, reader, token, under_load, writer
@@ -209,22 +209,6 @@ def test_views_do_not_go_backwards_while_the_replica_lags(servers, service, ana,
         time.sleep(IN_DOUBT_SECONDS + 1.2)  # until the view is written, and was in doubt for long without a replica
         seen += [bo.ask("GET", path).json()["data"]["view_count"] for _ in range(3)]
     assert seen == [1, 1, 1, 1]
-
-
-def test_a_tally_believes_an_older_count_for_as_long_as_it_may_be_told_one():
-    now = [100.0]
-    tally = SharedTally(entries=8, lag_seconds=5, clock=lambda: now[0])
-    key = "0" * 32
-    tally.add(key, stored=10)
-    with tally.taken(limit=1):
-        pass
-
-    now[0] += IN_DOUBT_SECONDS + 4.9
-    behind = 10 + tally.pending(key, stored=10)
-    now[0] += 0.2
-    given_up = 10 + tally.pending(key, stored=10)
-
-    assert (behind, given_up) == (11, 10)
 
 
 # A replica that is lost
