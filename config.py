@@ -244,7 +244,7 @@ def load_config(env: Mapping[str, Any] | None = None) -> Settings:
     Read and check the settings.
 
     Args:
-        env: Variables by name, as in the README's table; the process's environment when None.
+        env: Variables by name, as in docs/settings.md; the process's environment when None.
 
     Returns:
         The settings, with defaults for what is unset or empty.

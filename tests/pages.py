@@ -1,4 +1,4 @@
-"""What a page of Markdown leads to."""
+"""Links and headings of pages in Markdown."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 def broken_links(page: str, folder: Path) -> Iterator[str]:
     """
-    Find the links of a page that lead to no file, or to no heading of the page itself.
+    Find the links of a page that lead to no file, or to no heading of the page that they name.
 
     Args:
         page: Its text.
@@ -16,9 +16,33 @@ def broken_links(page: str, folder: Path) -> Iterator[str]:
     Yields:
         Their targets.
     """
-    titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
-    headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
     for target in re.findall(r"\]\(([^)]+)\)", page):
         path, _, anchor = target.partition("#")
-        if not path.startswith("https://") and not ((folder / path).exists() if path else anchor in headings):
+        if path.startswith("https://"):
+            continue
+        there = folder / path
+        if not there.exists() or (anchor and anchor not in headings(there.read_text() if path else page)):
             yield target
+
+
+def headings(page: str) -> set[str]:
+    """Return the anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def section(page: str, title: str) -> str:
+    """Return the text below a heading of the second level, up to the next one."""
+    return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def cells(text: str, column: int) -> Iterator[str]:
+    """Yield the cells of a column of the tables in a text; a bar in a cell is escaped."""
+    for line in text.splitlines():
+        if line.startswith("|") and not line.startswith("|---"):
+            yield re.split(r"(?<!\\)\|", line)[column + 1].strip()
+
+
+def names(cell: str) -> list[str]:
+    """Return what stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)

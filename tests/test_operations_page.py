@@ -3,10 +3,8 @@
 import ast
 import re
 
-import pytest
-
 from post.telemetry import metrics
-from tests.pages import broken_links
+from tests.pages import section as section_of
 from tests.servers import PROJECT
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
@@ -32,7 +30,7 @@ def events() -> set[str]:
 
 
 def section(title: str) -> str:
-    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return section_of(PAGE, title)
 
 
 def first_cells(text: str) -> set[str]:
@@ -41,7 +39,7 @@ def first_cells(text: str) -> set[str]:
 
 
 def test_the_table_of_events_is_what_is_logged():
-    assert first_cells(section("The log")) == events()
+    assert first_cells(section("The log").partition("| event |")[2]) == events()
 
 
 def test_the_table_of_metrics_is_what_is_counted():
@@ -53,12 +51,3 @@ def test_alerts_look_at_metrics_that_there_are():
 
     assert len(named) > 5
     assert named <= METRICS
-
-
-@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
-def test_the_readmes_lead_to_the_page(page):
-    assert "(docs/operations.md)" in (PROJECT / page).read_text()
-
-
-def test_the_page_leads_to_what_there_is():
-    assert list(broken_links(PAGE, PROJECT / "docs")) == []

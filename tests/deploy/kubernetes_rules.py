@@ -15,7 +15,7 @@ from tests.servers import PROJECT
 DEREGISTRATION_SECONDS = 120  # the comment at preStop has the source
 REGISTRATION_SECONDS = 300  # that at ROLLOUT_TIMEOUT in buildspec-deploy.yml has it
 PUBLIC_SUBNETS = 3  # of eight, the first: eksctl's layout of a VPC in three zones
-DATABASE_TOLD_SECONDS = 2  # README, "Databases and migrations"
+DATABASE_TOLD_SECONDS = 2  # docs/operations.md, "The database is away"
 SECRET_VALUES = {
     "DATABASE_URL": "mysql+pymysql://user:password@host:3306/postdb",
     "SECRET_KEY": "of the test",
