@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from bench.limit_database import Row, retried, rows_of, transaction
 from bench.limit_reads import POST_COLUMNS, post_of
-from post.services.counts import BLOCK_NUMBERS, SHARDS
+from post.services.derived import BLOCK_NUMBERS, SHARDS
 from post.services.search_grams import grams_of, search_key
 from post.utils import fold_case
 

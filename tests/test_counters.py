@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from post import services
 from post.cli import commands
 from post.models import Category, Like, Media, Post, PostCount, SearchGram, SearchTitle, db
-from post.services.counts import BLOCK_NUMBERS
+from post.services.derived import BLOCK_NUMBERS
 from post.services.search_grams import grams_of, search_key
 from post.utils import new_id
 from tests.test_media import PNG, multipart

@@ -10,9 +10,9 @@ from sqlalchemy import delete, update
 from post.database.writes import transaction
 from post.models import DELETED, HIDDEN, VISIBLE, Post
 from post.paging import Cursor
-from post.services import counts, lists, search_plans
-from post.services.list_queries import page_query
+from post.services import derived, pages, search_plans
 from post.services.listing import listed, relist
+from post.services.page_queries import page_query
 from tests.test_lists import links
 from tests.test_search import Board, sort_key, store_posts
 
@@ -55,8 +55,8 @@ searches = pytest.mark.parametrize(
 @pytest.fixture
 def small(monkeypatch):
     """Make short lists deep, and blocks of few numbers."""
-    monkeypatch.setattr(lists, "DEEP_OFFSET", 5)
-    for module in (counts, lists):
+    monkeypatch.setattr(pages, "DEEP_OFFSET", 5)
+    for module in (derived, pages):
         monkeypatch.setattr(module, "BLOCK_NUMBERS", BLOCK_NUMBERS)
 
 
@@ -212,7 +212,7 @@ def test_far_past_the_end_are_empty_pages(ask, expected, query):
 
 @every_list
 def test_a_list_without_posts_has_no_page(ask, monkeypatch, query):
-    monkeypatch.setattr(lists, "DEEP_OFFSET", 0)
+    monkeypatch.setattr(pages, "DEEP_OFFSET", 0)
 
     for page in (1, 2, 3):
         response = ask(query, page=page)
@@ -233,7 +233,7 @@ def test_a_list_without_posts_has_no_page(ask, monkeypatch, query):
 )
 def test_pages_are_walked_to_by_blocks_or_from_both_ends(ask, expected, monkeypatch, query, ways):
     shapes = []
-    monkeypatch.setattr(lists, "page_query", lambda shape, **view: shapes.append(shape) or page_query(shape, **view))
+    monkeypatch.setattr(pages, "page_query", lambda shape, **view: shapes.append(shape) or page_query(shape, **view))
 
     for page in range(1, len(expected(query)) // 5 + 1):
         ask(query, page=page, per_page=5)
@@ -248,7 +248,7 @@ def test_pages_are_walked_to_by_blocks_or_from_both_ends(ask, expected, monkeypa
 @pytest.mark.parametrize("cap", [1, 6])
 def test_beyond_its_total_a_search_has_every_page(ask, expected, monkeypatch, query, cap):
     monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", cap)
-    monkeypatch.setattr(lists, "DEEP_OFFSET", 0)
+    monkeypatch.setattr(pages, "DEEP_OFFSET", 0)
     posts = expected(query)
 
     for page in range(1, len(posts) // 3 + 3):
@@ -301,8 +301,8 @@ def test_a_page_is_of_one_list_where_a_post_is_created_while_it_is_looked_for(
 ):
     """Its place is found by one statement, its posts are read by another."""
     now, per_page = numbers(expected(query)), 3
-    place, made = lists._placed, []
-    monkeypatch.setattr(lists, "_placed", lambda listing: (place(listing), made.append(create()))[0])
+    place, made = pages._placed, []
+    monkeypatch.setattr(pages, "_placed", lambda listing: (place(listing), made.append(create()))[0])
 
     for page in range(1, len(now) // per_page + 1):
         response = ask(query, page=page, per_page=per_page)

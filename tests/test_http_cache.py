@@ -12,7 +12,7 @@ from sqlalchemy import event, func, update
 from post import services
 from post.models import Post, db
 from post.paging import Cursor
-from post.services import lists, search_plans
+from post.services import pages, search_plans
 from post.utils import Caller
 from tests.answers import UNKNOWN_ID, fault
 from tests.test_media import multipart
@@ -514,7 +514,7 @@ def test_a_total_that_stops_at_the_limit_changes_the_tag_when_there_are_more(mak
     ],
 )
 def test_a_deep_page_has_a_tag_that_follows_it(url, make_post, client, as_user, ask, monkeypatch):
-    monkeypatch.setattr(lists, "DEEP_OFFSET", 1)
+    monkeypatch.setattr(pages, "DEEP_OFFSET", 1)
     ids = [make_post(title="찾는 글", category="Travel") for _ in range(7)]
     old = ask(url)
 

@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 
 from post.models import db
 from post.paging import Cursor
-from post.services import counts, lists
-from post.services.lists import DEEP_OFFSET
+from post.services import derived, pages
+from post.services.pages import DEEP_OFFSET
 from tests.conftest import drop_database
 from tests.test_search import sort_key, store_posts
 
@@ -21,7 +21,7 @@ POSTS = "/api/v1/posts"
 BLOCK_NUMBERS = 256
 SIZE = 3000
 PER_PAGE = 10
-SHARDS = max(counts.SHARDS.values())  # rows that a count may be the sum of
+SHARDS = max(derived.SHARDS.values())  # rows that a count may be the sum of
 
 on_mysql = pytest.mark.parametrize("database", ["mysql"], indirect=True)
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -116,8 +116,8 @@ def board(make_app, own_url):
         engine = db.engine
     token = app.extensions["post"].dev_issuer.issue("ana", [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "BLOCK_NUMBERS", BLOCK_NUMBERS)
-        patch.setattr(lists, "BLOCK_NUMBERS", BLOCK_NUMBERS)
+        patch.setattr(derived, "BLOCK_NUMBERS", BLOCK_NUMBERS)
+        patch.setattr(pages, "BLOCK_NUMBERS", BLOCK_NUMBERS)
         posts = store_posts(app, [numbered_post(number, token["sub"]) for number in range(SIZE)])
         if engine.dialect.name == "mysql":
             with engine.connect() as connection:

@@ -15,10 +15,10 @@ from post import services
 from post.database.writes import transaction
 from post.models import VISIBLE, Post, SearchGram, SearchTitle, db
 from post.paging import SORT_COLUMNS, Cursor, PageRequest
-from post.services import listing, lists, search_plans
+from post.services import listing, pages, search_plans
 from post.services.categories import ensure_category
-from post.services.list_queries import Search, Shape
 from post.services.listing import list_new
+from post.services.page_queries import Search, Shape
 from post.services.search_grams import grams_of, pairs_of, search_key
 from post.services.search_plans import plan_search
 from post.utils import Caller, new_id
@@ -171,7 +171,7 @@ def plans(monkeypatch):
         met.add((plan.search, min(len(q), 3), plan.is_capped))
         return plan
 
-    monkeypatch.setattr(lists, "plan_search", noting)
+    monkeypatch.setattr(pages, "plan_search", noting)
     return met
 
 

@@ -24,7 +24,7 @@ TABLE = """
         PRIMARY KEY (scope, subject, shard)
     ) {options}
     """
-# Subject and shard of each scope, as post/services/counts.py has them.
+# Subject and shard of each scope, as post/services/derived.py has them.
 FILLS = {
     "all": ("''", "`No` % 16"),
     "category": ("category_id", "`No` % 16"),

@@ -11,7 +11,7 @@ from post.auth_utils.guards import current_user, optional_caller, token_required
 from post.components import components
 from post.openapi.answers import DeletedAnswer, PostAnswer, PostListAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
-from post.services.lists import PostPage
+from post.services.pages import PostPage
 from post.validators import IdempotencyHeader, ListQuery, NewPost, PageQuery, PostChanges, PostPath, WholePost
 from post.web.envelope import json_response, respond, success_body
 from post.web.http_cache import known_version, respond_versioned

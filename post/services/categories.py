@@ -11,7 +11,7 @@ from post.database.reads import Prepared
 from post.database.writes import after_transaction, insert_unless_there, retried, transaction
 from post.errors import CategoryExists
 from post.models import Category, PostCount
-from post.services.counts import CATEGORY
+from post.services.derived import CATEGORY
 from post.services.versions import IsKnown, Versioned, unless_known
 from post.utils import fold_case, isoformat_utc, new_id
 

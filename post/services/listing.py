@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from post.models import VISIBLE, Post
-from post.services.counts import Listed, add_to_counts, changes_of, count_post
-from post.services.search import add_titles, index_title
+from post.services.derived import Listed, add_to_counts, changes_of, count_post
 from post.services.search_grams import search_key
+from post.services.search_index import add_titles, index_title
 
 _LISTED = select(Post.No, Post.status, Post.category_id, Post.user_id, Post.title).where(
     Post.id.in_(bindparam("post_ids", expanding=True))

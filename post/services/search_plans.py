@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from post.services.list_queries import Search, Shape, frequencies_query, total_query
+from post.services.page_queries import Search, Shape, frequencies_query, total_query
 from post.services.search_grams import grams_from, pairs_of, search_key
 
 SEARCH_TOTAL_MAX = 10_000

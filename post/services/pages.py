@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
-from post.services.counts import BLOCK_NUMBERS
-from post.services.list_queries import Shape, blocks_query, page_query, total_query
+from post.services.derived import BLOCK_NUMBERS
+from post.services.page_queries import Shape, blocks_query, page_query, total_query
 from post.services.post_rows import to_dicts
 from post.services.search_plans import plan_search
 from post.services.versions import IsKnown, Versioned, unless_known, version_of

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from post.database.reads import Prepared
 from post.models import HIDDEN, VISIBLE, Category, Post, PostCount, SearchGram, SearchTitle
 from post.paging import SORT_COLUMNS, Sort
-from post.services.counts import ALL, AUTHOR, BLOCK, CATEGORY
+from post.services.derived import ALL, AUTHOR, BLOCK, CATEGORY
 from post.services.post_rows import POST_COLUMNS, SUMMARY_COLUMNS
 from post.services.versions import joined_versions
 

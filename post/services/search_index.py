@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, delete, insert, select
 
 from post.models import VISIBLE, SearchGram, SearchTitle
-from post.services.counts import Listed
+from post.services.derived import Listed
 from post.services.search_grams import grams_of, search_key
 
 
