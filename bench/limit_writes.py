@@ -13,7 +13,7 @@ from uuid_utils import uuid7
 from bench.limit_database import Row, retried, rows_of, transaction
 from bench.limit_reads import POST_COLUMNS, post_of
 from post.services.derived import BLOCK_NUMBERS, SHARDS
-from post.services.search_grams import grams_of, search_key
+from post.services.search_index import grams_of, search_key
 from post.utils import fold_case
 
 DEACTIVATED = "SELECT user_id FROM deactivated_accounts WHERE user_id = %s"

@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from post.services.search_grams import pairs_of
+from post.services.search_index import pairs_of
 
 WORDS = ("후기", "코드", "고양이", "을지로", "쿠버네티스", "커피")
 REPEATS = 7

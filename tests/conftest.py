@@ -20,7 +20,7 @@ from config import load_config
 from post import services
 from post.database.writes import transaction
 from post.models import Media, Post, db
-from post.services.listing import listed, relist
+from post.services.derived import IndexedPost, update_derived
 from post.utils import Caller
 from tests.servers import UNLIMITED, find_mysqld, private_mysql
 
@@ -180,9 +180,9 @@ def make_post(app: Flask, user_id: Callable[[str], str]) -> Callable[..., str]:
 def _set_columns(post_id: str, columns: dict[str, Any]) -> None:
     this = select(Post).where(Post.id == post_id).with_only_columns(*Post.__table__.columns)
     with transaction() as session:
-        before = listed(session.execute(this).one())
+        before = IndexedPost.of(session.execute(this).one())
         session.execute(update(Post).where(Post.id == post_id).values(**columns))
-        relist(session, before, listed(session.execute(this).one()))
+        update_derived(session, before, IndexedPost.of(session.execute(this).one()))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from post import services
 from post.cli import commands
 from post.models import Category, Like, Media, Post, PostCount, SearchGram, SearchTitle, db
 from post.services.derived import BLOCK_NUMBERS
-from post.services.search_grams import grams_of, search_key
+from post.services.search_index import grams_of, search_key
 from post.utils import new_id
 from tests.test_media import PNG, multipart
 

@@ -11,7 +11,7 @@ from post.database.writes import transaction
 from post.models import DELETED, HIDDEN, VISIBLE, Post
 from post.paging import Cursor
 from post.services import derived, pages, search_plans
-from post.services.listing import listed, relist
+from post.services.derived import IndexedPost, update_derived
 from post.services.page_queries import page_query
 from tests.test_lists import links
 from tests.test_search import Board, sort_key, store_posts
@@ -80,7 +80,7 @@ def board(app, small, authors):
         connection.execute(update(Post).where(Post.No.in_(deleted)).values(status=DELETED))
         for post in stored:
             if post.No in deleted:
-                relist(connection, listed(post), listed(post)._replace(status=DELETED))
+                update_derived(connection, IndexedPost.of(post), IndexedPost.of(post)._replace(status=DELETED))
     return Board([post for post in stored if post.No not in gone | deleted])
 
 

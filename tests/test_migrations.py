@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from post.database import schema as schema_module
 from post.models import db
 from post.services.derived import BLOCK_NUMBERS, SHARDS
-from post.services.search_grams import grams_of, search_key
+from post.services.search_index import grams_of, search_key
 from tests.conftest import drop_database, wrong_in
 from tests.servers import PROJECT
 

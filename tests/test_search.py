@@ -15,11 +15,11 @@ from post import services
 from post.database.writes import transaction
 from post.models import VISIBLE, Post, SearchGram, SearchTitle, db
 from post.paging import SORT_COLUMNS, Cursor, PageRequest
-from post.services import listing, pages, search_plans
+from post.services import derived, pages, search_plans
 from post.services.categories import ensure_category
-from post.services.listing import list_new
+from post.services.derived import derive_new
 from post.services.page_queries import Search, Shape
-from post.services.search_grams import grams_of, pairs_of, search_key
+from post.services.search_index import grams_of, pairs_of, search_key
 from post.services.search_plans import plan_search
 from post.utils import Caller, new_id
 from tests.conftest import at_once
@@ -87,7 +87,7 @@ def store_posts(app, posts):
             given_by_us = {"content": "내용", "username": "이름"}
             rows = [given_by_us | post | {"id": new_id(), "category_id": ids[post["category"]]} for post in posts]
             connection.execute(insert(Post), rows)
-            list_new(connection, [row["id"] for row in rows])
+            derive_new(connection, [row["id"] for row in rows])
         columns = [column for column in Post.__table__.columns if column.name != "content"]
         return db.session.execute(select(*columns).order_by(Post.No)).all()
 
@@ -478,7 +478,7 @@ def test_posts_stored_many_at_a_time_may_all_be_out_of_sight(app, status):
 
 def test_a_creation_that_is_rolled_back_leaves_nothing_to_find(app, found, monkeypatch):
     ana = Caller(user_id="ana", username="ana")
-    monkeypatch.setattr(listing, "count_post", lambda *_: 1 / 0)
+    monkeypatch.setattr(derived, "add_to_counts", lambda *_: 1 / 0)
 
     with app.app_context(), pytest.raises(ZeroDivisionError):
         services.create_post(author=ana, title="봄 여행", content="내용", category="일반")
@@ -490,7 +490,7 @@ def test_a_creation_that_is_rolled_back_leaves_nothing_to_find(app, found, monke
 def test_an_edit_that_fails_at_its_end_leaves_the_old_title(app, make_post, found, monkeypatch):
     post_id = make_post(title="봄 여행")
     ana = Caller(user_id="ana", username="ana", is_admin=True)
-    monkeypatch.setattr(listing, "count_post", lambda *_: 1 / 0)
+    monkeypatch.setattr(derived, "add_to_counts", lambda *_: 1 / 0)
 
     with app.app_context(), pytest.raises(ZeroDivisionError):
         services.edit_post(post_id, editor=ana, changes={"title": "가을 산책"})

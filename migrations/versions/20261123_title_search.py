@@ -11,7 +11,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-# Folded titles and grams are made as in post/services/search_grams.py.
+# Folded titles and grams are made as in post/services/search_index.py.
 ON_MYSQL = {"options": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", "clustered": ""}
 ON_SQLITE = {"options": "", "clustered": "WITHOUT ROWID"}
 TITLES = """

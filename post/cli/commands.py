@@ -23,7 +23,7 @@ from post.database.schema import DatabaseUnusableError, prepare_schema, require_
 from post.database.writes import after_transaction, transaction
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
-from post.services.listing import list_new
+from post.services.derived import derive_new
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
@@ -217,5 +217,5 @@ def _store(batch: Sequence[DemoPost], categories: StoredCategories) -> int:
         connection.execute(insert(Post), posts)
         if likes:
             connection.execute(insert(Like), likes)
-        list_new(connection, [post["id"] for post in posts])
+        derive_new(connection, [post["id"] for post in posts])
     return len(likes)

@@ -2,8 +2,7 @@
 
 from post.services.accounts import deactivate_account, is_deactivated, list_deactivated, reactivate_account
 from post.services.categories import create_category, list_categories
-from post.services.comments import set_comment_count
-from post.services.counters import add_views
+from post.services.counters import add_views, set_comment_count
 from post.services.idempotency import create_post_once, prune_idempotency_keys
 from post.services.likes import like_post, like_status, toggle_like, unlike_post
 from post.services.media import delete_media, prune_images, read_image, upload_permissions

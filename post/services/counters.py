@@ -1,33 +1,46 @@
-"""Views, as the view counter has them written: many posts' at a time."""
+"""Counters of a post, changed without moving its ``updated_at``: others than its author keep them."""
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import case, update
+from sqlalchemy import ColumnElement, Connection, case, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from post.database.faults import is_away
-from post.database.writes import transaction
-from post.models import Post
-from post.services.post_rows import counts_alone
+from post.database.writes import retried, transaction
+from post.errors import Forbidden, PostNotFound
+from post.models import DELETED, Post
+from post.services.posts import lock_post, lock_seen_post
 from post.shared.view_counter import ViewsNotWritten
+from post.utils import Caller
 
 logger = logging.getLogger(__name__)
+
+COMMENTS_SCOPE = "post-service/comments.write"
+
+
+def keeping_updated_at(values: dict[Any, Any]) -> dict[Any, Any]:
+    """Return an update's values that leave ``updated_at`` alone: MySQL's table moves it at each other update."""
+    return {**values, Post.updated_at: Post.updated_at}
+
+
+def set_counter(connection: Connection, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
+    """Set one counter of a post, within the caller's transaction."""
+    connection.execute(update(Post).where(Post.id == post_id).values(keeping_updated_at({counter: value})))
 
 
 def add_views(views: Mapping[str, int]) -> None:
     """
-    Add to the view counts of posts, in one transaction. ``updated_at`` stays.
-
-    It is not tried again here: views can wait, and whoever views a post must not.
+    Add to the view counts of posts, in one transaction that is not retried: the caller keeps what was not written.
 
     Args:
-        views: How many, by post id.
+        views: Amounts by post id.
 
     Raises:
         ViewsNotWritten: The database cannot be written to; nothing was.
     """
-    values = counts_alone({Post.view_count: Post.view_count + case(dict(views), value=Post.id)})
+    values = keeping_updated_at({Post.view_count: Post.view_count + case(dict(views), value=Post.id)})
     is_sent = False
     try:
         with transaction() as connection:
@@ -41,3 +54,31 @@ def add_views(views: Mapping[str, int]) -> None:
             raise ViewsNotWritten from exc
         # The answer to COMMIT was lost: what may have been counted must not be counted again.
         logger.warning("views_in_doubt", extra={"posts": len(views)})
+
+
+@retried
+def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> dict[str, Any]:
+    """
+    Store a post's number of comments.
+
+    Args:
+        post_id: Id of the post, 32 hex characters; a hidden one has comments too.
+        comment_count: 0 or more.
+        caller: The Comment Service, whose token has the scope.
+
+    Returns:
+        ``{id, comment_count}``.
+
+    Raises:
+        PostNotFound: It is deleted, was never there, or is hidden from a caller without the scope.
+        Forbidden: The token has no such scope.
+    """
+    with transaction() as connection:
+        if COMMENTS_SCOPE not in caller.scopes:
+            lock_seen_post(connection, post_id, caller)
+            raise Forbidden
+        row = lock_post(connection, post_id)
+        if row is None or row.status == DELETED:
+            raise PostNotFound
+        set_counter(connection, post_id, Post.comment_count, comment_count)
+    return {"id": post_id, "comment_count": comment_count}

@@ -1,25 +1,26 @@
-"""How many posts there are: kept in the transaction that changes it, so that no reader counts rows."""
+"""Rows derived from posts and kept by the transaction that changes a post: counts of posts, and the search index."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, bindparam, select, text
 from sqlalchemy.dialects import sqlite
 
 from post.components import components
 from post.database.writes import after_transaction
-from post.models import HIDDEN, VISIBLE, PostCount
+from post.models import HIDDEN, VISIBLE, Post, PostCount
+from post.services.search_index import add_titles, index_title, search_key
 
 ALL, CATEGORY, AUTHOR, BLOCK = "all", "category", "author", "block"
-# A post is counted in the shard of its number: those that are created at one time stand in different rows, and
-# their transactions do not wait for each other. One author seldom writes twice at a time.
+# A post is counted in the shard of its number: posts created at the same time have different shards, so their
+# transactions do not wait for each other. One author seldom writes twice at a time.
 SHARDS = {ALL: 16, CATEGORY: 16, BLOCK: 16, AUTHOR: 4}
-# A deep page is found by its block's place in the list, and skips posts of that block alone.
+# The count of each block of numbers leads to a deep page, which then skips posts of its own block alone.
 BLOCK_NUMBERS = 8192
 
-# As text: SQLAlchemy's own statement names the new row, and that MariaDB does not know; nor does
-# PyMySQL then send all rows in one statement.
+# As text: SQLAlchemy's own statement names the new row, which MariaDB does not support, and PyMySQL would not
+# send all rows in one statement.
 _ADD_ON_MYSQL = text(
     "INSERT INTO post_counts (scope, subject, shard, visible, hidden)"
     " VALUES (:scope, :subject, :shard, :visible, :hidden)"
@@ -33,16 +34,29 @@ _ADD_ON_SQLITE = _EXCLUDED.on_conflict_do_update(
         "hidden": PostCount.hidden + _EXCLUDED.excluded.hidden,
     },
 )
+_INDEXED = select(Post.No, Post.status, Post.category_id, Post.user_id, Post.title).where(
+    Post.id.in_(bindparam("post_ids", expanding=True))
+)
 
 
-class Listed(NamedTuple):
-    """What decides in which lists a post is, and so by which counts it is counted."""
+class IndexedPost(NamedTuple):
+    """The columns of a post that counts and the search index are derived from."""
 
     number: int
     status: str
     category_id: str | None
     user_id: str | None
     title: str
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "IndexedPost":
+        """Read them from a post's row."""
+        return cls(row.No, row.status, row.category_id, row.user_id, row.title)
+
+    @property
+    def visible_title(self) -> str | None:
+        """The title where the search finds it, else None."""
+        return self.title if self.status == VISIBLE else None
 
 
 class Count(NamedTuple):
@@ -53,27 +67,39 @@ class Count(NamedTuple):
     shard: int
 
 
-# How many visible and hidden posts to add to each.
+# Amounts to add to each row: of visible posts, and of hidden ones.
 Changes = dict[Count, list[int]]
 
 
-def count_post(connection: Connection, before: Listed | None, after: Listed) -> None:
+def update_derived(connection: Connection, before: IndexedPost | None, after: IndexedPost) -> None:
     """
-    Bring every count up to date with a change of a post.
+    Bring the search index and the counts up to date with a change of a post, as the transaction's last step.
 
-    It comes last in a transaction: these rows are shared, and locked until it ends; always in
-    one order, so that no two transactions wait for each other.
+    Rows of counts are shared by all writers and stay locked until the transaction ends.
 
     Args:
-        connection: That of the transaction that changes the post.
+        connection: The transaction's, which has locked the post's row.
         before: The post before the change; None for a new one.
         after: The post after it.
     """
-    add_to_counts(connection, changes_of([(before, after)]))
+    index_title(connection, after.number, before=before and before.visible_title, after=after.visible_title)
+    add_to_counts(connection, _changes([(before, after)]))
 
 
-def changes_of(posts: Iterable[tuple[Listed | None, Listed]]) -> Changes:
-    """Return what changes of posts change in counts. Of each the post before and after it, as for ``count_post``."""
+def derive_new(connection: Connection, post_ids: Sequence[str]) -> None:
+    """
+    Derive the rows of many new posts at once.
+
+    Args:
+        connection: That of the transaction that creates them.
+        post_ids: Some thousand at most.
+    """
+    posts = [IndexedPost.of(row) for row in connection.execute(_INDEXED, {"post_ids": post_ids})]
+    add_titles(connection, {post.number: search_key(post.title) for post in posts if post.status == VISIBLE})
+    add_to_counts(connection, _changes([(None, post) for post in posts]))
+
+
+def _changes(posts: Iterable[tuple[IndexedPost | None, IndexedPost]]) -> Changes:
     changes: Changes = defaultdict(lambda: [0, 0])
     for before, after in posts:
         for post, amount in ((before, -1), (after, 1)):
@@ -83,7 +109,7 @@ def changes_of(posts: Iterable[tuple[Listed | None, Listed]]) -> Changes:
     return changes
 
 
-def _counts_of(post: Listed) -> Iterator[Count]:
+def _counts_of(post: IndexedPost) -> Iterator[Count]:
     subjects = {ALL: "", CATEGORY: post.category_id, AUTHOR: post.user_id, BLOCK: str(post.number // BLOCK_NUMBERS)}
     for scope, subject in subjects.items():
         if subject is not None:
@@ -92,11 +118,11 @@ def _counts_of(post: Listed) -> Iterator[Count]:
 
 def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]) -> None:
     """
-    Add to counts within the caller's transaction.
+    Add to counts within the caller's transaction, always in one order, so that transactions cannot deadlock.
 
     Args:
         connection: The transaction's.
-        changes: How many visible and hidden posts to add to each; below 0 to take away.
+        changes: Visible and hidden posts to add to each row; negative to subtract.
     """
     rows = [
         {**count._asdict(), "visible": visible, "hidden": hidden}

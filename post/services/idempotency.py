@@ -13,7 +13,7 @@ from post.database.faults import is_lock_timeout
 from post.database.writes import insert_unless_there, retried, transaction
 from post.errors import IdempotencyConflict
 from post.models import IdempotencyKey, utc_now
-from post.services.listing import listed, relist
+from post.services.derived import IndexedPost, update_derived
 from post.services.post_rows import to_dicts
 from post.services.posts import insert_post
 from post.utils import Caller
@@ -68,7 +68,7 @@ def create_post_once(
         row = insert_post(connection, author=author, title=title, content=content, category=category)
         body = render(to_dicts([row])[0])
         connection.execute(update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=row.id))
-        relist(connection, None, listed(row))
+        update_derived(connection, None, IndexedPost.of(row))
     return Answer(body, row.id, is_replayed=False)
 
 

@@ -8,7 +8,7 @@ from post.database.reads import Prepared
 from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post
-from post.services.post_rows import counts_alone
+from post.services.counters import keeping_updated_at
 from post.services.posts import is_seen_by, lock_seen_post
 from post.telemetry import metrics
 from post.utils import Caller, new_id
@@ -17,7 +17,7 @@ _IS_MINE = (Like.post_id == bindparam("post_id")) & (Like.user_id == bindparam("
 _LIKE = select(Like.id).where(_IS_MINE)
 _ADD = insert(Like)
 _REMOVE = delete(Like).where(_IS_MINE)
-_COUNTED = counts_alone({Post.like_count: Post.like_count + bindparam("amount")})
+_COUNTED = keeping_updated_at({Post.like_count: Post.like_count + bindparam("amount")})
 _COUNT = update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED)
 _MINE = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("liker_id")).exists()
 _STATUS = Prepared(

@@ -36,11 +36,6 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
 )
 
 
-def counts_alone(values: dict[Any, Any]) -> dict[Any, Any]:
-    """Return what an update of counts sets: ``updated_at`` stays with them, which MySQL's table would move."""
-    return {**values, Post.updated_at: Post.updated_at}
-
-
 def to_dicts(rows: Sequence[Row[Any]], *, connection: Connection | None = None) -> list[dict[str, Any]]:
     """
     Return posts as the API shows them, with their images: read only where there are any.

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from post.database.reads import Prepared
 from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, HIDDEN, VISIBLE, Post, utc_now
 from post.services.categories import ensure_category
-from post.services.listing import listed, relist
-from post.services.post_rows import POST_COLUMNS, counts_alone, to_dicts
+from post.services.derived import IndexedPost, update_derived
+from post.services.post_rows import POST_COLUMNS, to_dicts
 from post.services.versions import IsKnown, Versioned, stem_column, stem_of, unless_known, version_with
 from post.shared.view_counter import ViewCounter
 from post.utils import Caller, new_id
@@ -94,13 +94,13 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
     """
     with transaction() as connection:
         row = insert_post(connection, author=author, title=title, content=content, category=category)
-        relist(connection, None, listed(row))
+        update_derived(connection, None, IndexedPost.of(row))
     return to_dicts([row])[0]
 
 
 def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> Row[Any]:
     """
-    Insert a visible post within the caller's transaction, which has yet to ``relist`` it. Arguments as above.
+    Insert a visible post within the caller's transaction, which has yet to ``update_derived``. Arguments as above.
 
     Returns:
         Its row.
@@ -140,7 +140,7 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
             values["category_id"], values["category"] = ensure_category(connection, changes["category"])
         connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
         row = _read_back(connection, post_id)
-        relist(connection, listed(before), listed(row))
+        update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
         return to_dicts([row], connection=connection)[0]
 
 
@@ -161,9 +161,9 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
         Forbidden: The editor is neither its author nor an admin.
     """
     with transaction() as connection:
-        before = listed(lock_for_writing(connection, post_id, editor))
+        before = IndexedPost.of(lock_for_writing(connection, post_id, editor))
         connection.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=utc_now()))
-        relist(connection, before, before._replace(status=DELETED))
+        update_derived(connection, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
 
 
@@ -198,11 +198,6 @@ def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) 
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return row
-
-
-def set_counter(connection: Connection, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
-    """Set a count of a post."""
-    connection.execute(update(Post).where(Post.id == post_id).values(counts_alone({counter: value})))
 
 
 def lock_post(connection: Connection, post_id: str) -> Row[Any] | None:

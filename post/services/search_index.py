@@ -1,37 +1,83 @@
-"""Search in titles: by the pairs of characters that they have, which every database looks up alike."""
+"""The search index: the titles of visible posts, and each pair of characters in them (bigrams)."""
+
+from itertools import pairwise
 
 from sqlalchemy import Connection, delete, insert, select
 
-from post.models import VISIBLE, SearchGram, SearchTitle
-from post.services.derived import Listed
-from post.services.search_grams import grams_of, search_key
+from post.models import SearchGram, SearchTitle
+
+CHARACTER_BITS = 21  # of a code point: up to 10FFFF (Unicode, 2.4)
 
 
-def index_title(connection: Connection, before: Listed | None, after: Listed) -> None:
+def search_key(text: str) -> str:
     """
-    Bring the search up to date with a change of a post: it finds the visible ones.
+    Fold the letter case of a text, character by character (Unicode, 3.13: simple case folding).
+
+    A part of a text is so folded to a part of the whole's key.
 
     Args:
-        connection: That of the transaction that changes the post, whose row it has locked.
-        before: The post before the change; None for a new one.
-        after: The post after it.
+        text: A title or a search text, in NFC.
+
+    Returns:
+        As many characters.
     """
-    new = search_key(after.title) if after.status == VISIBLE else None
-    if before is not None and before.status == VISIBLE:
-        if search_key(before.title) == new:
-            return
-        forget_title(connection, after.number, before.title)
+    return text.lower() if text.isascii() else "".join(map(_fold, text))
+
+
+def _fold(char: str) -> str:
+    return next((folded for folded in (char.casefold(), char.lower()) if len(folded) == 1), char)
+
+
+def grams_of(key: str) -> list[int]:
+    """
+    Number each character of a title together with the next one; the last has none.
+
+    Args:
+        key: From ``search_key``.
+
+    Returns:
+        Distinct numbers, in the order of the text.
+    """
+    codes = [*map(ord, key), 0]
+    return list(dict.fromkeys(code << CHARACTER_BITS | following for code, following in pairwise(codes)))
+
+
+def pairs_of(key: str) -> list[int]:
+    """Return the grams of two characters: those of every title that contains the text. Arguments as above."""
+    return list(dict.fromkeys(ord(one) << CHARACTER_BITS | ord(other) for one, other in pairwise(key)))
+
+
+def grams_from(char: str) -> tuple[int, int]:
+    """Return the first gram that begins with a character, and the first one after all of these."""
+    return ord(char) << CHARACTER_BITS, (ord(char) + 1) << CHARACTER_BITS
+
+
+def index_title(connection: Connection, number: int, *, before: str | None, after: str | None) -> None:
+    """
+    Update the index after a change of a post, whose row the transaction has locked.
+
+    Args:
+        connection: The transaction's.
+        number: The post's.
+        before: The title before the change; None if the post was not visible.
+        after: The title now; None if the post is not visible.
+    """
+    old, new = (title if title is None else search_key(title) for title in (before, after))
+    if old == new:
+        return
+    if old is not None:
+        _remove_title(connection, number, old)
     if new is not None:
-        add_titles(connection, {after.number: new})
+        add_titles(connection, {number: new})
 
 
 def add_titles(connection: Connection, keys: dict[int, str]) -> None:
     """
-    Make titles known to the search, within the caller's transaction.
+    Add titles to the index.
 
     Args:
         connection: The transaction's.
-        keys: What ``search_key`` gave of each title, by the post's number.
+        keys: The ``search_key`` of each title, by the post's number.
     """
     titles = [{"No": number, "title_key": key} for number, key in keys.items()]
     grams = sorted((gram, number) for number, key in keys.items() for gram in grams_of(key))
@@ -41,17 +87,10 @@ def add_titles(connection: Connection, keys: dict[int, str]) -> None:
         connection.execute(insert(SearchGram), [{"gram": gram, "No": number} for gram, number in grams])
 
 
-def forget_title(connection: Connection, number: int, title: str) -> None:
-    """
-    Make the search forget a post, within the caller's transaction.
-
-    Args:
-        connection: The transaction's.
-        number: The post's.
-        title: The post's; what is known of it under another one is forgotten too.
-    """
+def _remove_title(connection: Connection, number: int, key: str) -> None:
+    # The stored key may be of another title than the post's.
     this = SearchTitle.No == number
     stored = connection.scalar(select(SearchTitle.title_key).where(this)) or ""
-    grams = {*grams_of(search_key(title)), *grams_of(stored)}
+    grams = {*grams_of(key), *grams_of(stored)}
     connection.execute(delete(SearchTitle).where(this))
     connection.execute(delete(SearchGram).where(SearchGram.No == number, SearchGram.gram.in_(grams)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from post.services.page_queries import Search, Shape, frequencies_query, total_query
-from post.services.search_grams import grams_from, pairs_of, search_key
+from post.services.search_index import grams_from, pairs_of, search_key
 
 SEARCH_TOTAL_MAX = 10_000
 

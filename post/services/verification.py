@@ -24,10 +24,10 @@ from post.database.reads import read
 from post.database.writes import retried, transaction
 from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle
 from post.paging import VALUE_MAX
+from post.services.counters import set_counter
 from post.services.derived import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, SHARDS, Count, add_to_counts
-from post.services.posts import lock_post, set_counter
-from post.services.search_grams import grams_of, search_key
-from post.services.search_index import add_titles
+from post.services.posts import lock_post
+from post.services.search_index import add_titles, grams_of, search_key
 
 SEARCH_BATCH = 100_000  # for each of which all pairs are read
 _SUBJECTS: dict[str, ColumnElement[Any]] = {

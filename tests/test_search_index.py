@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from post.database.schema import MIGRATIONS_DIR
-from post.services.search_grams import CHARACTER_BITS, grams_from, grams_of, pairs_of, search_key
+from post.services.search_index import CHARACTER_BITS, grams_from, grams_of, pairs_of, search_key
 
 # Letters whose case changes their number, or that have several small ones; and what lies next to other blocks' ends.
 RARE = "İıIiſsKkßẞΣσςǅéÉÅåΩωﬁŉΐᾈᾀꭰᎠ𐐀𐐨가힣ㅋᄀ%_/\\ 😀\U0010ffff\U0010fffe\ud7ff\ue000"
