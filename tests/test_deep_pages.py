@@ -301,8 +301,8 @@ def test_a_page_is_of_one_list_where_a_post_is_created_while_it_is_looked_for(
 ):
     """Its place is found by one statement, its posts are read by another."""
     now, per_page = numbers(expected(query)), 3
-    place, made = pages._placed, []
-    monkeypatch.setattr(pages, "_placed", lambda listing: (place(listing), made.append(create()))[0])
+    place, made = pages._with_offsets, []
+    monkeypatch.setattr(pages, "_with_offsets", lambda plan: (place(plan), made.append(create()))[0])
 
     for page in range(1, len(now) // per_page + 1):
         response = ask(query, page=page, per_page=per_page)

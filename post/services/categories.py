@@ -12,7 +12,7 @@ from post.database.writes import after_transaction, insert_unless_there, retried
 from post.errors import CategoryExists
 from post.models import Category, PostCount
 from post.services.derived import CATEGORY
-from post.services.versions import IsKnown, Versioned, unless_known
+from post.services.versions import IsKnown, Versioned, value_unless_cached
 from post.utils import fold_case, isoformat_utc, new_id
 
 _POST_COUNT = (
@@ -40,7 +40,7 @@ def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[s
         lambda: _to_dicts(_CATEGORIES.read()), load_from_primary=lambda: _to_dicts(_CATEGORIES_ON_PRIMARY.read())
     )
     version = " ".join(f"{category['id']}:{category['post_count']}" for category in categories)
-    return unless_known(version, is_known, lambda: categories)
+    return value_unless_cached(version, is_known, lambda: categories)
 
 
 def _to_dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:

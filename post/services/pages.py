@@ -11,7 +11,7 @@ from post.services.derived import BLOCK_NUMBERS
 from post.services.page_queries import Shape, blocks_query, page_query, total_query
 from post.services.post_rows import to_dicts
 from post.services.search_plans import plan_search
-from post.services.versions import IsKnown, Versioned, unless_known, version_of
+from post.services.versions import IsKnown, Versioned, value_unless_cached, version_of
 from post.utils import fold_case
 
 # From here on a page's place is looked for before its rows are read: to skip posts costs more than another query.
@@ -39,7 +39,7 @@ class PostPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class PagePlan:
     """
     How a page of a list is read.
 
@@ -80,12 +80,12 @@ def list_posts(
     """
     named = {"category_id": category_id, "category": category and fold_case(category), "user_id": user_id}
     filters = {name: value for name, value in named.items() if value is not None}
-    listing = Listing(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters)
+    plan = PagePlan(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters)
     if q is not None:
-        plan = plan_search(q, listing.shape, filters)
-        shape = listing.shape._replace(search=plan.search)
-        listing = Listing(wanted, shape, {**filters, **plan.values}, plan.total, plan.is_capped)
-    return _page(_placed(listing), is_known)
+        search = plan_search(q, plan.shape, filters)
+        shape = plan.shape._replace(search=search.search)
+        plan = PagePlan(wanted, shape, {**filters, **search.values}, search.total, search.is_capped)
+    return _page(_with_offsets(plan), is_known)
 
 
 def list_my_posts(user_id: str, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[PostPage]:
@@ -97,91 +97,91 @@ def list_my_posts(user_id: str, wanted: PageRequest, *, is_known: IsKnown | None
         wanted: Page and view.
         is_known: As for ``list_posts``.
     """
-    return _page(_placed(Listing(wanted, Shape(is_mine=True), {"user_id": user_id})), is_known)
+    return _page(_with_offsets(PagePlan(wanted, Shape(is_mine=True), {"user_id": user_id})), is_known)
 
 
-def _placed(listing: Listing) -> Listing:
+def _with_offsets(plan: PagePlan) -> PagePlan:
     """Say from where a page is walked to, and how far."""
-    wanted = listing.wanted
+    wanted = plan.wanted
     offset, limit = wanted.offset, wanted.per_page + 1
     slice_ = {"limit": limit, "offset": offset, "reach": offset + limit}
-    listing = replace(listing, values={**listing.values, **slice_})
+    plan = replace(plan, values={**plan.values, **slice_})
     if wanted.cursor is not None:
         place = zip(SORT_COLUMNS[wanted.sort], wanted.cursor.values, strict=True)
-        values = {**listing.values, **{f"cursor_{name}": value for name, value in place}}
-        return replace(listing, shape=listing.shape._replace(direction=wanted.cursor.direction), values=values)
+        values = {**plan.values, **{f"cursor_{name}": value for name, value in place}}
+        return replace(plan, shape=plan.shape._replace(direction=wanted.cursor.direction), values=values)
     if offset < DEEP_OFFSET:
-        return listing
-    if listing.shape == Shape():
-        return _placed_in_block(listing, offset)
-    if listing.total is None:
-        listing = replace(listing, total=_total(listing))
-    return _placed_from_the_end(listing, offset)
+        return plan
+    if plan.shape == Shape():
+        return _within_block(plan, offset)
+    if plan.total is None:
+        plan = replace(plan, total=_total(plan))
+    return _from_the_end(plan, offset)
 
 
-def _placed_in_block(listing: Listing, offset: int) -> Listing:
+def _within_block(plan: PagePlan, offset: int) -> PagePlan:
     """Skip whole blocks of numbers by their counts, from the newest on."""
     blocks = sorted(((int(row.subject), int(row.visible)) for row in blocks_query().read()), reverse=True)
     total = sum(visible for _, visible in blocks)
-    listing = replace(listing, total=total)
+    plan = replace(plan, total=total)
     for block, visible in blocks:
         if offset < visible:
             values = {"below": (block + 1) * BLOCK_NUMBERS, "offset": offset}
-            return replace(listing, shape=listing.shape._replace(is_bounded=True), values={**listing.values, **values})
+            return replace(plan, shape=plan.shape._replace(is_bounded=True), values={**plan.values, **values})
         offset -= visible
-    return listing
+    return plan
 
 
-def _placed_from_the_end(listing: Listing, offset: int) -> Listing:
+def _from_the_end(plan: PagePlan, offset: int) -> PagePlan:
     """Walk from the list's end where that is nearer."""
-    total, limit = listing.total or 0, listing.wanted.per_page + 1
-    if listing.is_capped or offset >= total or offset < total / 2:
-        return listing
+    total, limit = plan.total or 0, plan.wanted.per_page + 1
+    if plan.is_capped or offset >= total or offset < total / 2:
+        return plan
     end = max(0, total - offset - limit)
     limit = min(limit, total - offset)
     values = {"offset": end, "limit": limit, "reach": end + limit}
-    return replace(listing, shape=listing.shape._replace(direction="last"), values={**listing.values, **values})
+    return replace(plan, shape=plan.shape._replace(direction="last"), values={**plan.values, **values})
 
 
-def _total(listing: Listing) -> int:
-    return int(total_query(listing.shape).read(listing.values)[0].total)
+def _total(plan: PagePlan) -> int:
+    return int(total_query(plan.shape).read(plan.values)[0].total)
 
 
-def _page(listing: Listing, is_known: IsKnown | None) -> Versioned[PostPage]:
-    is_empty = listing.total is not None and listing.wanted.offset >= listing.total and not listing.is_capped
+def _page(plan: PagePlan, is_known: IsKnown | None) -> Versioned[PostPage]:
+    is_empty = plan.total is not None and plan.wanted.offset >= plan.total and not plan.is_capped
     if is_known is not None and not is_empty:
-        version = _version(listing)
+        version = _read_version(plan)
         if is_known(version):
             return Versioned(version, None)
-    rows = [] if is_empty else _rows(listing)
-    total = listing.total
+    rows = [] if is_empty else _rows(plan)
+    total = plan.total
     if total is None:
-        total = int(rows[0].total) if rows else _total(listing)
-    version = _joined(listing, total, [version_of(row) for row in rows])
-    return unless_known(version, is_known, lambda: _post_page(listing, rows, total))
+        total = int(rows[0].total) if rows else _total(plan)
+    version = _page_version(plan, total, [version_of(row) for row in rows])
+    return value_unless_cached(version, is_known, lambda: _post_page(plan, rows, total))
 
 
-def _version(listing: Listing) -> str:
-    with_total = listing.total is None
-    (row,) = page_query(listing.shape, view="version", with_total=with_total).read(listing.values)
-    total = row.total if listing.total is None else listing.total
-    return _joined(listing, int(total), row.versions.split(",") if row.versions else [])
+def _read_version(plan: PagePlan) -> str:
+    with_total = plan.total is None
+    (row,) = page_query(plan.shape, view="version", with_total=with_total).read(plan.values)
+    total = row.total if plan.total is None else plan.total
+    return _page_version(plan, int(total), row.versions.split(",") if row.versions else [])
 
 
-def _joined(listing: Listing, total: int, versions: Sequence[str]) -> str:
+def _page_version(plan: PagePlan, total: int, versions: Sequence[str]) -> str:
     # In any order: it follows from what the versions say.
-    return " ".join([f"{total}{'+' if listing.is_capped else ''}", *sorted(versions)])
+    return " ".join([f"{total}{'+' if plan.is_capped else ''}", *sorted(versions)])
 
 
-def _rows(listing: Listing) -> list[Row[Any]]:
+def _rows(plan: PagePlan) -> list[Row[Any]]:
     """Return the page's rows in the list's order, with one more where there are more."""
-    with_total = listing.total is None
-    query = page_query(listing.shape, view=listing.wanted.view, with_total=with_total)
-    return sorted(query.read(listing.values), key=lambda row: _key(row, listing.wanted.sort), reverse=True)
+    with_total = plan.total is None
+    query = page_query(plan.shape, view=plan.wanted.view, with_total=with_total)
+    return sorted(query.read(plan.values), key=lambda row: _key(row, plan.wanted.sort), reverse=True)
 
 
-def _post_page(listing: Listing, rows: list[Row[Any]], total: int) -> PostPage:
-    wanted = listing.wanted
+def _post_page(plan: PagePlan, rows: list[Row[Any]], total: int) -> PostPage:
+    wanted = plan.wanted
     has_more = len(rows) > wanted.per_page
     if has_more:
         rows = rows[1:] if wanted.cursor and wanted.cursor.direction == "prev" else rows[: wanted.per_page]
@@ -197,7 +197,7 @@ def _post_page(listing: Listing, rows: list[Row[Any]], total: int) -> PostPage:
         "has_prev": has_prev,
         "next_cursor": next_cursor if has_next else None,
     }
-    if listing.is_capped:
+    if plan.is_capped:
         meta["total_capped"] = True
     next_link: Link = {"cursor": next_cursor}
     prev_link: Link = {"cursor": prev_cursor}

@@ -11,7 +11,14 @@ from post.models import DELETED, HIDDEN, VISIBLE, Post, utc_now
 from post.services.categories import ensure_category
 from post.services.derived import IndexedPost, update_derived
 from post.services.post_rows import POST_COLUMNS, to_dicts
-from post.services.versions import IsKnown, Versioned, stem_column, stem_of, unless_known, version_with
+from post.services.versions import (
+    IsKnown,
+    Versioned,
+    join_version,
+    value_unless_cached,
+    version_prefix,
+    version_prefix_column,
+)
 from post.shared.view_counter import ViewCounter
 from post.utils import Caller, new_id
 
@@ -24,7 +31,9 @@ _LOCKED = (
     .with_for_update()
 )
 _WHOLE = Prepared(_POST)
-_VERSION = Prepared(select(Post.user_id, Post.status, Post.view_count, stem_column().label("stem")).where(_THIS))
+_VERSION = Prepared(
+    select(Post.user_id, Post.status, Post.view_count, version_prefix_column().label("prefix")).where(_THIS)
+)
 
 
 def get_post(
@@ -54,12 +63,12 @@ def get_post(
     row = _seen_row(_WHOLE if is_known is None else _VERSION, post_id, viewer)
     view_count = row.view_count + _pending_views(row, post_id, views, address)
     if is_known is not None:
-        version = version_with(row.stem, view_count)
+        version = join_version(row.prefix, view_count)
         if is_known(version):
             return Versioned(version, None)
         row = _seen_row(_WHOLE, post_id, viewer)
-    version = version_with(stem_of(row), view_count)
-    return unless_known(version, is_known, lambda: to_dicts([row])[0] | {"view_count": view_count})
+    version = join_version(version_prefix(row), view_count)
+    return value_unless_cached(version, is_known, lambda: to_dicts([row])[0] | {"view_count": view_count})
 
 
 def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, address: str | None) -> int:
