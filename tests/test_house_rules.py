@@ -49,7 +49,7 @@ ROOMS = {
     "post/services/*": GROUND
     | {"post.components", "post.database", "post.images", "post.models", "post.shared", "post.telemetry"},
     "post/validators/*": GROUND,
-    "post/auth_utils/*": GROUND | {"post.components", "post.shared_document", "post.telemetry"},
+    "post/auth_utils/*": GROUND | {"post.components", "post.telemetry"},
     "post/openapi/*": GROUND,
     "post/web/*": GROUND
     | {"config", "post.auth_utils", "post.database", "post.shared", "post.telemetry", "post.validators"},

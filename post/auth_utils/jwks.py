@@ -3,6 +3,8 @@
 import contextlib
 import json
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +14,6 @@ from jose import jwk
 from jose.exceptions import JOSEError
 
 from post.errors import AuthUnavailable
-from post.shared_document import MAX_BYTES, SharedDocument
 from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -21,10 +22,9 @@ ALGORITHM = "RS256"
 REFETCH_SECONDS = 60
 FIRST_FETCH_RETRY_SECONDS = 1
 WAIT_FOR_FETCH_SECONDS = 1
-POLL_SECONDS = 0.02
 FETCH_TIMEOUT_SECONDS = (2, 3)  # to connect, and for each piece
 FETCH_SECONDS = 5  # for all of it
-CLAIM_SECONDS = 15  # a worker that has died in a fetch holds back the others for no longer
+MAX_BYTES = 1 << 16
 
 Jwks = Mapping[str, Any]
 
@@ -57,11 +57,11 @@ def fetch_jwks(url: str) -> Jwks:
 
 class JwksClient:
     """
-    The pool's public keys by ``kid``, shared by the workers for as long as the service lives.
+    The pool's public keys by ``kid``, for as long as the process lives.
 
-    An unknown ``kid`` has one thread of one worker fetch the set again; after a fetch in vain none does for
-    a minute, so that made-up ones cost nothing. Nobody waits for another's fetch, but before the first
-    keys are there. Keys that are known go on working when the set cannot be fetched.
+    An unknown ``kid`` has one thread fetch the set again; after a fetch in vain none does for a minute, so that
+    made-up ones cost nothing. No thread waits for another's fetch, except before the first keys are there.
+    Keys that are known go on working when the set cannot be fetched.
     """
 
     def __init__(self, fetch: Callable[[], Jwks], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,11 +70,15 @@ class JwksClient:
 
         Args:
             fetch: Returns the key set (RFC 7517, section 5).
-            clock: Seconds, from any point that is the same for all workers.
+            clock: Seconds, from any point.
         """
         self._fetch = fetch
-        self._document = SharedDocument(clock=clock)  # of the keys that can be used
-        self._known: tuple[int, dict[str, Any]] = (0, {})  # the document's version, and its keys
+        self._clock = clock
+        self._keys: dict[str, Any] = {}
+        self._lock = threading.Lock()  # of all that follows
+        self._began = self._next_fetch = -math.inf
+        self._is_idle = threading.Event()
+        self._is_idle.set()
 
     def key(self, kid: str) -> Any:
         """
@@ -83,54 +87,50 @@ class JwksClient:
         Raises:
             AuthUnavailable: No key was ever fetched.
         """
-        version, keys = self._latest()
-        if kid not in keys:
-            if self._document.claim(version, seconds=CLAIM_SECONDS):
+        if kid not in self._keys:
+            if self._claim(kid):
                 self._refresh(kid)
-            elif not keys:
-                self._wait_for_first_keys()
-            _, keys = self._latest()
-        if not keys:
+            elif not self._keys:
+                # Only in a fetch's first moments: an endpoint that hangs must not hang every thread with it.
+                self._is_idle.wait(max(0, self._began + WAIT_FOR_FETCH_SECONDS - self._clock()))
+        if not self._keys:
             raise AuthUnavailable
-        return keys.get(kid)
+        return self._keys.get(kid)
 
-    def _latest(self) -> tuple[int, dict[str, Any]]:
-        known = self._known
-        if known[0] != self._document.version:
-            version, content = self._document.read()
-            known = version, {key["kid"]: jwk.construct(key, ALGORITHM) for key in json.loads(content)}
-            self._known = known
-        return known
+    def _claim(self, kid: str) -> bool:
+        """Return whether the caller is to fetch the set."""
+        with self._lock:
+            now = self._clock()
+            if not self._is_idle.is_set() or now < self._next_fetch or kid in self._keys:
+                return False
+            self._began = now
+            self._is_idle.clear()
+            return True
 
     def _refresh(self, kid: str) -> None:
-        seconds: float = FIRST_FETCH_RETRY_SECONDS
         try:
-            self._document.store(json.dumps(_usable(self._fetch())).encode())
+            self._keys = _usable(self._fetch())
             metrics.JWKS_FETCHES.add("success")
         except (requests.RequestException, ValueError) as exc:
             metrics.JWKS_FETCHES.add("failure")
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
         finally:
-            _, keys = self._latest()
-            if keys:  # a fetch that was in vain holds back others; one for a real key does not
-                seconds = 0 if kid in keys else REFETCH_SECONDS
-            self._document.allow_after(seconds)
-
-    def _wait_for_first_keys(self) -> None:
-        # Only in a fetch's first moments: an endpoint that hangs must not hang every thread with it.
-        while not self._document.version and self._document.claimed_seconds() < WAIT_FOR_FETCH_SECONDS:
-            time.sleep(POLL_SECONDS)
+            seconds: float = FIRST_FETCH_RETRY_SECONDS
+            if self._keys:  # a fetch that was in vain holds back others; one for a real key does not
+                seconds = 0 if kid in self._keys else REFETCH_SECONDS
+            with self._lock:
+                self._next_fetch = self._clock() + seconds
+                self._is_idle.set()
 
 
-def _usable(jwks: Jwks) -> list[dict[str, Any]]:
-    """Return the keys that can be used; the others are left out (RFC 7517, section 5)."""
+def _usable(jwks: Jwks) -> dict[str, Any]:
+    """Return the keys that can be used, by ``kid``; the others are left out (RFC 7517, section 5)."""
     published = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    usable = []
+    usable = {}
     for key in published if isinstance(published, list) else []:
         if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str):
             with contextlib.suppress(JOSEError, ValueError):
-                jwk.construct(key, ALGORITHM)
-                usable.append(key)
+                usable[key["kid"]] = jwk.construct(key, ALGORITHM)
     if not usable:
         raise ValueError("not a key set, or one without an RSA key")
     return usable

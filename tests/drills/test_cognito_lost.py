@@ -11,7 +11,7 @@ from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.errors import AuthUnavailable
 from tests.drills.aftermath import assert_nothing_is_lost
 from tests.load import API, reader, under_load, writer
-from tests.servers import UNLIMITED, JwksServer, running_service
+from tests.servers import UNLIMITED, JwksServer, running_service, wait_until
 from tests.test_auth import CLIENT, POOL, REGION, KeyPair, claims_of
 
 ANSWERED_SECONDS = 2  # less than any of the fetches that hang takes
@@ -49,6 +49,16 @@ def look(service, token):
     return answer.status_code, time.monotonic() - began
 
 
+def give_keys_to_every_worker(service, endpoint, key):
+    """Until each has fetched the set once."""
+
+    def all_have_fetched():
+        assert look(service, key.sign(claims_of()))[0] == 200
+        return endpoint.asked == service.workers
+
+    wait_until(all_have_fetched, seconds=20, what="not every worker has asked for keys")
+
+
 def flood(service, key, requests_):
     """Send made-up key ids, many at once; returns what became of each."""
     with ThreadPoolExecutor(24) as pool:
@@ -65,10 +75,10 @@ def honest_clients(service, key):
 
 
 @pytest.mark.parametrize("fault", [None, "fail", "hang", "dribble"])
-def test_a_flood_of_unknown_key_ids_has_one_thread_fetch_and_holds_up_nobody_else(
+def test_a_flood_of_unknown_key_ids_has_one_thread_of_a_worker_fetch_and_holds_up_nobody_else(
     fault, server, service, endpoint, key, make_app
 ):
-    assert look(service, key.sign(claims_of()))[0] == 200
+    give_keys_to_every_worker(service, endpoint, key)
     endpoint.fault, before = fault, endpoint.asked
 
     with under_load(*honest_clients(service, key)) as load:
@@ -78,33 +88,33 @@ def test_a_flood_of_unknown_key_ids_has_one_thread_fetch_and_holds_up_nobody_els
 
     waited = sorted(seconds for _, seconds in answers)
     more = {"unknown": len(answers), "fetches": endpoint.asked - before}
-    more |= {"slowest unknown": " and ".join(f"{seconds:.2f} s" for seconds in waited[-2:])}
+    more |= {"slowest unknown": " and ".join(f"{seconds:.2f} s" for seconds in waited[-3:])}
     assert_nothing_is_lost(f"JWKS {fault or 'well'}", server, load, make_app, **more)
     assert {status for status, _ in answers} == {401}
-    assert waited[-2] < jwks.WAIT_FOR_FETCH_SECONDS  # but for the one that fetched
+    assert waited[-3] < jwks.WAIT_FOR_FETCH_SECONDS  # but for the one of each worker that fetched
     assert waited[-1] < jwks.FETCH_SECONDS + 3
-    assert endpoint.asked - before == 1
+    assert 1 <= endpoint.asked - before <= service.workers
     assert {sample.status for sample in load.samples} == {200, 201}
     assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
     assert len(load.created) > 5
 
 
 def test_a_rotation_is_picked_up_by_every_worker_without_a_restart(service, endpoint, key, next_key):
-    assert look(service, key.sign(claims_of()))[0] == 200
+    give_keys_to_every_worker(service, endpoint, key)
     endpoint.publish(key, next_key)
 
     statuses = {look(service, next_key.sign(claims_of()))[0] for _ in range(20)}  # whichever worker answers
 
     assert statuses == {200}
-    assert endpoint.asked == 2
+    assert endpoint.asked <= 2 * service.workers
 
 
-def test_the_first_keys_are_fetched_once_for_all_workers(service, endpoint, key):
+def test_the_first_keys_are_fetched_once_by_each_worker(service, endpoint, key):
     with ThreadPoolExecutor(16) as pool:
         statuses = {status for status, _ in pool.map(lambda _: look(service, key.sign(claims_of())), range(32))}
 
     assert statuses == {200}
-    assert endpoint.asked == 1
+    assert 1 <= endpoint.asked <= service.workers
 
 
 def test_without_any_key_nobody_waits_for_a_fetch_that_has_hung_for_a_while(endpoint, key):
@@ -141,16 +151,3 @@ def test_a_set_that_is_too_long_is_refused(endpoint):
 
     with pytest.raises(ValueError, match="longer than"):
         fetch_jwks(endpoint.url)
-
-
-def test_a_worker_that_died_in_a_fetch_holds_back_the_others_for_a_while_only(key):
-    now = [1000.0]
-    client = JwksClient(lambda: {"keys": [key.jwk]}, clock=lambda: now[0])
-    client._document.claim(0, seconds=jwks.CLAIM_SECONDS)  # as a worker does that is then killed
-    now[0] += jwks.WAIT_FOR_FETCH_SECONDS
-    with pytest.raises(AuthUnavailable):
-        client.key(key.kid)
-
-    now[0] += jwks.CLAIM_SECONDS
-
-    assert client.key(key.kid) is not None
