@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage drills bench lint format clean
+.PHONY: help run test coverage drills bench lint format docs clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,6 +39,9 @@ lint: .venv/dev ## Check style and types
 format: .venv/dev ## Lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/run ## Write docs/settings.md from config.py
+	$(BIN)/python docs/write_settings.py
 
 clean: ## Remove what was installed and what was generated, but no data
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

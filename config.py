@@ -102,57 +102,121 @@ class Settings(BaseModel):
     (``REQUIRED_IN_PRODUCTION``) has one in development alone.
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    # The strings below the fields are their descriptions, of which ``make docs`` makes docs/settings.md.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
     flask_app: str = "app.py"
+    """Where `flask` finds the application."""
     flask_env: Literal["development", "production"] = "development"
+    """`development` or `production`; the container image sets `production`."""
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    """Flask's key, long and random; the same on all replicas. Unset in development: a new one at each start."""
     instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"
-    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
-        default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False
-    )
-    database_replica_url: Annotated[str, AfterValidator(check_replica_url)] | None = Field(default=None, repr=False)
-    database_replica_lag_seconds: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 5
-    database_connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 1
-    # More than the shortest wait for a row's lock, which is a second.
-    database_read_timeout_seconds: Annotated[float, Field(gt=1, le=60)] = 1.25
-    database_pool_timeout_seconds: Annotated[float, Field(ge=0, le=60)] = 1
-    database_pool_recycle_seconds: Annotated[int, Field(ge=1, le=28_800), BeforeValidator(_whole_number)] = 280
-    cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
-    cognito_region: Region | None = None
-    cognito_client_id: CommaList = ()
-    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(check_base_url)] | None = None
-    aws_access_key_id: str | None = Field(default=None, repr=False)
-    aws_secret_access_key: str | None = Field(default=None, repr=False)
-    aws_session_token: str | None = Field(default=None, repr=False)
-    s3_bucket_name: BucketName | None = None
-    s3_region: Region = "ap-northeast-2"
-    s3_folder_prefix: Annotated[str, AfterValidator(_prefix)] = ""
-    aws_endpoint_url_s3: Annotated[str, AfterValidator(check_base_url)] | None = None
-    cloudfront_domain: Domain | None = None
+    """
+    Folder of the SQLite file, the images, and the local issuer's key; the container image sets
+    `/var/lib/post-service`.
+    """
     cors_origins: Annotated[
         tuple[Annotated[str, AfterValidator(check_origin)], ...], BeforeValidator(_from_commas)
     ] = ()
+    """Origins whose pages may call the API, separated by commas."""
+    like_requires_auth: bool = True
+    """`false` lets a client without a token like by the body's `user_id`."""
+
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Address to listen on; the container image sets `0.0.0.0`."""
+    port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
+    """Port to listen on."""
+    metrics_port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 9102
+    """Port of `/metrics` for Prometheus, at the address of `HOST`; never `PORT`."""
+    web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
+    """Workers of gunicorn."""
+    web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 12
+    """
+    Threads of each worker. A worker opens up to 2 × (`WEB_THREADS` + 2) database connections, and half as many to a
+    replica.
+    """
+    request_timeout: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 30
+    """Seconds after which a request without an answer is answered with 503."""
+    drain_seconds: Annotated[int, Field(ge=0, le=60), BeforeValidator(_whole_number)] = 0
+    """Seconds for which new connections are still taken after SIGTERM, with `/health/ready` at 503."""
+    trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
+    """Proxies before gunicorn, nginx included, whose entries of `X-Forwarded-For` are trusted. 0: the peer counts."""
+
+    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
+        default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False
+    )
+    """
+    `mysql+pymysql://user:password@host:3306/postdb` or `sqlite:///path`. With `?ssl_ca=FILE`, MySQL must have a
+    certificate for that host, signed by an authority in the file. Unset in development: SQLite in `INSTANCE_PATH`.
+    """
+    database_replica_url: Annotated[str, AfterValidator(check_replica_url)] | None = Field(default=None, repr=False)
+    """Read replica of `DATABASE_URL`, in MySQL's form: one server, not a name for several."""
+    database_replica_lag_seconds: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 5
+    """Seconds that the replica may be behind. For so long a user who has written reads from the primary."""
+    database_connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 1
+    """Seconds that a request waits for a new connection to MySQL; commands wait longer."""
+    # More than the shortest wait for a row's lock, which is a second.
+    database_read_timeout_seconds: Annotated[float, Field(gt=1, le=60)] = 1.25
+    """Seconds that a request waits for MySQL's answer to a query; commands wait longer."""
+    database_pool_timeout_seconds: Annotated[float, Field(ge=0, le=60)] = 1
+    """Seconds that a request waits for a connection that another thread uses."""
+    database_pool_recycle_seconds: Annotated[int, Field(ge=1, le=28_800), BeforeValidator(_whole_number)] = 280
+    """Age in seconds at which a connection is replaced."""
+
+    cognito_user_pool_id: Annotated[str, Field(pattern=r"^[\w-]+_[0-9A-Za-z]+$")] | None = None
+    """Cognito pool whose tokens are accepted. Unset in development: the local issuer signs tokens."""
+    cognito_region: Region | None = None
+    """Region of the pool."""
+    cognito_client_id: CommaList = ()
+    """App clients of the pool whose tokens are accepted, separated by commas."""
+    aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(check_base_url)] | None = None
+    """Base URL for the pool's keys and API instead of AWS's; `iss` stays AWS's."""
+
+    s3_bucket_name: BucketName | None = None
+    """Bucket that keeps images. Unset: files in `INSTANCE_PATH`."""
+    s3_region: Region = "ap-northeast-2"
+    """Region of the bucket."""
+    s3_folder_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """Folder in the bucket."""
+    cloudfront_domain: Domain | None = None
+    """Domain in images' URLs, such as `d111111abcdef8.cloudfront.net`. Unset: the service serves them."""
+    aws_endpoint_url_s3: Annotated[str, AfterValidator(check_base_url)] | None = None
+    """Base URL for S3 instead of AWS's."""
+    aws_access_key_id: str | None = Field(default=None, repr=False)
+    """Credentials for S3 and Cognito. Unset: the AWS SDK's own chain, such as a pod's role."""
+    aws_secret_access_key: str | None = Field(default=None, repr=False)
+    """As above; both or neither."""
+    aws_session_token: str | None = Field(default=None, repr=False)
+    """As above, for temporary credentials."""
+
     redis_url: Annotated[str, AfterValidator(check_redis_url)] | None = Field(default=None, repr=False)
+    """
+    State that replicas share: `redis://user:password@host:6379/0`, or `rediss://` with TLS. `SECRET_KEY` must then be
+    the same on all replicas. Unset: each replica counts for itself.
+    """
     redis_timeout_ms: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole_number)] = 25
+    """Milliseconds to wait for a connection to Redis, or an answer, before going on without it."""
     view_window_seconds: Annotated[int, Field(ge=1, le=86_400), BeforeValidator(_whole_number)] = 120
+    """Seconds for which an address's further views of a post do not count."""
     view_flush_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
         default_factory=lambda values: 0 if values["database_url"].startswith("sqlite") else 1
     )
-    trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
+    """Seconds for which views are collected, to be written together. 0 writes each at once."""
     ratelimit_read: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
+    """Reads of a user, or of an address without a token, such as `10/second;600/minute`. Images count apart."""
     ratelimit_write: Annotated[str, AfterValidator(_rate_limit)] = "60/minute"
-    like_requires_auth: bool = True
-    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
-    metrics_port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 9102
-    web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2
-    web_threads: Annotated[int, Field(ge=1, le=256), BeforeValidator(_whole_number)] = 12
-    request_timeout: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 30
-    drain_seconds: Annotated[int, Field(ge=0, le=60), BeforeValidator(_whole_number)] = 0
+    """Writes, likewise."""
+
     log_level: Annotated[str, AfterValidator(_log_level)] = "INFO"
+    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     slow_query_ms: Annotated[int, Field(ge=0, le=60_000), BeforeValidator(_whole_number)] = 500
+    """Milliseconds from which on a statement is logged, with its SQL and without its values. 0 logs none."""
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(check_base_url)] | None = None
+    """
+    Base URL of an OpenTelemetry collector that gets traces (OTLP over HTTP), such as `http://localhost:4318`. The SDK
+    reads its other `OTEL_*` variables itself, such as `OTEL_SERVICE_NAME` and `OTEL_TRACES_SAMPLER`. Unset: no traces.
+    """
 
     @property
     def is_production(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask_migrate import Migrate
 
+from docs import write_settings
 from post import messages
 from post.cli import commands
 from post.paging import SORT_COLUMNS
@@ -102,6 +103,18 @@ def test_a_page_names_commands_that_there_are(page):
     flask = set(re.findall(r"\bflask ((?:(?:images|users|idempotency|counters|search|db) )?[a-z]+[a-z-]*)", text))
 
     assert {command for command in flask if command not in ours} == set()
+
+
+# Settings
+
+
+def test_the_page_of_settings_is_what_make_docs_writes():
+    assert read("docs/settings.md") == write_settings.page()
+
+
+def test_every_setting_has_a_description():
+    assert [name for name, field in write_settings.Settings.model_fields.items() if not field.description] == []
+    assert set(write_settings.GROUPS) <= set(write_settings.Settings.model_fields)
 
 
 # The API
