@@ -136,10 +136,6 @@ class Settings(BaseModel):
     Threads of each worker. A worker opens up to 2 × (`WEB_THREADS` + 2) database connections, and half as many to a
     replica.
     """
-    request_timeout: Annotated[int, Field(ge=1, le=300), BeforeValidator(_whole_number)] = 30
-    """Seconds after which a request without an answer is answered with 503."""
-    drain_seconds: Annotated[int, Field(ge=0, le=60), BeforeValidator(_whole_number)] = 0
-    """Seconds for which new connections are still taken after SIGTERM, with `/health/ready` at 503."""
     trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
     """Proxies before gunicorn, nginx included, whose entries of `X-Forwarded-For` are trusted. 0: the peer counts."""
 
@@ -258,8 +254,8 @@ class Settings(BaseModel):
         production = values.get("flask_env") == "production"
         origins = SITE_ORIGINS if production else (*SITE_ORIGINS, *DEVELOPMENT_ORIGINS)
         # In development anyone who reaches the port may sign tokens, so only this machine does.
-        host, drain = ("0.0.0.0", 5) if production else ("127.0.0.1", 0)  # noqa: S104 - a container's only way
-        return {"cors_origins": origins, "host": host, "drain_seconds": drain} | values
+        host = "0.0.0.0" if production else "127.0.0.1"  # noqa: S104 - a container's only way
+        return {"cors_origins": origins, "host": host} | values
 
     @model_validator(mode="after")
     def _replica_is_of_the_database(self) -> Self:

@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,7 @@ from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusa
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
 from post.web.cors import headers_for
-from post.web.envelope import RETRY_AFTER_SECONDS, error_envelope, preferred_language
-from post.worker import BalancedWorker
+from post.web.envelope import error_envelope, preferred_language
 
 with exit_if_unfit():
     settings = load_config()
@@ -30,17 +31,15 @@ if is_in_memory(make_url(settings.database_url)):
 
 chdir = str(PROJECT_ROOT)
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
-worker_class = BalancedWorker
-BalancedWorker.request_seconds = settings.request_timeout
-BalancedWorker.drain_seconds = settings.drain_seconds
+worker_class = "gthread"
 workers = settings.web_concurrency
 threads = settings.web_threads
 # The application is built once, before the fork: one schema upgrade, and memory that workers share.
 preload_app = True
 gc.disable()  # until then: the collector would walk over what is loaded again and again, and find nothing
 timeout = 30
-graceful_timeout = settings.drain_seconds + 25
-keepalive = 5
+graceful_timeout = 30  # as long as nginx waits for an answer
+keepalive = 75  # longer than nginx keeps its connections
 worker_tmp_dir = MEMORY_DIR  # of the heartbeats
 control_socket_disable = True  # it would live under $HOME, which may be read-only
 limit_request_field_size = 16_380  # room for a token of 8 KiB, and for refusing a longer one ourselves
@@ -60,8 +59,17 @@ FIRST_POST = r"""  Create a post:
 """
 
 
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+REFUSALS = {414: "uri_too_long", 431: "header_fields_too_large", 500: "internal_error"}
+
+
 def on_starting(_server: Any) -> None:
-    """Take the port of the metrics, for all workers."""
+    """Take the port of the metrics, for all workers; let none of them miss the signal to stop."""
+    # A worker is deaf until it has handlers of its own: what is sent to it meanwhile waits for them.
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
+    )
     try:
         metrics_server.bind(settings.host, settings.metrics_port)
     except OSError as exc:
@@ -85,6 +93,11 @@ def post_fork(_server: Any, worker: Any) -> None:
         from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
 
         tracing.start(settings.otel_exporter_otlp_endpoint)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Hear of signals, for which there are handlers now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
@@ -125,11 +138,8 @@ def when_ready(_server: Any) -> None:
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
-    code = "internal_error" if status >= 500 else "validation_error"
-    if status in (413, 414, 431):
-        code = "payload_too_large"
-    request_id = log_refusal(client, status)
-    environ = getattr(client, "environ", {})
+    code = REFUSALS.get(status, "malformed_request")
+    request_id, environ = log_refusal(client, status)
     language = preferred_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
     content = orjson.dumps(error_envelope(code, status, language, request_id))
     fields = {
@@ -140,7 +150,6 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
         "X-Request-ID": request_id,
         "Cache-Control": "no-store",
         "Vary": "Accept-Language, Origin",
-        **({"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else {}),
     }
     if (origin := environ.get("HTTP_ORIGIN")) in settings.cors_origins:
         fields |= headers_for(origin)

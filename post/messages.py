@@ -17,6 +17,10 @@ ERRORS: dict[str, Message] = {
     "validation_error": Message("입력값을 확인해 주세요.", "Please check the input."),
     "invalid_json": Message("요청 본문이 올바른 JSON이 아닙니다.", "The request body is not valid JSON."),
     "invalid_post_id": Message("게시글 ID 형식이 올바르지 않습니다.", "The post id is malformed."),
+    "malformed_request": Message(
+        "올바른 HTTP 요청이 아닙니다. 주소의 한글은 퍼센트 인코딩해야 합니다.",
+        "This is not a valid HTTP request. Other characters than ASCII in an address must be percent-encoded.",
+    ),
     "token_missing": Message("로그인이 필요합니다.", "Please log in."),
     "token_invalid": Message("인증 토큰이 올바르지 않습니다.", "The token is not valid."),
     "token_expired": Message(
@@ -28,10 +32,16 @@ ERRORS: dict[str, Message] = {
     "post_not_found": Message("게시글을 찾을 수 없습니다.", "There is no such post."),
     "media_not_found": Message("이미지를 찾을 수 없습니다.", "There is no such image."),
     "method_not_allowed": Message("허용되지 않은 메서드입니다.", "This method is not allowed here."),
+    "request_timeout": Message(
+        "요청을 다 받기 전에 시간이 초과되었습니다. 다시 시도해 주세요.",
+        "The request did not arrive in time. Please try again.",
+    ),
     "payload_too_large": Message(
         "요청이 너무 큽니다. 본문은 JSON이면 1 MiB, 이미지 업로드이면 52 MiB, 1,000개 항목까지입니다.",
         "The request is too large. A body may have 1 MiB of JSON, or 52 MiB of images in at most 1,000 parts.",
     ),
+    "uri_too_long": Message("요청 주소가 너무 깁니다.", "The address is too long."),
+    "header_fields_too_large": Message("요청 헤더가 너무 큽니다.", "The header fields are too large."),
     "unsupported_media_type": Message(
         "Content-Type은 application/json이어야 합니다. 이미지를 올릴 때는 multipart/form-data입니다.",
         "The Content-Type must be application/json, or multipart/form-data for images.",
@@ -48,6 +58,14 @@ ERRORS: dict[str, Message] = {
         "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.", "Too many requests. Please try again later."
     ),
     "internal_error": Message("서버에서 오류가 발생했습니다.", "Something went wrong on our side."),
+    "overloaded": Message(
+        "지금은 요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.",
+        "There are too many requests just now. Please try again later.",
+    ),
+    "gateway_timeout": Message(
+        "제때 응답하지 못했습니다. 잠시 후 다시 시도해 주세요.",
+        "There was no answer in time. Please try again later.",
+    ),
     "database_unavailable": Message(
         "데이터베이스에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요.",
         "The database is not available. Please try again later.",

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,6 +51,11 @@ def wait_until(condition, *, seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(what)
         time.sleep(0.05)
+
+
+def accepts_tcp(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def stop(process: subprocess.Popen) -> int:
@@ -241,9 +246,9 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path, **settings: str) -> Iterator[Service]:
-    """Run ``gunicorn -c gunicorn.conf.py app:app`` until it answers; yields it."""
-    service = start_service(folder, **settings)
+def running_service(folder: Path, *, prefix: Sequence[str] = (), **settings: str) -> Iterator[Service]:
+    """Run ``gunicorn -c gunicorn.conf.py app:app`` until it answers; yields it. ``prefix`` begins the command."""
+    service = start_service(folder, prefix=prefix, **settings)
     try:
         wait_until_healthy(service)
         yield service
@@ -251,13 +256,19 @@ def running_service(folder: Path, **settings: str) -> Iterator[Service]:
         stop(service.process)
 
 
-def start_service(folder: Path, **settings: str) -> Service:
+def start_service(
+    folder: Path,
+    *,
+    prefix: Sequence[str] = (),
+    configuration: Path = PROJECT / "gunicorn.conf.py",
+    **settings: str,
+) -> Service:
     port = int(settings.setdefault("PORT", str(free_port())))
     settings.setdefault("METRICS_PORT", str(free_port()))
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL")}
     env |= {"INSTANCE_PATH": str(folder / "instance"), "PYTHONPATH": str(PROJECT)} | settings
     log = folder / f"service-{port}.log"
-    command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT / "gunicorn.conf.py"), "app:app"]
+    command = [*prefix, sys.executable, "-m", "gunicorn", "-c", str(configuration), "app:app"]
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=output, stderr=output)
     metrics_url = f"http://127.0.0.1:{settings['METRICS_PORT']}/metrics"

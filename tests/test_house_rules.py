@@ -26,19 +26,9 @@ TREES = {str(path.relative_to(PROJECT)): ast.parse(path.read_text()) for path in
 # What each room may import of this project, besides itself; a module outside of a package is a room of its own.
 GROUND = {"post", "post.errors", "post.messages", "post.paging", "post.utils"}
 HTTP = GROUND | {"post.auth_utils", "post.openapi", "post.validators", "post.web"}
-LEAVING = {
-    "post.client_socket",
-    "post.connections",
-    "post.draining_worker",
-    "post.lifecycle",
-    "post.listeners",
-    "post.patient_worker",
-    "post.waiting",
-    "post.worker",
-}  # a web server of our own, which goes
 ROOMS = {
     "config.py": {"post.setting_urls"},
-    "post/*.py": GROUND | {"post.shared", *LEAVING},
+    "post/*.py": GROUND | {"post.shared"},
     "post/aws.py": GROUND | {"config"},
     "post/telemetry/*": GROUND,
     "post/database/*": GROUND | {"config", "post.models", "post.telemetry"},
@@ -53,7 +43,7 @@ ROOMS = {
     "post/web/*": GROUND
     | {"config", "post.auth_utils", "post.database", "post.shared", "post.telemetry", "post.validators"},
     "post/server/*": GROUND | {"post.shared", "post.telemetry"},
-    "post/routes/*": HTTP | {"post.components", "post.database", "post.images", "post.lifecycle", "post.services"},
+    "post/routes/*": HTTP | {"post.components", "post.database", "post.images", "post.services"},
     # For people at a terminal; it writes in bulk.
     "post/cli/*": GROUND | {"post.components", "post.database", "post.models", "post.services", "post.shared"},
     "gunicorn.conf.py": {
@@ -63,7 +53,6 @@ ROOMS = {
         "post.shared",
         "post.telemetry",
         "post.web",
-        "post.worker",
     },
 }
 ENTRY = "app.py"

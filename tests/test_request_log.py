@@ -303,12 +303,13 @@ def test_a_refused_request_has_one_line_and_one_id(gunicorn_log):
     environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/x?q=secret-query", "REMOTE_ADDR": "192.0.2.1"}
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as ours:
         log.access(Answered("400 Bad Request"), None, environ, timedelta())
-        logged_before = log_refusal(ours, 400)
-        not_logged_before = log_refusal(ours, 414)
+        parsed, parsed_environ = log_refusal(ours, 400)
+        not_parsed, no_environ = log_refusal(ours, 414)
 
     first, second = written()
-    assert (first["request_id"], first["path"], first["status"]) == (logged_before, "/x", 400)
-    assert (second["request_id"], second["client"], second["status"]) == (not_logged_before, "127.0.0.1", 414)
+    assert (first["request_id"], first["path"], first["status"]) == (parsed, "/x", 400)
+    assert (second["request_id"], second["client"], second["status"]) == (not_parsed, "127.0.0.1", 414)
+    assert (parsed_environ, no_environ) == (environ, {})
 
 
 def test_a_client_that_has_gone_is_refused_without_its_address(gunicorn_log):

@@ -1,5 +1,6 @@
 """The OpenAPI document, which the routes and their models make."""
 
+import threading
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -91,6 +92,14 @@ def _operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 
 
 class DescribedApp(OpenAPI):
     """A Flask app whose OpenAPI document has headers too, which the library knows of no answer that is a model."""
+
+    _describing = threading.Lock()
+
+    @property
+    def api_doc(self) -> dict[str, Any]:
+        """The document, made by the first who asks; the library shows others what it has half made."""
+        with self._describing:
+            return super().api_doc
 
     def generate_spec_json(self) -> None:
         """Make the document."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from post import __version__, lifecycle
+from post import __version__
 from post.auth_utils.dev_issuer import DevIssuer
 from post.components import components
 from post.database.servers import server_states
@@ -57,9 +57,6 @@ def health() -> Response:
 @bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady, **error_answers()})
 def ready() -> Response:
     """Tell whether requests can be served, and what is away that they can be served without."""
-    if lifecycle.is_stopping():
-        # Of the contract's codes there is none nearer; what is meant is the status.
-        return respond_error(DatabaseUnavailable.code, 503, beside={"status": "stopping", "checks": {}})
     checks, redis = server_states(), components().redis
     if redis is not None:
         checks["redis"] = "up" if redis.is_up() else "down"

@@ -4,7 +4,6 @@ import logging
 import socket
 import sys
 import threading
-import time
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from post.utils import choose_request_id
 
 ACCESS = "gunicorn.access"
 
-_refused = threading.local()  # ``request_id`` of the request that this thread is about to refuse
+_refused = threading.local()  # ``environ`` of the request that this thread is about to refuse
 
 
 class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
@@ -40,19 +39,16 @@ class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         logging.captureWarnings(capture=True)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - gunicorn gives all four
-        """Log a request, and count it; one that was given up is logged and counted already."""
-        if getattr(environ.get("gunicorn.socket"), "is_answered_for", False):
+        """Log a request, and count it; one that gunicorn refuses is logged with its answer."""
+        request = noted_request(environ)
+        if request is None:
+            _refused.environ = environ
             return
-        notes = noted_request(environ)
-        if notes is None:  # gunicorn refuses it: the answer, which is yet to be written, names the same id
-            notes = Notes(choose_request_id(None), None)
-            _refused.request_id = notes.request_id
-        _tell(
+        _log_request(
             environ,
-            notes,
+            request,
             status=int(str(resp.status).partition(" ")[0]),
             seconds=request_time.total_seconds(),
-            path=_path(environ),
             client=environ.get("REMOTE_ADDR"),
             sent_bytes=resp.sent,
         )
@@ -73,53 +69,41 @@ class JsonRequestLogger(RequestLogger):
     formatter = JsonFormatter
 
 
-def log_refusal(client: socket.socket, status: int) -> str:
+def log_refusal(client: socket.socket, status: int) -> tuple[str, dict[str, Any]]:
     """
-    See to it that a request which gunicorn refuses is logged, and counted.
+    Log and count a request that gunicorn refuses.
 
     Args:
         client: The connection.
-        status: Of the answer.
+        status: The answer's status.
 
     Returns:
-        The request's id, for the answer.
+        The request's id, for the answer, and as much of its WSGI environ as gunicorn has read.
     """
-    request_id: str | None = vars(_refused).pop("request_id", None)
-    if request_id is not None:  # gunicorn has logged it
-        return request_id
-    environ = getattr(client, "environ", {})
-    seconds = time.monotonic() - getattr(client, "began", time.monotonic())
-    notes = noted_request(environ) or Notes(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
-    _tell(
-        environ,
-        notes,
-        status=status,
-        seconds=seconds,
-        path=_path(environ) or None,
-        client=environ.get("REMOTE_ADDR") or _peer(client),
-        sent_bytes=None,
-    )
-    return notes.request_id
+    environ: dict[str, Any] = vars(_refused).pop("environ", {})
+    request = Notes(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
+    peer = environ.get("REMOTE_ADDR") or _peer(client)
+    _log_request(environ, request, status=status, seconds=0, client=peer, sent_bytes=None)
+    return request.request_id, environ
 
 
-def _tell(
+def _log_request(
     environ: dict[str, Any],
-    notes: Notes,
+    request: Notes,
     *,
     status: int,
     seconds: float,
-    path: str | None,
     client: str | None,
     sent_bytes: int | None,
 ) -> None:
     method = environ.get("REQUEST_METHOD")
     record = logging.LogRecord(ACCESS, logging.ERROR if status >= 500 else logging.INFO, "", 0, "request", None, None)
-    # Past the logger's own making of records: it looks for the caller, and for a request that is over.
+    # Not by the logger's own method, which looks for the caller, and for the request that is over.
     vars(record).update(
-        request_id=notes.request_id,
+        request_id=request.request_id,
         method=method,
-        route=notes.route,
-        path=path,
+        route=request.route,
+        path=_path(environ) or None,
         ms=round(seconds * 1000, 1),
         user=noted_user(environ),
         client=client,
@@ -128,7 +112,7 @@ def _tell(
         status=status,
     )
     logging.getLogger(ACCESS).handle(record)
-    metrics.count_request(method or "", notes.route, status, seconds)
+    metrics.count_request(method or "", request.route, status, seconds)
 
 
 def _path(environ: dict[str, Any]) -> str:

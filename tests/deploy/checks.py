@@ -76,9 +76,14 @@ def waited_seconds(buildspec: str) -> int:
 
 
 def graceful_seconds() -> int:
-    """How long gunicorn lets requests end after it has drained."""
-    found = re.search(
-        r"^graceful_timeout = settings\.drain_seconds \+ (\d+)$", (PROJECT / "gunicorn.conf.py").read_text(), re.M
-    )
+    """How long gunicorn lets requests end once it is told to stop."""
+    found = re.search(r"^graceful_timeout = (\d+)\b", (PROJECT / "gunicorn.conf.py").read_text(), re.M)
+    assert found is not None
+    return int(found[1])
+
+
+def seconds_of(configuration: str, directive: str) -> int:
+    """What a directive of nginx sets, where it sets seconds."""
+    found = re.search(rf"^ *{directive} (\d+)s;", configuration, re.M)
     assert found is not None
     return int(found[1])

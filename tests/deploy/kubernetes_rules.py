@@ -8,7 +8,7 @@ from typing import Any
 from config import REQUIRED_IN_PRODUCTION, ConfigError, Settings, load_config
 from post.database.schema import LOCK_SECONDS
 from post.validators import UPLOAD_MAX_BYTES
-from tests.deploy.checks import graceful_seconds, known_paths
+from tests.deploy.checks import graceful_seconds, known_paths, seconds_of
 from tests.deploy.manifest import KINDS, NAMESPACE, Manifest, mebibytes, millicores
 from tests.servers import PROJECT
 
@@ -24,6 +24,7 @@ SECRET_VALUES = {
     "COGNITO_CLIENT_ID": "client",
     "REDIS_URL": "rediss://host:6379/0",
 }
+PINNED_NGINX = re.compile(r"public\.ecr\.aws/nginx/nginx-unprivileged:\d+\.\d+\.\d+-alpine")
 RBAC = "rbac.authorization.k8s.io"
 RIGHTS = [  # what kubectl asks Kubernetes for in buildspec-deploy.yml
     ("apps", "deployments", ["post-service-deployment"], ["get", "list", "watch", "patch"]),
@@ -53,7 +54,7 @@ def names(manifest: Manifest) -> Iterator[str]:
             yield f"{document['kind']} is in another namespace"
     spoken = {kind: manifest[kind]["metadata"]["name"] for kind in ("Namespace", "Deployment", "Service")}
     expected = {"Namespace": NAMESPACE, "Deployment": "post-service-deployment", "Service": "post-service"}
-    if spoken != expected or manifest.container["name"] != "post-service":
+    if spoken != expected or [one["name"] for one in manifest.pod["containers"]] != ["post-service", "nginx"]:
         yield "names are not SPEC.md's, or not the pipeline's"
 
 
@@ -67,21 +68,30 @@ def references(manifest: Manifest) -> Iterator[str]:
         yield "there is no such account"
     if manifest.container["envFrom"] != [{"configMapRef": {"name": manifest["ConfigMap"]["metadata"]["name"]}}]:
         yield "the settings are not read"
-    if {one["name"] for one in manifest.pod["volumes"]} != {one["name"] for one in manifest.container["volumeMounts"]}:
-        yield "a volume is not mounted, or not there"
+    mounted = [mount["name"] for container in manifest.pod["containers"] for mount in container["volumeMounts"]]
+    if sorted(one["name"] for one in manifest.pod["volumes"]) != sorted(mounted):
+        yield "a volume is not mounted, or not there, or both containers write to it"
 
 
 def ports(manifest: Manifest) -> Iterator[str]:
     settings = configured(manifest)
-    if manifest.ports != {"http": settings.port, "metrics": settings.metrics_port}:
+    if manifest.ports != {"http": Settings().port, "gunicorn": settings.port, "metrics": settings.metrics_port}:
         yield "the service listens elsewhere"
+    if f" listen {manifest.ports['http']};" not in manifest.nginx_files["nginx.conf"]:
+        yield "nginx listens elsewhere"
+    if {*re.findall(r"server 127\.0\.0\.1:(\d+)", manifest.nginx_files["nginx.conf"])} != {str(settings.port)}:
+        yield "nginx asks elsewhere"
     service = manifest.spec("Service")["ports"]
     if {port["port"]: port["targetPort"] for port in service} != {80: "http", 443: "http"}:
         yield "80 and 443 do not lead to the service"
     if manifest.balancer["ssl-ports"] != "443":
         yield "TLS ends elsewhere"
-    if {probe["httpGet"]["port"] for probe in manifest.probes().values()} != {"http"}:
+    if {probe["httpGet"]["port"] for probe in manifest.probes().values()} != {"gunicorn"}:
         yield "a probe asks elsewhere"
+    if manifest.nginx["livenessProbe"]["tcpSocket"]["port"] != "http":
+        yield "nginx is restarted for gunicorn's sake"
+    if manifest.nginx["readinessProbe"]["httpGet"] != {"path": "/health/ready", "port": "http"}:
+        yield "nobody looks whether nginx finds gunicorn"
     annotations = manifest.spec("Deployment")["template"]["metadata"]["annotations"]
     if annotations["prometheus.io/port"] != str(settings.metrics_port):
         yield "metrics are looked for elsewhere"
@@ -135,11 +145,36 @@ def probes(manifest: Manifest) -> Iterator[str]:
         yield "it is not waited for until it can say that the database is away"
 
 
+def proxy(manifest: Manifest) -> Iterator[str]:
+    files = {name: (PROJECT / "k8s" / name).read_text() for name in ("nginx.conf", "origins.conf")}
+    if manifest.nginx_files != files:
+        yield "nginx is configured by another text than the tests'"
+    mounts = {mount["mountPath"]: mount["name"] for mount in manifest.nginx["volumeMounts"]}
+    volumes = {one["name"]: one for one in manifest.pod["volumes"]}
+    if volumes[mounts["/etc/nginx"]]["configMap"]["name"] != "post-nginx":
+        yield "nginx does not read it"
+    if configured(manifest).trusted_proxy_hops < 1:
+        yield "everybody has nginx's address"
+    if manifest.nginx["command"] != ["nginx", "-g", "daemon off;"] or not PINNED_NGINX.fullmatch(
+        manifest.nginx["image"]
+    ):
+        yield "nginx is another one each time, or changed as it starts"
+
+
 def stopping(manifest: Manifest) -> Iterator[str]:
-    sleep = manifest.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    hook = " ".join(manifest.nginx["lifecycle"]["preStop"]["exec"]["command"])
+    found = re.fullmatch(r"sh -c touch /tmp/stopping && sleep (\d+)", hook)
+    if found is None:
+        yield "nginx is not told that it will stop"
+        return
+    sleep = int(found[1])
     if sleep < DEREGISTRATION_SECONDS:
         yield "the NLB still opens connections when it stops"
-    last = sleep + configured(manifest).drain_seconds + graceful_seconds()
+    nginx_ends = sleep + seconds_of(manifest.nginx_files["nginx.conf"], "worker_shutdown_timeout")
+    waits = manifest.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    if waits < nginx_ends:
+        yield "gunicorn stops while nginx still asks it"
+    last = waits + graceful_seconds()
     if manifest.pod["terminationGracePeriodSeconds"] < last + 5:
         yield f"it is killed while it still answers, for up to {last} s"
     if f"deregistration_delay.timeout_seconds={sleep}" not in manifest.balancer["target-group-attributes"]:
@@ -147,16 +182,25 @@ def stopping(manifest: Manifest) -> Iterator[str]:
 
 
 def resources(manifest: Manifest) -> Iterator[str]:
-    limits, requests = (manifest.container["resources"][kind] for kind in ("limits", "requests"))
-    if (limits["cpu"], limits["memory"]) != ("700m", "1Gi"):
+    both = (manifest.container, manifest.nginx)
+    cpu = sum(millicores(one["resources"]["limits"]["cpu"]) for one in both)
+    memory = sum(mebibytes(one["resources"]["limits"]["memory"]) for one in both)
+    if (cpu, memory) != (700, 1024):
         yield "limits are not SPEC.md's"
-    for name, read in {"cpu": millicores, "memory": mebibytes, "ephemeral-storage": mebibytes}.items():
-        if not 0 < read(requests[name]) <= read(limits[name]):
-            yield f"more {name} is asked for than allowed"
+    for one in both:
+        limits, requests = (one["resources"][kind] for kind in ("limits", "requests"))
+        for name, read in {"cpu": millicores, "memory": mebibytes, "ephemeral-storage": mebibytes}.items():
+            if not 0 < read(requests[name]) <= read(limits[name]):
+                yield f"more {name} is asked for than allowed"
+    sizes = {
+        one["name"]: mebibytes(one["emptyDir"]["sizeLimit"]) for one in manifest.pod["volumes"] if "emptyDir" in one
+    }
     threads = configured(manifest).web_concurrency * configured(manifest).web_threads
-    (size,) = [mebibytes(one["emptyDir"]["sizeLimit"]) for one in manifest.pod["volumes"] if "emptyDir" in one]
-    if not threads * UPLOAD_MAX_BYTES / 1024**2 < size < mebibytes(limits["ephemeral-storage"]):
-        yield "uploads could have the pod evicted"
+    (uploads,) = re.findall(r" limit_conn uploads (\d+);", manifest.nginx_files["nginx.conf"])
+    for one, count, name in ((manifest.container, threads, "tmp"), (manifest.nginx, int(uploads), "nginx-tmp")):
+        disk = mebibytes(one["resources"]["limits"]["ephemeral-storage"])
+        if not count * UPLOAD_MAX_BYTES / 1024**2 < sizes[name] < disk:
+            yield "uploads could have the pod evicted"
 
 
 def rollout(manifest: Manifest) -> Iterator[str]:
@@ -198,9 +242,10 @@ def pipeline(manifest: Manifest) -> Iterator[str]:
 
 
 def hardening(manifest: Manifest) -> Iterator[str]:
-    pod, own = manifest.pod["securityContext"], manifest.container["securityContext"]
-    if own != {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}:
-        yield "the container may do more than it needs"
+    pod = manifest.pod["securityContext"]
+    least = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    if [one["securityContext"] for one in manifest.pod["containers"]] != [least] * 2:
+        yield "a container may do more than it needs"
     numbers = ":".join(str(pod[name]) for name in ("runAsUser", "runAsGroup"))
     if not pod["runAsNonRoot"] or f"\nUSER {numbers}\n" not in (PROJECT / "Dockerfile").read_text():
         yield "another user than the image's"
@@ -212,9 +257,10 @@ def hardening(manifest: Manifest) -> Iterator[str]:
         yield "the environment has more than the settings"
     if manifest["Namespace"]["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
         yield "other pods of the namespace may do anything"
+    for one in manifest.pod["containers"]:
+        if [mount["mountPath"] for mount in one["volumeMounts"] if not mount.get("readOnly")] != ["/tmp"]:
+            yield "nowhere for uploads while they are read, or more that can be written to"
     mounts = {mount["name"]: mount for mount in manifest.container["volumeMounts"]}
-    if [mount["mountPath"] for mount in mounts.values() if not mount.get("readOnly")] != ["/tmp"]:
-        yield "nowhere for uploads while they are read, or more that can be written to"
     if f"?ssl_ca={mounts['database-ca']['mountPath']}/" not in (PROJECT / "docs" / "deployment.md").read_text():
         yield "the database's certificate is not checked"
 
@@ -242,9 +288,11 @@ def scaling(manifest: Manifest) -> Iterator[str]:
     (metric,) = spec["metrics"]
     if (spec["minReplicas"], spec["maxReplicas"], metric["resource"]["name"]) != (1, 3, "cpu"):
         yield "not 1 to 3 by CPU"
-    container = manifest.container["resources"]
-    used = millicores(container["requests"]["cpu"]) * metric["resource"]["target"]["averageUtilization"] / 100
-    if used > 0.8 * millicores(container["limits"]["cpu"]):
+    asked, allowed = (
+        sum(millicores(one["resources"][kind]["cpu"]) for one in manifest.pod["containers"])
+        for kind in ("requests", "limits")
+    )
+    if asked * metric["resource"]["target"]["averageUtilization"] / 100 > 0.8 * allowed:
         yield "pods are throttled before there are more"
     if spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] < 300:
         yield "pods go as soon as it is quiet"
@@ -276,8 +324,9 @@ def network(manifest: Manifest) -> Iterator[str]:
     public = [str(one) for vpc in vpcs for one in [*ip_network(vpc).subnets(prefixlen_diff=3)][:PUBLIC_SUBNETS]]
     if cidrs(spec["ingress"], "from") != public:
         yield "more than the public subnets, where the NLB is, come in"
-    if {port["port"] for rule in spec["ingress"] for port in rule["ports"]} != set(manifest.ports.values()):
-        yield "other ports than the service's"
+    opened = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
+    if opened != {manifest.ports["http"], manifest.ports["metrics"]}:
+        yield "other ports than the service's, or gunicorn's past nginx"
     out = {port["port"] for rule in spec["egress"] for port in rule["ports"]}
     if out != {53, 3306, 6379, 443}:
         yield f"it may speak to {out}"
@@ -301,7 +350,7 @@ def account(manifest: Manifest) -> Iterator[str]:
 RULES = {
     rule.__name__: rule
     for rule in (
-        names, references, ports, private_metrics, settings, secrets, probes, stopping, resources, rollout, pipeline,
-        hardening, balancer, scaling, spread, network, account,
+        names, references, ports, private_metrics, settings, secrets, probes, proxy, stopping, resources, rollout,
+        pipeline, hardening, balancer, scaling, spread, network, account,
     )
 }  # fmt: skip

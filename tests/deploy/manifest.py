@@ -12,6 +12,7 @@ KINDS = [
     "Role",
     "RoleBinding",
     "ConfigMap",
+    "ConfigMap",
     "Deployment",
     "Service",
     "HorizontalPodAutoscaler",
@@ -28,8 +29,8 @@ class Manifest:
         self.documents: list[dict[str, Any]] = list(yaml.load_all(text, yaml.CSafeLoader))  # many times as fast
 
     def __getitem__(self, kind: str) -> dict[str, Any]:
-        (found,) = (document for document in self.documents if document["kind"] == kind)
-        return found
+        """The first document of a kind."""
+        return next(document for document in self.documents if document["kind"] == kind)
 
     def spec(self, kind: str) -> dict[str, Any]:
         return self[kind]["spec"]
@@ -45,12 +46,27 @@ class Manifest:
 
     @property
     def container(self) -> dict[str, Any]:
-        (found,) = self.pod["containers"]
-        return found
+        """The service's own."""
+        return self.pod["containers"][0]
+
+    @property
+    def nginx(self) -> dict[str, Any]:
+        return self.pod["containers"][1]
+
+    @property
+    def nginx_files(self) -> dict[str, str]:
+        """What nginx is configured by."""
+        (found,) = (
+            document
+            for document in self.documents
+            if document["kind"] == "ConfigMap" and document["metadata"]["name"] == "post-nginx"
+        )
+        return found["data"]
 
     @property
     def ports(self) -> dict[str, int]:
-        return {port["name"]: port["containerPort"] for port in self.container["ports"]}
+        containers = self.pod["containers"]
+        return {port["name"]: port["containerPort"] for container in containers for port in container["ports"]}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -77,6 +93,7 @@ class Manifest:
             yield constraint["labelSelector"]["matchLabels"]
 
     def probes(self) -> dict[str, dict[str, Any]]:
+        """The probes of the service's own container."""
         return {name: probe for name, probe in self.container.items() if name.endswith("Probe")}
 
 

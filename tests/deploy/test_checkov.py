@@ -7,11 +7,12 @@ from tests.deploy.mutations import broken
 from tests.servers import PROJECT
 
 TEXTS = {name: (PROJECT / name).read_text() for name in ("Dockerfile", "k8s/deployment.yaml", "post-cicd.tf")}
+OWN = "\n          volumeMounts:\n            - name: tmp"
 SKIP = re.compile(r"checkov(?::skip=|\.io/skip\d: )(\w+)[:=] ?(.*)")
 SUPPRESSED = dict(SKIP.findall("".join(TEXTS.values())))
 BROKEN = {
     "Dockerfile": [("USER 10001:10001\n", "")],
-    "k8s/deployment.yaml": [("runAsUser: 10001", "runAsUser: 1"), ("drop: [ALL]", "drop: []")],
+    "k8s/deployment.yaml": [("runAsUser: 10001", "runAsUser: 1"), (f"drop: [ALL]{OWN}", f"drop: []{OWN}")],
     "post-cicd.tf": [
         ("enable_key_rotation     = true", "enable_key_rotation     = false"),
         ("block_public_acls       = true", "block_public_acls       = false"),

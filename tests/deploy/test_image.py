@@ -24,6 +24,7 @@ DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 DOCKERIGNORE = (PROJECT / ".dockerignore").read_text()
 COMPOSE = (PROJECT / "compose.yaml").read_text()
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+UPSTREAM_PORT = 8083  # k8s/nginx.conf
 FOR_PYTHON = {"PATH", "PYTHONUNBUFFERED"}
 PROBE = re.compile(r"urlopen\(f'http://127\.0\.0\.1:.*?\}(/[^']*)'")
 
@@ -265,27 +266,46 @@ def settings(document: dict[str, Any]) -> Iterator[str]:
 
 def ports(document: dict[str, Any]) -> Iterator[str]:
     expected = [f"127.0.0.1:{port}:{port}" for port in (DEFAULTS["port"], DEFAULTS["metrics_port"])]
-    if document["services"]["post-service"]["ports"] != expected:
+    if document["services"]["nginx"]["ports"] != expected:
         yield "not the service's ports, or not for this machine alone"
+    own = document["services"]["post-service"]
+    if own["network_mode"] != "service:nginx" or "ports" in own or int(own["environment"]["PORT"]) != UPSTREAM_PORT:
+        yield "nginx does not find it, or others find it past nginx"
 
 
 def confinement(document: dict[str, Any]) -> Iterator[str]:
     own = document["services"]["post-service"]
-    if own.get("read_only") is not True or own.get("cap_drop") != ["ALL"] or own.get("tmpfs") != ["/tmp"]:
-        yield "it may do more than in production"
+    for one in (own, document["services"]["nginx"]):
+        if one.get("read_only") is not True or one.get("cap_drop") != ["ALL"] or one.get("tmpfs") != ["/tmp"]:
+            yield "it may do more than in production"
     instance = environment_of(DOCKERFILE)["INSTANCE_PATH"]
     if own["volumes"] != [f"instance:{instance}"] or not {"instance", "mysql"} <= set(document["volumes"]):
         yield "what it keeps is nowhere"
 
 
 def grace(document: dict[str, Any]) -> Iterator[str]:
-    own = document["services"]["post-service"]
-    drain = load_config(own["environment"]).drain_seconds
-    if int(own["stop_grace_period"].removesuffix("s")) <= drain + graceful_seconds():
-        yield "it is killed while it still answers"
+    for name in ("post-service", "nginx"):
+        if int(document["services"][name]["stop_grace_period"].removesuffix("s")) <= graceful_seconds():
+            yield "it is killed while it still answers"
 
 
-COMPOSE_RULES = {rule.__name__: rule for rule in (needs, settings, ports, confinement, grace)}
+def proxy(document: dict[str, Any]) -> Iterator[str]:
+    nginx = document["services"]["nginx"]
+    if nginx["image"] not in (PROJECT / "k8s" / "deployment.yaml").read_text():
+        yield "another nginx than the pod's"
+    if document["configs"]["nginx"] != {"file": "k8s/nginx.conf"}:
+        yield "nginx is configured otherwise than the pod's"
+    if {one["source"]: one["target"] for one in nginx["configs"]} != {
+        "nginx": "/etc/nginx/nginx.conf",
+        "origins": "/etc/nginx/origins.conf",
+    }:
+        yield "nginx does not find how it is configured"
+    origins = re.findall(r"^(\S+) \$\$http_origin;$", document["configs"]["origins"]["content"], re.M)
+    if tuple(origins) != load_config(document["services"]["post-service"]["environment"]).cors_origins:
+        yield "other origins than the service's"
+
+
+COMPOSE_RULES = {rule.__name__: rule for rule in (needs, settings, ports, confinement, grace, proxy)}
 
 
 @pytest.mark.parametrize("rule", COMPOSE_RULES)
@@ -304,9 +324,18 @@ def test_compose_keeps_the_rule(rule):
     ("misspelt", "REDIS_URL: redis:", "CACHE_URL: redis:", "settings"),
     ("another database", "MYSQL_DATABASE: postdb", "MYSQL_DATABASE: board", "settings"),
     ("open to all", "127.0.0.1:8082:8082", "8082:8082", "ports"),
-    ("can write", "read_only: true", "read_only: false", "confinement"),
+    (
+        "can write",
+        "is noticed here.\n    read_only: true",
+        "is noticed here.\n    read_only: false",
+        "confinement",
+    ),
     ("kept nowhere", "instance:/var/lib/post-service", "instance:/app/instance", "confinement"),
-    ("killed", "stop_grace_period: 35s", "stop_grace_period: 10s", "grace"),
+    ("past nginx", "network_mode: service:nginx", "network_mode: host", "ports"),
+    ("unfound", 'PORT: "8083"', 'PORT: "8082"', "ports"),
+    ("killed", "1g\n    stop_grace_period: 35s", "1g\n    stop_grace_period: 10s", "grace"),
+    ("another nginx", "nginx-unprivileged:1.28.0", "nginx-unprivileged:1.27.0", "proxy"),
+    ("other origins", "      http://localhost:3000 $$http_origin;\n", "", "proxy"),
 )
 def test_a_rule_refuses_a_broken_compose_file(old, new, check):
     assert list(COMPOSE_RULES[check](yaml.safe_load(broken(COMPOSE, (old, new))))) != []
@@ -322,4 +351,4 @@ def test_compose_s_schema_is_kept(tmp_path):
 
 
 def test_compose_s_schema_refuses_a_broken_copy(tmp_path):
-    assert compose_schema(broken(COMPOSE, ("cap_drop:", "drop_caps:")), tmp_path) != 0
+    assert compose_schema(broken(COMPOSE, ("network_mode:", "networkmode:")), tmp_path) != 0

@@ -11,6 +11,10 @@ from tests.servers import PROJECT
 TEXT = (PROJECT / "k8s" / "deployment.yaml").read_text()
 # The first release in which an action that sleeps is stable, and the newest whose schema there is.
 RELEASES = ("1.34", "1.37")
+# The end of a container's securityContext, by which one is told from the other.
+OWN = "\n            capabilities:\n              drop: [ALL]\n          volumeMounts:\n            - name: tmp"
+VOLUMES = "\n          volumeMounts:\n            - name: tmp"
+NGINX = OWN.replace("tmp", "nginx-tmp")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -29,7 +33,14 @@ def test_the_manifest_keeps_the_rule(rule):
     ("settings unread", "                name: post-config", "                name: post-settings", "references"),
     ("no volume", "            - name: tmp\n", "            - name: temporary\n", "references"),
     ("another port", "containerPort: 8082", "containerPort: 8080", "ports"),
-    ("PORT moved", "  LOG_LEVEL: INFO", '  LOG_LEVEL: INFO\n  PORT: "8083"', "ports"),
+    ("PORT moved", 'PORT: "8083"', 'PORT: "8084"', "ports"),
+    (
+        "past nginx",
+        "path: /health/ready\n              port: http",
+        "path: /health/ready\n              port: gunicorn",
+        "ports",
+    ),
+    ("nginx asks elsewhere", "upstream gunicorn {", "upstream gunicorn {\n            server 127.0.0.1:8080;", "ports"),
     ("no such name", "port: 443\n      targetPort: http", "port: 443\n      targetPort: https", "ports"),
     ("TLS elsewhere", 'ssl-ports: "443"', 'ssl-ports: "8443"', "ports"),
     ("scraped elsewhere", 'prometheus.io/port: "9102"', 'prometheus.io/port: "9100"', "ports"),
@@ -38,7 +49,7 @@ def test_the_manifest_keeps_the_rule(rule):
     ("metrics for the VPC", "- port: 8082\n", "- port: 8082\n        - port: 9102\n", "private_metrics"),
     ("misspelt", "  S3_FOLDER_PREFIX:", "  S3_PREFIX:", "settings"),
     ("misspelt secret", "            - name: REDIS_URL", "            - name: CACHE_URL", "settings"),
-    ("wrong value", 'TRUSTED_PROXY_HOPS: "2"', 'TRUSTED_PROXY_HOPS: "two"', "settings"),
+    ("wrong value", 'TRUSTED_PROXY_HOPS: "3"', 'TRUSTED_PROXY_HOPS: "two"', "settings"),
     ("plain secret", "  LOG_LEVEL: INFO", "  LOG_LEVEL: INFO\n  AWS_SESSION_TOKEN: abc", "settings"),
     ("development", "FLASK_ENV: production", "FLASK_ENV: development", "settings"),
     ("CDN without bucket", "  S3_BUCKET_NAME: post-service-images-123456789012\n", "", "settings"),
@@ -52,17 +63,33 @@ def test_the_manifest_keeps_the_rule(rule):
         "livenessProbe:\n            httpGet:\n              path: /health/ready\n",
         "probes",
     ),
-    ("never ready", "path: /health/ready", "path: /ready", "probes"),
+    (
+        "never ready",
+        "path: /health/ready\n              port: gunicorn",
+        "path: /ready\n              port: gunicorn",
+        "probes",
+    ),
     ("NLB's path", "healthcheck-path: /health", "healthcheck-path: /healthz", "probes"),
     ("killed at the start", "failureThreshold: 150", "failureThreshold: 15", "probes"),
-    ("impatient", "timeoutSeconds: 3", "timeoutSeconds: 1", "probes"),
-    ("gone too early", "                seconds: 120", "                seconds: 5", "stopping"),
-    ("killed", "terminationGracePeriodSeconds: 160", "terminationGracePeriodSeconds: 140", "stopping"),
-    ("drains for longer", "  LOG_LEVEL: INFO", '  LOG_LEVEL: INFO\n  DRAIN_SECONDS: "30"', "stopping"),
+    (
+        "impatient",
+        "port: gunicorn\n            periodSeconds: 5\n            timeoutSeconds: 3",
+        "port: gunicorn\n            periodSeconds: 5\n            timeoutSeconds: 1",
+        "probes",
+    ),
+    ("another nginx", "client_body_timeout 10s", "client_body_timeout 60s", "proxy"),
+    ("any nginx", "nginx-unprivileged:1.28.0-alpine", "nginx-unprivileged:alpine", "proxy"),
+    ("other settings", "            name: post-nginx", "            name: post-config", "proxy"),
+    ("everybody one", 'TRUSTED_PROXY_HOPS: "3"', 'TRUSTED_PROXY_HOPS: "0"', "proxy"),
+    ("gone too early", "&& sleep 120", "&& sleep 5", "stopping"),
+    ("kept alive", "touch /tmp/stopping && ", "", "stopping"),
+    ("gunicorn first", "                seconds: 155", "                seconds: 120", "stopping"),
+    ("killed", "terminationGracePeriodSeconds: 195", "terminationGracePeriodSeconds: 185", "stopping"),
     ("kept for longer", "timeout_seconds=120", "timeout_seconds=300", "stopping"),
-    ("more memory", "memory: 1Gi", "memory: 2Gi", "resources"),
-    ("more than allowed", "cpu: 500m", "cpu: 800m", "resources"),
+    ("more memory", "memory: 928Mi", "memory: 1Gi", "resources"),
+    ("more than allowed", "cpu: 450m", "cpu: 800m", "resources"),
     ("small disk", "sizeLimit: 1500Mi", "sizeLimit: 500Mi", "resources"),
+    ("small disk for bodies", "sizeLimit: 4608Mi", "sizeLimit: 2Gi", "resources"),
     ("more threads", "  LOG_LEVEL: INFO", '  LOG_LEVEL: INFO\n  WEB_THREADS: "24"', "resources"),
     ("fewer pods", "maxUnavailable: 0", "maxUnavailable: 1", "rollout"),
     ("replicas", "  revisionHistoryLimit: 5", "  replicas: 1\n  revisionHistoryLimit: 5", "rollout"),
@@ -73,16 +100,22 @@ def test_the_manifest_keeps_the_rule(rule):
     ("commands in pods", "resources: [pods]", "resources: [pods, pods/exec]", "pipeline"),
     ("any deployment", "    resourceNames: [post-service-deployment]\n", "", "pipeline"),
     ("no image", "verbs: [get, list, watch, patch]", "verbs: [get, list, watch]", "pipeline"),
-    ("writes", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "hardening"),
-    ("capabilities", "drop: [ALL]", "drop: [NET_RAW]", "hardening"),
+    ("writes", f"readOnlyRootFilesystem: true{OWN}", f"readOnlyRootFilesystem: false{OWN}", "hardening"),
+    ("nginx writes", f"readOnlyRootFilesystem: true{NGINX}", f"readOnlyRootFilesystem: false{NGINX}", "hardening"),
+    ("capabilities", f"drop: [ALL]{VOLUMES}", f"drop: [NET_RAW]{VOLUMES}", "hardening"),
     ("another user", "runAsUser: 10001", "runAsUser: 10002", "hardening"),
     ("system calls", "type: RuntimeDefault", "type: Unconfined", "hardening"),
     ("token", "      automountServiceAccountToken: false\n", "", "hardening"),
     ("account's token", "\nautomountServiceAccountToken: false", "\nautomountServiceAccountToken: true", "hardening"),
     ("links", "enableServiceLinks: false", "enableServiceLinks: true", "hardening"),
     ("any pod", "enforce: restricted", "enforce: privileged", "hardening"),
-    ("no /tmp", "mountPath: /tmp", "mountPath: /app/tmp", "hardening"),
-    ("CAs to be written to", "              readOnly: true\n", "", "hardening"),
+    (
+        "no /tmp",
+        "name: tmp\n              mountPath: /tmp",
+        "name: tmp\n              mountPath: /app/tmp",
+        "hardening",
+    ),
+    ("CAs to be written to", "database-ca\n              readOnly: true\n", "database-ca\n", "hardening"),
     ("CAs elsewhere", "/etc/post-service/database-ca", "/etc/ssl/database", "hardening"),
     ("nodes", "nlb-target-type: ip", "nlb-target-type: instance", "balancer"),
     ("one zone", "cross_zone.enabled=true", "cross_zone.enabled=false", "balancer"),
@@ -100,6 +133,7 @@ def test_the_manifest_keeps_the_rule(rule):
     ("from the VPC", "10.0.32.0/19", "10.0.0.0/16", "network"),
     ("from private subnets", "10.0.32.0/19", "10.0.96.0/19", "network"),
     ("another door", "        - port: 8082\n", "        - port: 8080\n", "network"),
+    ("past nginx", "        - port: 8082\n", "        - port: 8083\n", "network"),
     ("no database", "        - port: 3306\n          protocol: TCP\n", "", "network"),
     ("HTTP out", "        - port: 443\n", "        - port: 80\n", "network"),
     ("database outside", "- port: 443\n", "- port: 443\n        - port: 3306\n", "network"),
@@ -133,9 +167,9 @@ def test_kubernetes_schema_is_kept(release):
 
 
 @mutations(
-    ("misspelt", "readOnlyRootFilesystem:", "readonlyRootFilesystem:", "Deployment"),
+    ("misspelt", "terminationGracePeriodSeconds:", "terminationGraceSeconds:", "Deployment"),
     ("number as text", "containerPort: 8082", 'containerPort: "8082"', "Deployment"),
-    ("text as number", 'TRUSTED_PROXY_HOPS: "2"', "TRUSTED_PROXY_HOPS: 2", "ConfigMap"),
+    ("text as number", 'TRUSTED_PROXY_HOPS: "3"', "TRUSTED_PROXY_HOPS: 3", "ConfigMap"),
     ("nothing scaled", "  scaleTargetRef:", "  scaleTarget:", "HorizontalPodAutoscaler"),
     ("old version", "apiVersion: autoscaling/v2", "apiVersion: autoscaling/v2beta2", "HorizontalPodAutoscaler"),
     ("misplaced", "  allocateLoadBalancerNodePorts: false", "  automountServiceAccountToken: false", "Service"),

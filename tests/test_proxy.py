@@ -1,0 +1,442 @@
+"""nginx before gunicorn: what it refuses, what it hands on, and what it does where gunicorn fails."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+
+import pytest
+import requests
+
+from config import SITE_ORIGINS
+from post import messages
+from tests.nginx import CONFIGURATION, proxied_service, running_nginx
+from tests.servers import UNLIMITED, children_of, free_port, wait_until
+from tests.test_service import token
+
+SITE, STRANGER = SITE_ORIGINS[0], "https://stranger.example"
+MIB = 1024 * 1024
+MEDIA = f"/api/v1/posts/{'0' * 32}/media"
+
+
+def get(path: str = "/health", *fields: str) -> bytes:
+    return "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", "Host: x", *fields, "")).encode()
+
+
+def post(path: str, length: int, *fields: str, body: bytes = b"") -> bytes:
+    return get(path, f"Content-Length: {length}", *fields).replace(b"GET", b"POST", 1) + body
+
+
+class Answer:
+    """An answer as it came over a connection."""
+
+    def __init__(self, content: bytes) -> None:
+        head, _, self.content = content.partition(b"\r\n\r\n")
+        line, *fields = head.decode("latin-1").split("\r\n")
+        self.status = int(line.split()[1])
+        self.headers = requests.structures.CaseInsensitiveDict(field.split(": ", 1) for field in fields)
+
+    @property
+    def error(self) -> dict:
+        body = json.loads(self.content)
+        assert body["success"] is False
+        return body["error"] | {"message": body["message"]}
+
+
+def exchange(port: int, content: bytes) -> Answer:
+    """Send bytes, and read until the connection ends or the answer is all there."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(content)
+        received = b""
+        while not _is_whole(received):
+            data = connection.recv(65_536)
+            if not data:
+                break
+            received += data
+    return Answer(received)
+
+
+def _is_whole(received: bytes) -> bool:
+    head, ended, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    return bool(ended and length and len(body) >= int(length[1]))
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory):
+    changes = {"client_body_timeout 10s": "client_body_timeout 1s"}
+    with proxied_service(tmp_path_factory.mktemp("service"), changes=changes, **UNLIMITED) as proxied:
+        yield proxied
+
+
+class Silent:
+    """A service that accepts connections, and answers nothing until told to."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def accept(self) -> socket.socket:
+        self._listener.settimeout(10)
+        connection, _ = self._listener.accept()
+        connection.settimeout(10)
+        return connection
+
+    def is_asked(self, *, within_seconds: float) -> bool:
+        self._listener.settimeout(within_seconds)
+        try:
+            self._listener.accept()[0].close()
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def silent():
+    with closing(Silent()) as silent:
+        yield silent
+
+
+# Refusals
+
+REFUSED = {
+    "no HTTP": (b"nonsense\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "a length that is none": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+    "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "a body that stalls": (post("/api/v1/posts", 10, body=b"{"), 408),
+    "chunks that stall": (
+        get("/api/v1/posts", "Transfer-Encoding: chunked").replace(b"GET", b"POST", 1) + b"5\r\n{",
+        408,
+    ),
+    "an upload that stalls": (post(MEDIA, 2 * MIB, body=b"x" * MIB), 408),
+    "JSON over its limit": (post("/api/v1/posts", MIB + 1), 413),
+    "an upload over its limit": (post(MEDIA, 52 * MIB + 1), 413),
+    "a long address": (get("/" + "a" * 17_000), 414),
+    "a long field": (get("/", "X-A: " + "a" * 17_000), 431),
+    "many fields": (get("/", *["X-A: " + "a" * 8_000] * 10), 431),
+    "an unknown transfer coding": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501),
+    "an unknown version": (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+}
+CODES = {
+    400: "malformed_request",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "payload_too_large",
+    414: "uri_too_long",
+    431: "header_fields_too_large",
+    501: "malformed_request",
+    502: "internal_error",
+    503: "overloaded",
+    504: "gateway_timeout",
+    505: "malformed_request",
+}
+
+
+def assert_is_own_refusal(answer: Answer, status: int, nginx) -> None:
+    assert (answer.status, answer.error["code"], answer.error["status"]) == (status, CODES[status], status)
+    assert answer.error["details"] == []
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Request-ID"] == answer.error["request_id"]
+    assert ("Retry-After" in answer.headers) == (status == 503)
+    (line,) = lines_of(nginx, answer.error["request_id"])
+    assert (line["status"], line["event"], line["client"]) == (status, "request", "127.0.0.1")
+    assert line["level"] == ("error" if status >= 500 else "info")
+
+
+def lines_of(nginx, request_id: str) -> list[dict]:
+    wait_until(lambda: request_id in nginx.log, seconds=10, what=f"no line of {request_id}: {nginx.log}")
+    lines = [json.loads(line) for line in nginx.log.splitlines()]
+    return [line for line in lines if line["request_id"] == request_id]
+
+
+@pytest.mark.parametrize(("content", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_in_the_envelope_and_in_the_log(content, status, proxied):
+    answer = exchange(proxied.nginx.port, content)
+
+    assert_is_own_refusal(answer, status, proxied.nginx)
+    assert answer.error["request_id"] not in proxied.service.log
+
+
+@pytest.mark.parametrize(
+    ("preferred", "language"),
+    [
+        ("en", "en"),
+        ("en-US,en;q=0.9,ko;q=0.8", "en"),
+        ("fr-FR,fr;q=0.9,en;q=0.5", "en"),
+        ("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "ko"),
+        ("fr", "ko"),
+        ("tlh-en, korean", "ko"),
+    ],
+)
+def test_its_words_are_the_services_own_in_the_language_that_is_preferred(preferred, language, proxied):
+    refused = exchange(proxied.nginx.port, post("/api/v1/posts", 2 * MIB, f"Accept-Language: {preferred}"))
+    same = requests.get(proxied.service.url + "/nowhere", headers={"Accept-Language": preferred}, timeout=10).json()
+
+    assert refused.error["message"] == messages.text("payload_too_large", language)
+    assert same["message"] == messages.text("not_found", language)
+
+
+def test_every_word_is_that_of_the_catalogue():
+    text = CONFIGURATION.read_text()
+
+    written = {(code, language): words for code, language, words in re.findall(r'"(\w+) (ko|en)" "(.*)";', text)}
+
+    assert written == {
+        (code, language): messages.text(code, language)
+        for code in set(CODES.values())
+        for language in messages.LANGUAGES
+    }
+
+
+@pytest.mark.parametrize(("origin", "is_allowed"), [(SITE, True), (STRANGER, False), (SITE + ".evil.example", False)])
+def test_a_page_of_an_allowed_origin_may_read_a_refusal(origin, is_allowed, proxied):
+    answer = exchange(proxied.nginx.port, post("/api/v1/posts", 2 * MIB, f"Origin: {origin}"))
+
+    allowed = {name.lower(): value for name, value in answer.headers.items() if name.lower().startswith("access-")}
+    own = requests.get(proxied.service.url + "/nowhere", headers={"Origin": SITE}, timeout=10).headers
+    names = ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers")
+    expected = {name.lower(): own[name] for name in names}
+    assert allowed == (expected if is_allowed else {})
+    assert answer.headers["Vary"] == "Accept-Language, Origin"
+
+
+def test_the_origins_are_those_of_the_settings():
+    text = CONFIGURATION.with_name("origins.conf").read_text()
+
+    assert tuple(re.findall(r"^(https\S+) \$http_origin;$", text, re.M)) == SITE_ORIGINS
+
+
+@pytest.mark.parametrize(
+    ("offered", "is_taken"), [("abc_-9", True), ("a" * 64, True), ("a" * 65, False), ("a b", False)]
+)
+def test_a_callers_request_id_is_kept_where_it_is_one(offered, is_taken, proxied):
+    refused = exchange(proxied.nginx.port, post("/api/v1/posts", 2 * MIB, f"X-Request-ID: {offered}"))
+    answered = exchange(proxied.nginx.port, get("/health", f"X-Request-ID: {offered}"))
+
+    assert [answer.headers["X-Request-ID"] == offered for answer in (refused, answered)] == [is_taken] * 2
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", refused.headers["X-Request-ID"])
+
+
+def test_what_gunicorn_answers_is_logged_by_gunicorn_alone(proxied):
+    answers = [exchange(proxied.nginx.port, get(path)) for path in ("/health", "/nowhere", "/api/v1/posts?page=0")]
+
+    wait_until(lambda: answers[-1].headers["X-Request-ID"] in proxied.service.log, seconds=10, what="no line")
+    assert [answer.status for answer in answers] == [200, 404, 400]
+    for answer in answers:
+        assert proxied.service.log.count(answer.headers["X-Request-ID"]) == 1
+        assert answer.headers["X-Request-ID"] not in proxied.nginx.log
+
+
+def test_without_gunicorn_it_is_502():
+    with running_nginx(free_port()) as nginx:
+        for content in (get(), post("/api/v1/posts", 2, body=b"{}")):
+            assert_is_own_refusal(exchange(nginx.port, content), 502, nginx)
+
+
+def test_an_answer_that_does_not_come_is_504(silent):
+    with running_nginx(silent.port, {"proxy_read_timeout 30s": "proxy_read_timeout 1s"}) as nginx:
+        assert_is_own_refusal(exchange(nginx.port, get()), 504, nginx)
+
+
+def test_more_uploads_than_there_is_room_for_are_503(silent):
+    with running_nginx(silent.port, {"limit_conn uploads 64": "limit_conn uploads 2"}) as nginx, ExitStack() as stack:
+        for _ in range(2):
+            upload = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+            upload.sendall(post(MEDIA, 1000, body=b"x"))
+        time.sleep(0.3)
+
+        refused = exchange(nginx.port, post(MEDIA, 1000, body=b"x"))
+        other = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+        other.sendall(post("/api/v1/posts", 2, body=b"{}"))
+
+        assert_is_own_refusal(refused, 503, nginx)
+        assert silent.is_asked(within_seconds=10)
+
+
+# Requests
+
+
+@pytest.mark.parametrize("path", ["/api/v1/posts", MEDIA])
+@pytest.mark.parametrize("chunked", [False, True], ids=["by length", "in chunks"])
+def test_a_body_reaches_gunicorn_only_when_all_of_it_is_there(path, chunked, silent):
+    body = b"x" * 300_000
+    with running_nginx(silent.port) as nginx, socket.create_connection(("127.0.0.1", nginx.port)) as client:
+        if chunked:
+            head = get(path, "Transfer-Encoding: chunked").replace(b"GET", b"POST", 1)
+            first, last = head + b"%x\r\n" % len(body) + body[:-1], body[-1:] + b"\r\n0\r\n\r\n"
+        else:
+            head = post(path, len(body))
+            first, last = head + body[:-1], body[-1:]
+        client.sendall(first)
+        is_early = silent.is_asked(within_seconds=0.5)
+        client.sendall(last)
+        with silent.accept() as asked:
+            received = b""
+            while len(received.partition(b"\r\n\r\n")[2]) < len(body):
+                received += asked.recv(65_536)
+
+    head, _, arrived = received.partition(b"\r\n\r\n")
+    assert not is_early
+    assert b"Content-Length: %d\r\n" % len(body) in head + b"\r\n"
+    assert arrived == body
+
+
+def test_a_body_that_comes_slowly_is_served(proxied):
+    body = json.dumps({"username": "ana"}).encode()
+    with socket.create_connection(("127.0.0.1", proxied.nginx.port), timeout=10) as client:
+        client.sendall(post("/dev/token", len(body), "Content-Type: application/json", "Connection: close"))
+        for byte in body:  # in all longer than it may stall
+            client.sendall(bytes([byte]))
+            time.sleep(0.1)
+        answer = Answer(client.makefile("rb").read())
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "client"),
+    [
+        ("0", "203.0.113.9", "127.0.0.1"),
+        ("1", "203.0.113.9", "127.0.0.1"),
+        ("2", "198.51.100.7, 203.0.113.9", "203.0.113.9"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_clients_address_is_what_the_proxies_before_have_said(method, hops, forwarded, client, tmp_path):
+    with proxied_service(tmp_path, TRUSTED_PROXY_HOPS=hops) as proxied:
+        answer = requests.request(
+            method, f"{proxied.url}/api/v1/posts", headers={"X-Forwarded-For": forwarded}, timeout=10
+        )
+        request_id = answer.headers["X-Request-ID"]
+        wait_until(lambda: request_id in proxied.service.log, seconds=10, what="no line")
+
+        (line,) = [line for line in proxied.service.log.splitlines() if request_id in line]
+
+    assert f" client={client} " in line
+
+
+# Answers
+
+
+def test_unread_answers_hold_no_thread_and_arrive_whole(proxied):
+    document = requests.get(f"{proxied.url}/api/openapi.json", timeout=10).content
+    with ExitStack() as stack:
+        readers = [stack.enter_context(socket.create_connection(("127.0.0.1", proxied.nginx.port))) for _ in range(60)]
+        for reader in readers:  # more than gunicorn has threads
+            reader.sendall(get("/api/openapi.json", "Connection: close"))
+        time.sleep(1)
+        others = [requests.get(f"{proxied.url}/health", timeout=10).status_code for _ in range(10)]
+
+        answers = [Answer(reader.makefile("rb").read()) for reader in readers]
+
+    assert others == [200] * 10
+    assert {answer.content for answer in answers} == {document}
+
+
+# Workers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PUT", "/like", 200), ("DELETE", "/like", 200), ("POST", "/like", 502), ("PATCH", "", 502)],
+)
+def test_what_a_killed_worker_had_is_sent_again_where_that_is_safe(method, path, status, tmp_path):
+    with proxied_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as proxied, ThreadPoolExecutor(1) as pool:
+        headers, body = token(proxied.url), {"title": "제목", "content": "내용"}
+        url = requests.post(f"{proxied.url}/api/v1/posts", json=body, headers=headers, timeout=10).headers["Location"]
+        with closing(sqlite3.connect(tmp_path / "instance" / "postdb.sqlite3", isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            options = {"json": {"title": "neu"}, "headers": headers, "timeout": 30}
+            sent = pool.submit(requests.request, method, proxied.url + url + path, **options)
+            time.sleep(1)
+            for worker in children_of(proxied.service.process.pid):
+                os.kill(worker, signal.SIGKILL)
+            time.sleep(0.5)
+        answer = sent.result()
+
+    assert answer.status_code == status
+    if status == 502:
+        assert answer.json()["error"]["code"] == "internal_error"
+
+
+def test_a_killed_worker_costs_only_what_may_not_be_sent_again(tmp_path):
+    with proxied_service(tmp_path, **UNLIMITED) as proxied:
+        headers, statuses, ended = token(proxied.url), Counter(), threading.Event()
+
+        def read() -> None:
+            with requests.Session() as session:
+                while not ended.is_set():
+                    try:
+                        answer = session.get(f"{proxied.url}/api/v1/posts", headers=headers, timeout=10)
+                    except requests.exceptions.ChunkedEncodingError:  # cut off, since it had begun
+                        statuses["cut off"] += 1
+                    else:
+                        statuses[answer.status_code] += 1
+
+        readers = [threading.Thread(target=read) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        for killed in range(1, 4):
+            time.sleep(0.5)
+            os.kill(next(children_of(proxied.service.process.pid)), signal.SIGKILL)
+            wait_until(
+                lambda: proxied.service.log.count("Booting worker") == 2 + killed,  # noqa: B023 - called in this turn
+                seconds=15,
+                what="no other comes",
+            )
+        ended.set()
+        for reader in readers:
+            reader.join()
+
+    print(dict(statuses))
+    assert set(statuses) <= {200, "cut off"}
+    assert statuses["cut off"] <= 3 * len(readers) // 2
+
+
+def test_reloading_it_resets_nobody(proxied):
+    ended, faults, statuses = threading.Event(), [], Counter()
+
+    def ask() -> None:
+        while not ended.is_set():  # each time by a new connection: an idle one may be closed at any time
+            try:
+                statuses[requests.get(f"{proxied.url}/health", timeout=10).status_code] += 1
+            except requests.RequestException as exc:
+                faults.append(repr(exc))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for _ in range(3):
+        time.sleep(0.3)
+        proxied.nginx.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    ended.set()
+    for client in clients:
+        client.join()
+
+    assert (faults, set(statuses)) == ([], {200})
+
+
+def test_a_write_that_takes_long_is_waited_for(tmp_path):
+    with proxied_service(tmp_path, **UNLIMITED) as proxied, ThreadPoolExecutor(1) as pool:
+        headers, body = token(proxied.url), {"title": "제목", "content": "내용"}
+        with closing(sqlite3.connect(tmp_path / "instance" / "postdb.sqlite3", isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            url = f"{proxied.url}/api/v1/posts"
+            created = pool.submit(requests.post, url, json=body, headers=headers, timeout=30)
+            time.sleep(3)
+        assert created.result().status_code == 201
