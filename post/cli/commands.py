@@ -80,7 +80,7 @@ def images() -> None:
 def prune_images(hours: float) -> None:
     """Remove stored images that no post has; an age of 0 takes those of uploads under way too."""
     pruned = services.prune_images(older_than=timedelta(hours=hours))
-    click.echo(f"Removed {pruned.removed} objects ({pruned.removed_bytes} bytes), left {pruned.left}.")
+    click.echo(f"Removed {pruned.removed} objects ({pruned.removed_bytes} bytes), left {pruned.kept}.")
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""Every business rule and every query. Nothing here knows of HTTP."""
+"""Every business rule and every query; nothing here knows HTTP."""
 
 from post.services.accounts import deactivate_account, is_deactivated, list_deactivated, reactivate_account
 from post.services.categories import create_category, list_categories

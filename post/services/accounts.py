@@ -1,4 +1,4 @@
-"""Accounts that their users have deactivated: their tokens write nothing any more."""
+"""Deactivated accounts: their tokens may still read, but write nothing."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -15,17 +15,17 @@ _DEACTIVATED = Prepared(
 
 
 class UserDirectory(Protocol):
-    """The pool of users. Its methods raise ``AuthUnavailable`` where it is away."""
+    """The pool of users. Its methods raise ``AuthUnavailable`` when it cannot be reached."""
 
     def disable(self, login: str) -> None:
-        """Disable a user and end all their sessions; again changes nothing."""
+        """Disable a user and end all their sessions; a second call changes nothing."""
 
     def enable(self, login: str) -> None:
         """Let a user log in again."""
 
 
 class DeactivatedUser(NamedTuple):
-    """A deactivated account: its ``sub``, the pool's name of the user, and since when (ISO 8601, UTC)."""
+    """A deactivated account: its ``sub``, its name in the pool, and the time of deactivation (ISO 8601, UTC)."""
 
     user_id: str
     login: str
@@ -34,7 +34,7 @@ class DeactivatedUser(NamedTuple):
 
 def is_deactivated(user_id: str) -> bool:
     """
-    Tell whether a user has deactivated their account.
+    Look up if a user has deactivated their account.
 
     Args:
         user_id: The token's ``sub``.
@@ -44,17 +44,17 @@ def is_deactivated(user_id: str) -> bool:
 
 def deactivate_account(user: Caller, *, directory: UserDirectory | None) -> dict[str, Any]:
     """
-    Deactivate the caller's account: here at once, then in the pool. Their posts stay.
+    Deactivate the caller's account: first here, then in the pool. Their posts stay.
 
     Args:
         user: From the verified token.
-        directory: The pool; None where there is none.
+        directory: The pool, if there is one.
 
     Returns:
         ``{username, deactivated}``.
 
     Raises:
-        AuthUnavailable: The pool is away. Here the account stays refused, and another call completes it.
+        AuthUnavailable: The pool cannot be reached. Here the account stays refused; another call completes it.
     """
     _store_deactivated(user)
     if directory is not None:
@@ -75,16 +75,16 @@ def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool
 
     Args:
         user_id: The ``sub``.
-        directory: The pool; None where there is none.
+        directory: The pool, if there is one.
 
     Returns:
         Whether the account was deactivated.
 
     Raises:
-        AuthUnavailable: The pool is away; nothing was changed here.
+        AuthUnavailable: The pool cannot be reached; nothing was changed here.
     """
     this = DeactivatedAccount.user_id == user_id
-    # Under the row's lock, so that a deactivation at the same moment comes wholly before or wholly after.
+    # Under the row's lock, so that a concurrent deactivation happens entirely before or entirely after.
     with transaction() as connection:
         login = connection.scalar(select(DeactivatedAccount.login).where(this).with_for_update())
         if login is None:
@@ -100,7 +100,7 @@ def list_deactivated(*, limit: int) -> list[DeactivatedUser]:
     Return deactivated accounts, the latest first.
 
     Args:
-        limit: How many at most.
+        limit: At most so many.
     """
     columns = select(DeactivatedAccount.user_id, DeactivatedAccount.login, DeactivatedAccount.created_at)
     rows = read(columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id).limit(limit))

@@ -1,4 +1,4 @@
-"""Categories: made by themselves when a post names a new one."""
+"""Categories: created on request, or by the first post that names one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[s
     Return every category with its number of visible posts.
 
     Args:
-        is_known: Tells whether the caller has a version of the list already.
+        is_known: Returns whether the client has a version of the list already.
 
     Returns:
         ``{id, name, post_count, created_at}``, by name in code point order.
@@ -56,10 +56,10 @@ def create_category(name: str) -> dict[str, Any]:
         name: 1 to 50 characters, in NFC, trimmed, white space folded.
 
     Returns:
-        The category, as ``list_categories`` gives it.
+        The category, as in ``list_categories``.
 
     Raises:
-        CategoryExists: One of this name exists, letter case ignored.
+        CategoryExists: There is one of this name, letter case ignored.
     """
     row = {"id": new_id(), "name": name, "name_key": fold_case(name)}
     with transaction() as connection:
@@ -74,14 +74,14 @@ def create_category(name: str) -> dict[str, Any]:
 
 def ensure_category(connection: Connection, name: str) -> tuple[str, str]:
     """
-    Find the category that a post names, or create it within the caller's transaction.
+    Find a post's category by its name, or create it within the caller's transaction.
 
     Args:
         connection: That of the transaction that writes the post.
         name: As for ``create_category``.
 
     Returns:
-        The category's id, and its name as the category has it.
+        The category's id and its own spelling of the name.
     """
     key = {"name_key": fold_case(name)}
     found = connection.execute(_NAMED, key).one_or_none()

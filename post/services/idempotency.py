@@ -1,4 +1,4 @@
-"""Creating a post once, however often the request is sent: by its ``Idempotency-Key``, for 24 hours."""
+"""Posts created once, even if the request is repeated: by its ``Idempotency-Key``, for 24 hours."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from post.services.posts import insert_post
 from post.utils import Caller
 
 KEPT_FOR = timedelta(hours=24)
-LAZY_BATCH = 5  # a creation adds one row, so that the expired ones get fewer
+LAZY_BATCH = 5  # a creation adds one row and removes up to five, so expired rows do not pile up
 PRUNE_BATCH = 200
 
 
@@ -28,9 +28,9 @@ class Answer(NamedTuple):
     The answer to a request that created a post.
 
     Attributes:
-        body: As it was sent the first time, byte for byte.
+        body: The first answer's, byte for byte.
         post_id: Id of the post.
-        is_replayed: Whether the post was there already.
+        is_replayed: Whether an earlier request created the post.
     """
 
     body: bytes
@@ -45,44 +45,45 @@ def create_post_once(
     """
     Create a post, or return the answer to the request that did.
 
-    The key's row is inserted before the work and in the same transaction: of concurrent requests
-    one works, the others wait for its commit.
+    The key's row is inserted first, in the same transaction: of concurrent requests one works, and the
+    others wait for its commit.
 
     Args:
-        key: The ``Idempotency-Key``; each user has their own.
+        key: The ``Idempotency-Key``; the keys of different users are independent.
         author: From the verified token.
         title: As for ``create_post``.
         content: As for ``create_post``.
         category: As for ``create_post``.
-        render: Makes the answer's body of the post object.
+        render: Makes the answer's body from the post object.
 
     Raises:
-        IdempotencyConflict: The key came with another body before, or its first request takes too long.
+        IdempotencyConflict: The key was used with another body, or its first request takes too long.
     """
     request_hash = _hash(title, content, category)
     with transaction() as connection:
-        _forget_expired(connection, LAZY_BATCH)
+        _delete_expired(connection, LAZY_BATCH)
         first = _reserve(connection, author.user_id, key, request_hash)
         if first is not None:
             return first
         row = insert_post(connection, author=author, title=title, content=content, category=category)
         body = render(to_dicts([row])[0])
-        connection.execute(update(IdempotencyKey).where(_is(author.user_id, key)).values(answer=body, post_id=row.id))
+        answered = update(IdempotencyKey).where(_key_matches(author.user_id, key)).values(answer=body, post_id=row.id)
+        connection.execute(answered)
         update_derived(connection, None, IndexedPost.of(row))
     return Answer(body, row.id, is_replayed=False)
 
 
 def _hash(*fields: str) -> str:
-    # Of what is stored, so that another spelling of the same JSON is the same request.
+    # Of the stored values, so that another spelling of the same JSON is the same request.
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
 
-def _is(user_id: str, key: str) -> Any:
+def _key_matches(user_id: str, key: str) -> Any:
     return (IdempotencyKey.user_id == user_id) & (IdempotencyKey.key == key)
 
 
 def _reserve(connection: Connection, user_id: str, key: str, request_hash: str) -> Answer | None:
-    """Insert the key's row, or return the answer that it has."""
+    """Insert the key's row, or return the answer in it."""
     try:
         insert_unless_there(connection, IdempotencyKey, {"user_id": user_id, "key": key, "request_hash": request_hash})
     except OperationalError as exc:
@@ -90,12 +91,12 @@ def _reserve(connection: Connection, user_id: str, key: str, request_hash: str) 
             raise
         raise IdempotencyConflict from exc
     columns = select(IdempotencyKey.request_hash, IdempotencyKey.answer, IdempotencyKey.post_id)
-    row = connection.execute(columns.add_columns(IdempotencyKey.created_at).where(_is(user_id, key))).one()
+    row = connection.execute(columns.add_columns(IdempotencyKey.created_at).where(_key_matches(user_id, key))).one()
     if row.answer is None:  # just inserted
         return None
     if row.created_at < _kept_since():
         new = {"request_hash": request_hash, "answer": None, "created_at": utc_now()}
-        connection.execute(update(IdempotencyKey).where(_is(user_id, key)).values(new))
+        connection.execute(update(IdempotencyKey).where(_key_matches(user_id, key)).values(new))
         return None
     if row.request_hash != request_hash:
         raise IdempotencyConflict
@@ -106,19 +107,19 @@ def _kept_since() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None) - KEPT_FOR
 
 
-def _forget_expired(connection: Connection, maximum: int) -> int:
-    """Delete some rows that are older than they are kept; those that another transaction holds are left to it."""
+def _delete_expired(connection: Connection, maximum: int) -> int:
+    """Delete some expired rows, but none that another transaction has locked; returns the number."""
     expired = select(IdempotencyKey.user_id, IdempotencyKey.key).where(IdempotencyKey.created_at < _kept_since())
     some = expired.order_by(IdempotencyKey.created_at).limit(maximum).with_for_update(skip_locked=True)
     found = connection.execute(some).all()
-    # One by one: for a list of keys MySQL may scan the table, and wait for every row that anyone has reserved.
+    # One by one: for a list of keys MySQL may scan the table and wait for every locked row.
     for row in found:
-        connection.execute(delete(IdempotencyKey).where(_is(row.user_id, row.key)))
+        connection.execute(delete(IdempotencyKey).where(_key_matches(row.user_id, row.key)))
     return len(found)
 
 
 def prune_idempotency_keys() -> int:
-    """Delete every row that is older than 24 hours; returns how many."""
+    """Delete every row that is older than 24 hours; returns the number."""
     deleted = 0
     while True:
         batch = _prune_batch()
@@ -130,4 +131,4 @@ def prune_idempotency_keys() -> int:
 @retried
 def _prune_batch() -> int:
     with transaction() as connection:
-        return _forget_expired(connection, PRUNE_BATCH)
+        return _delete_expired(connection, PRUNE_BATCH)

@@ -1,4 +1,4 @@
-"""Likes: once per user and post; the count on the post always equals the rows."""
+"""Likes: one per user and post; the post's count always equals the rows."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +26,7 @@ _STATUS = Prepared(
 
 
 class LikeState(NamedTuple):
-    """What a like call did, and how things stand."""
+    """The effect of a call, and the state after it."""
 
     action: Literal["added", "removed", "unchanged"]
     is_liked: bool
@@ -39,15 +39,15 @@ def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeSta
 
     Args:
         post_id: Id of the post, 32 hex characters.
-        user_id: Whose like it is.
-        viewer: The verified caller; None where a like needs no token.
+        user_id: The ``sub`` of the user who likes it.
+        viewer: The verified caller; None if a like needs no token.
 
     Returns:
         The new state.
 
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
-        Forbidden: The verified caller is somebody else.
+        Forbidden: The verified caller is another user.
     """
     return _counted(_set_like(post_id, user_id=user_id, viewer=viewer, wanted=None))
 
@@ -64,13 +64,13 @@ def unlike_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
 
 @retried
 def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool | None) -> LikeState:
-    """Bring one like to the wanted state, or to the other one when ``wanted`` is None."""
+    """Bring one like to the wanted state, or switch it when ``wanted`` is None."""
     with transaction() as connection:
         count = lock_seen_post(connection, post_id, viewer).like_count
         if viewer is not None and viewer.user_id != user_id:
             raise Forbidden
         mine = {"post_id": post_id, "user_id": user_id}
-        # Every writer of likes holds the post's lock, so what this reads stays true.
+        # Every writer of likes holds the post's lock, so nobody changes this before the commit.
         is_liked = connection.scalar(_LIKE, mine) is not None
         wanted = not is_liked if wanted is None else wanted
         if wanted == is_liked:
@@ -91,12 +91,12 @@ def _counted(state: LikeState) -> LikeState:
 
 def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[str, Any]:
     """
-    Tell whether a user likes a post.
+    Return a user's like of a post, if any, and the post's count.
 
     Args:
         post_id: Id of the post, 32 hex characters.
-        user_id: Whose like is asked for.
-        viewer: Who asks; None for an anonymous caller.
+        user_id: The user's ``sub``.
+        viewer: The caller; None for an anonymous one.
 
     Returns:
         ``{is_liked, like_count}``.

@@ -1,4 +1,4 @@
-"""Images of posts: removing, serving and pruning them."""
+"""Images of posts: removed, served, and pruned."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,19 +25,19 @@ PRUNE_BATCH = 500
 
 
 class Pruned(NamedTuple):
-    """What ``prune_images`` did: objects removed, their bytes, and objects that were left."""
+    """The result of ``prune_images``: objects removed, their bytes, and objects kept."""
 
     removed: int
     removed_bytes: int
-    left: int
+    kept: int
 
 
 def discard_objects(rows: Iterable[Mapping[str, Any]]) -> None:
     """
-    Remove the objects of rows that are in no table; what the storage does not remove now is pruned later.
+    Remove the objects of rows that are in no table; if the storage fails, a later prune removes them.
 
     Args:
-        rows: Each with its ``object_key`` and ``thumbnail_key``.
+        rows: Each with ``object_key`` and ``thumbnail_key``.
     """
     keys = [row[name] for row in rows for name in ("object_key", "thumbnail_key")]
     if not keys:
@@ -55,7 +55,7 @@ def delete_media(post_id: str, media_id: str, *, editor: Caller) -> dict[str, st
     Args:
         post_id: Id of the post, 32 hex characters.
         media_id: Id of the image, 32 hex characters.
-        editor: Who asks.
+        editor: The caller.
 
     Returns:
         Its id and new status.
@@ -84,7 +84,7 @@ def _remove(post_id: str, media_id: str, editor: Caller) -> dict[str, str]:
 
 
 def count_media(connection: Connection, post_id: str, amount: int) -> None:
-    """Add to a post's number of images, whose rows the transaction changes under the lock of the post's."""
+    """Add to a post's number of images, in a transaction that has locked the post and changes its images' rows."""
     values = {Post.media_count: Post.media_count + amount, Post.updated_at: utc_now()}
     connection.execute(update(Post).where(Post.id == post_id).values(values))
 
@@ -98,7 +98,7 @@ def read_image(key: str) -> bytes:
 
     Raises:
         MediaNotFound: There is no such object.
-        StorageUnavailable: The storage is away.
+        StorageUnavailable: The storage cannot be reached.
     """
     content = components().image_storage.read(key) if is_key(key) else None
     if content is None:
@@ -108,7 +108,7 @@ def read_image(key: str) -> bytes:
 
 def upload_permissions(*, is_deactivated: bool) -> dict[str, Any]:
     """
-    Return what a caller may upload.
+    Return the limits on a caller's uploads.
 
     Args:
         is_deactivated: Whether the caller has deactivated their account.
@@ -126,23 +126,23 @@ def upload_permissions(*, is_deactivated: bool) -> dict[str, Any]:
 
 def prune_images(*, older_than: timedelta) -> Pruned:
     """
-    Remove the stored objects that no post has: what crashes and failed removals have left.
+    Remove stored objects that belong to no post, left by crashes and failed removals.
 
     Args:
-        older_than: Younger ones are left: an upload that is under way has no row yet.
+        older_than: Younger objects are kept: an upload in progress has no row yet.
 
     Raises:
-        StorageUnavailable: The storage is away.
+        StorageUnavailable: The storage cannot be reached.
     """
-    removed = removed_bytes = left = 0
+    removed = removed_bytes = kept = 0
     stored = iter(components().image_storage.objects())
     while batch := list(islice(stored, PRUNE_BATCH)):
         orphans = _orphans(batch, stored_before=datetime.now(UTC) - older_than)
         components().image_storage.delete([orphan.key for orphan in orphans])
         removed += len(orphans)
         removed_bytes += sum(orphan.size for orphan in orphans)
-        left += len(batch) - len(orphans)
-    return Pruned(removed, removed_bytes, left)
+        kept += len(batch) - len(orphans)
+    return Pruned(removed, removed_bytes, kept)
 
 
 def _orphans(batch: Sequence[StoredObject], *, stored_before: datetime) -> list[StoredObject]:

@@ -1,8 +1,7 @@
 """
-The SQL of lists, made once for each shape of list: SQLAlchemy then compiles it once.
+The SQL of pages: built once for each shape of list, so that SQLAlchemy compiles it once.
 
-A page's keys are found first, by an index alone, and only their rows are read ("late row lookup").
-The rows come in any order.
+An index alone gives a page's keys, and only their rows are read ("late row lookup"), in any order.
 """
 
 from functools import lru_cache
@@ -31,21 +30,21 @@ from post.services.derived import ALL, AUTHOR, BLOCK, CATEGORY
 from post.services.post_rows import POST_COLUMNS, SUMMARY_COLUMNS
 from post.services.versions import joined_versions
 
-# How titles are searched: by the one pair of characters that is looked for; by a pair of several, each title
-# being looked at; by all pairs that begin with the one character; or by looking at each title of the list in turn.
+# Ways to search titles: "pair" looks up a text of two characters; "pairs" looks up one pair of a longer text and
+# compares each title found; "character" looks up all pairs that begin with it; "walk" compares the list's titles.
 Search = Literal["pair", "pairs", "character", "walk"]
 
 
 class Shape(NamedTuple):
     """
-    What decides a list's SQL.
+    The parts of a request that decide a page's SQL.
 
     Attributes:
-        sort: Its order.
-        filters: Which of its conditions there are: ``category_id``, ``category`` (a name), ``user_id``.
-        is_mine: Whether it is an author's own, hidden posts among them.
-        search: How titles are searched, if at all.
-        direction: From which end it is walked, or on which side of a cursor.
+        sort: The list's order.
+        filters: Any of ``category_id``, ``category`` (a name) and ``user_id``.
+        is_mine: Whether the list is an author's own, with hidden posts.
+        search: The way to search titles, if any.
+        direction: The end to read from, or the side of a cursor.
         is_bounded: Whether only numbers below ``below`` are wanted.
     """
 
@@ -57,8 +56,8 @@ class Shape(NamedTuple):
     is_bounded: bool = False
 
 
-# Without being told, MySQL takes the index on the number alone for a page next to a cursor, and reads
-# every post from one end of the list. Of other shapes it may choose.
+# Without a hint, MySQL takes the index on the number alone for a page next to a cursor, and reads
+# every post from one end of the list. For other shapes its own choice is good.
 _INDEXES = {
     (frozenset(), "latest"): "ix_posts_status_no",
     (frozenset(), "popular"): "ix_posts_popular",
@@ -71,15 +70,15 @@ _INDEXES = {
 @lru_cache
 def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], with_total: bool) -> Prepared:
     """
-    Return the query for a page.
+    Build the query for a page.
 
     Args:
-        shape: The list's.
+        shape: Of the list.
         view: Whole posts, posts with excerpts, or their versions as one text.
-        with_total: Whether ``total`` is wanted beside each row.
+        with_total: Whether each row has ``total`` too.
 
     Returns:
-        Its parameters are ``limit``, ``offset``, the filters by their names, ``cursor_`` and a column's
+        A query with the parameters ``limit``, ``offset``, the filters' names, ``cursor_`` and a column's
         name for each value of a cursor, ``below``, and those of the search.
     """
     keys = _keys(shape).subquery()
@@ -93,20 +92,20 @@ def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], wit
 
 @lru_cache
 def total_query(shape: Shape) -> Prepared:
-    """Return the query for how many posts a list has: of a search ``maximum`` at most. Other parameters as above."""
+    """Build the query for a list's ``total``: ``maximum`` at most for a search. Other parameters as above."""
     return Prepared(select(total_of(shape).label("total")))
 
 
 @lru_cache
 def blocks_query() -> Prepared:
-    """Return the query for how many visible posts each block of numbers has."""
+    """Build the query for the number of visible posts in each block of numbers."""
     total = cast(func.sum(PostCount.visible), Integer).label("visible")
     return Prepared(select(PostCount.subject, total).where(PostCount.scope == BLOCK).group_by(PostCount.subject))
 
 
 @lru_cache
 def frequencies_query(size: int) -> Prepared:
-    """Return the query for how many titles have each of the pairs ``gram_0``, ``gram_1``, …: ``maximum`` at most."""
+    """Build the query for the number of titles with ``gram_0``, ``gram_1``, …: ``maximum`` at most for each."""
     counts = []
     for index in range(size):
         some = select(literal(1)).where(SearchGram.gram == bindparam(f"gram_{index}")).limit(_number("maximum"))
@@ -134,7 +133,7 @@ def _keys(shape: Shape) -> Select[Any]:
 
 
 def _own_keys(shape: Shape) -> Select[Any]:
-    # Of each status by itself, which the index has in order.
+    # One query for each status: the index is in order within a status.
     parts = []
     for status in (VISIBLE, HIDDEN):
         part = select(Post.id, Post.No).where(Post.user_id == bindparam("user_id"), Post.status == status)
@@ -146,7 +145,7 @@ def _own_keys(shape: Shape) -> Select[Any]:
 
 
 def _found(search: Search) -> Select[Any]:
-    """Return the query for the numbers of the posts whose titles are found."""
+    """Build the query for the numbers of the posts that a search finds."""
     if search == "walk":
         return select(SearchTitle.No).where(_title_matches())
     if search == "character":
@@ -163,7 +162,7 @@ def _title_matches() -> ColumnElement[bool]:
 
 
 def _slice(query: Select[Any], shape: Shape, order: dict[str, Any], *, skips: bool = True) -> Select[Any]:
-    """Return a query's part: what lies next to a cursor, or at an offset."""
+    """Cut a query to the rows next to a cursor, or at an offset."""
     is_reversed = shape.direction in ("prev", "last")
     if shape.direction in ("next", "prev"):
         query = query.where(_beyond(order, is_before=shape.direction == "prev"))
@@ -178,7 +177,7 @@ def _cut(query: Select[Any]) -> Select[Any]:
 
 
 def _beyond(order: dict[str, Any], *, is_before: bool) -> ColumnElement[bool]:
-    """Return what a post beyond the cursor has: not as a comparison of tuples, which MySQL finds in no index."""
+    """Return the condition of posts beyond the cursor; MySQL uses no index to compare tuples."""
     names = list(order)
     beyond: ColumnElement[bool] = _passed(order, names.pop(), is_before=is_before)
     for name in reversed(names):
@@ -216,7 +215,7 @@ def _category_named() -> ScalarSelect[Any]:
 
 
 def total_of(shape: Shape) -> ScalarSelect[Any]:
-    """Return the expression for how many posts a list has: as ``total_query`` says."""
+    """Build the expression for a list's total, as in ``total_query``."""
     if shape.search is not None:
         found = _found(shape.search)
         if shape.filters:

@@ -1,4 +1,4 @@
-"""Lists of posts: filters, the two orders, pages by number and by cursor."""
+"""Pages of posts: filters, the two orders, pages by number and by cursor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from post.services.search_plans import plan_search
 from post.services.versions import IsKnown, Versioned, value_unless_cached, version_of
 from post.utils import fold_case
 
-# From here on a page's place is looked for before its rows are read: to skip posts costs more than another query.
+# From this offset on, another query finds the page's place first: skipping posts costs more than that.
 DEEP_OFFSET = 1000
 
 Link = dict[str, str | int]
@@ -28,8 +28,8 @@ class PostPage:
     Attributes:
         posts: The API's post objects.
         meta: The API's ``meta``.
-        next_link: The query parameter that leads to the next page, ``page`` or ``cursor``; or None.
-        prev_link: The one that leads back, likewise.
+        next_link: The query parameter of the next page, ``page`` or ``cursor``; None if this is the last.
+        prev_link: The same for the previous page.
     """
 
     posts: list[dict[str, Any]]
@@ -41,13 +41,13 @@ class PostPage:
 @dataclass(frozen=True, slots=True)
 class PagePlan:
     """
-    How a page of a list is read.
+    The way to read a page.
 
     Attributes:
-        wanted: What was asked for.
-        shape: Of the query.
-        values: Of the query's parameters.
-        total: How many posts the list has, where that is known already.
+        wanted: The client's request.
+        shape: The shape of the query.
+        values: The values of the query's parameters.
+        total: The list's number of posts, if it is known already.
         is_capped: Whether there are more than the total.
     """
 
@@ -72,11 +72,11 @@ def list_posts(
 
     Args:
         wanted: Page, order and view.
-        q: Text that titles must contain, letter case ignored; all its characters mean themselves.
+        q: Text that titles must contain, letter case ignored; no character of it is a wildcard.
         category_id: Id of the category.
         category: Name of the category, letter case ignored.
         user_id: The author's ``sub``.
-        is_known: Tells whether the caller has a version of the page already: its posts are then not read.
+        is_known: Returns whether the client has a version of the page already; its posts are then not read.
     """
     named = {"category_id": category_id, "category": category and fold_case(category), "user_id": user_id}
     filters = {name: value for name, value in named.items() if value is not None}
@@ -101,7 +101,7 @@ def list_my_posts(user_id: str, wanted: PageRequest, *, is_known: IsKnown | None
 
 
 def _with_offsets(plan: PagePlan) -> PagePlan:
-    """Say from where a page is walked to, and how far."""
+    """Return the plan with its offset and limit, or the values of its cursor."""
     wanted = plan.wanted
     offset, limit = wanted.offset, wanted.per_page + 1
     slice_ = {"limit": limit, "offset": offset, "reach": offset + limit}
@@ -120,7 +120,7 @@ def _with_offsets(plan: PagePlan) -> PagePlan:
 
 
 def _within_block(plan: PagePlan, offset: int) -> PagePlan:
-    """Skip whole blocks of numbers by their counts, from the newest on."""
+    """Return the plan that skips whole blocks of numbers, newest first, by their counts."""
     blocks = sorted(((int(row.subject), int(row.visible)) for row in blocks_query().read()), reverse=True)
     total = sum(visible for _, visible in blocks)
     plan = replace(plan, total=total)
@@ -133,7 +133,7 @@ def _within_block(plan: PagePlan, offset: int) -> PagePlan:
 
 
 def _from_the_end(plan: PagePlan, offset: int) -> PagePlan:
-    """Walk from the list's end where that is nearer."""
+    """Return the plan that reads from the list's end, if that is nearer."""
     total, limit = plan.total or 0, plan.wanted.per_page + 1
     if plan.is_capped or offset >= total or offset < total / 2:
         return plan
@@ -169,12 +169,12 @@ def _read_version(plan: PagePlan) -> str:
 
 
 def _page_version(plan: PagePlan, total: int, versions: Sequence[str]) -> str:
-    # In any order: it follows from what the versions say.
+    # Sorted by text: rows come in any order, and the list's own order follows from their versions.
     return " ".join([f"{total}{'+' if plan.is_capped else ''}", *sorted(versions)])
 
 
 def _rows(plan: PagePlan) -> list[Row[Any]]:
-    """Return the page's rows in the list's order, with one more where there are more."""
+    """Return the page's rows in the list's order, and the first of the next page if there is one."""
     with_total = plan.total is None
     query = page_query(plan.shape, view=plan.wanted.view, with_total=with_total)
     return sorted(query.read(plan.values), key=lambda row: _key(row, plan.wanted.sort), reverse=True)
@@ -212,16 +212,16 @@ def _neighbours(wanted: PageRequest, *, has_more: bool, is_empty: bool) -> tuple
     """Return whether there is a next and a previous page."""
     if wanted.cursor is None:
         return has_more, wanted.page > 1
-    # What a cursor stands next to lies on its other side.
+    # The post next to the cursor is on its other side.
     return (has_more, not is_empty) if wanted.cursor.direction == "next" else (not is_empty, has_more)
 
 
 def _cursors(wanted: PageRequest, rows: list[Row[Any]]) -> tuple[str, str]:
-    """Return the cursors that lead on from a page and back, empty where a numbered page has no posts."""
+    """Return the cursors of the next and the previous page; empty if a numbered page has no posts."""
     if rows:
         first, last = _key(rows[0], wanted.sort), _key(rows[-1], wanted.sort)
     elif wanted.cursor is not None:
-        # On this side nothing is left; the other begins with the very post that the cursor stands next to.
+        # No posts are left on this side; the other side begins with the post next to the cursor.
         *counts, number = wanted.cursor.values
         first, last = (*counts, max(0, number - 1)), (*counts, min(number + 1, VALUE_MAX))
     else:

@@ -1,4 +1,4 @@
-"""Posts as rows, and as the API's objects."""
+"""Rows of posts and images as the API's objects."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from post.utils import isoformat_utc
 
 EXCERPT_CHARS = 200
 
-# Lists and details show the same columns; the text's first characters may stand in the place of the text.
+# A summary has the same columns in the same order, with an excerpt in place of the text.
 _BEFORE_TEXT = (Post.id, Post.No, Post.title)
 _AFTER_TEXT = (
     Post.username,
@@ -38,11 +38,11 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
 
 def to_dicts(rows: Sequence[Row[Any]], *, connection: Connection | None = None) -> list[dict[str, Any]]:
     """
-    Return posts as the API shows them, with their images: read only where there are any.
+    Return posts as the API shows them, with their images.
 
     Args:
-        rows: Of ``POST_COLUMNS`` or ``SUMMARY_COLUMNS``, as many as a page has at most.
-        connection: That of the transaction that they were read in, if any.
+        rows: ``POST_COLUMNS`` or ``SUMMARY_COLUMNS`` of at most one page of posts.
+        connection: The transaction's, if they were read in one.
     """
     media_files = media_files_of([row.id for row in rows if row.media_count], connection=connection)
     names = rows[0]._fields if rows else ()
@@ -51,8 +51,8 @@ def to_dicts(rows: Sequence[Row[Any]], *, connection: Connection | None = None) 
 
 def _to_dict(names: Sequence[str], row: Row[Any], media_files: list[dict[str, Any]]) -> dict[str, Any]:
     post: dict[str, Any] = dict(zip(names, row, strict=True))
-    post.pop("total", None)  # which lists read beside it
-    del post["media_count"], post["created_at"], post["updated_at"]  # to stand behind the images
+    post.pop("total", None)  # of a list, in each of its rows
+    del post["media_count"], post["created_at"], post["updated_at"]  # to follow the images
     post["media_files"] = media_files
     post["media_count"] = len(media_files)
     post["created_at"] = isoformat_utc(row.created_at)
@@ -85,11 +85,11 @@ def media_files_of(
     Return the images of posts, in one query for all of them.
 
     Args:
-        post_ids: Ids of the posts that have any, as many as a page has at most.
+        post_ids: At most one page of posts that have any.
         connection: That of the transaction to read in, if any.
 
     Returns:
-        The API's media files by post id, in the order of their upload; an empty list for every other post.
+        The API's media files by post id, in the order of their upload; an empty list for any other post.
     """
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     if post_ids:
@@ -100,7 +100,7 @@ def media_files_of(
 
 
 def to_media_file(row: Row[Any]) -> dict[str, Any]:
-    """Return the API's media file of a row of ``media``."""
+    """Return a row of ``media`` as the API's media file."""
     storage = components().image_storage
     return {
         "id": row.id,

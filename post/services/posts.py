@@ -1,4 +1,4 @@
-"""One post: reading it, and its life from creation to soft deletion."""
+"""One post: read, created, edited, and deleted softly."""
 
 from typing import Any
 
@@ -49,10 +49,10 @@ def get_post(
 
     Args:
         post_id: Id of the post, 32 hex characters.
-        viewer: Who looks; None for an anonymous caller.
-        views: What counts views; None counts nothing.
-        address: The client's IP address, proxies seen through.
-        is_known: Tells whether the caller has a version of the post already: it is then not read whole.
+        viewer: The caller; None for an anonymous one.
+        views: The counter of views; None counts nothing.
+        address: The client's IP address, behind all proxies.
+        is_known: Returns whether the client has a version of the post already; it is then not read whole.
 
     Returns:
         The post object of the API, this view included.
@@ -72,7 +72,7 @@ def get_post(
 
 
 def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, address: str | None) -> int:
-    """Return the views that the row has not counted yet: with this one, where it counts."""
+    """Return the views that the row does not have yet, this one included if it counts."""
     if views is None:
         return 0
     if row.status == VISIBLE and address:
@@ -96,7 +96,7 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
         author: From the verified token.
         title: Trimmed, in NFC.
         content: In NFC.
-        category: A category's name; made when new.
+        category: A category's name; a new one is created.
 
     Returns:
         The post object of the API.
@@ -109,10 +109,10 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
 
 def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> Row[Any]:
     """
-    Insert a visible post within the caller's transaction, which has yet to ``update_derived``. Arguments as above.
+    Insert a visible post within the caller's transaction, which must ``update_derived`` too. Arguments as above.
 
     Returns:
-        Its row.
+        The post's row.
     """
     category_id, category_name = ensure_category(connection, category)
     post_id = new_id()
@@ -126,11 +126,11 @@ def insert_post(connection: Connection, *, author: Caller, title: str, content: 
 @retried
 def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[str, Any]:
     """
-    Change a post: only the columns that are named.
+    Change the named columns of a post.
 
     Args:
         post_id: Id of the post, 32 hex characters.
-        editor: Who asks.
+        editor: The caller.
         changes: Any of ``title``, ``content``, ``category`` (a name) and ``status`` (``visible``
             or ``hidden``); an admin's ``visible`` restores a deleted post.
 
@@ -160,7 +160,7 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
 
     Args:
         post_id: Id of the post, 32 hex characters.
-        editor: Who asks.
+        editor: The caller.
 
     Returns:
         Its id and new status.
@@ -178,10 +178,10 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
 
 def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> bool:
     """
-    Tell whether a viewer sees a post: a hidden one is for its author and admins, a deleted one for nobody.
+    Decide if a viewer may see a post: a hidden one is for its author and admins, a deleted one for nobody.
 
     Args:
-        viewer: Who looks; None for an anonymous caller.
+        viewer: The caller; None for an anonymous one.
         status: The post's status.
         owner_id: The ``sub`` of the post's author.
     """
@@ -192,13 +192,13 @@ def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> b
 
 def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) -> Row[Any]:
     """
-    Lock a post's row until the transaction ends, and return what decides over it.
+    Lock a post's row until the transaction ends.
 
-    Whoever writes to more than the post's row locks it first: two transactions that first took the
-    shared lock of a foreign key and then wanted the row would deadlock (MySQL error 1213).
+    A transaction that writes to other tables too locks the post first. Two that took the shared lock
+    of a foreign key and then wanted the row would deadlock (MySQL error 1213).
 
     Returns:
-        What ``lock_post`` gives.
+        The row of ``lock_post``.
 
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
@@ -210,7 +210,7 @@ def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) 
 
 
 def lock_post(connection: Connection, post_id: str) -> Row[Any] | None:
-    """Lock a post's row until the transaction ends, whoever may see it; returns what decides over it."""
+    """Lock a post's row until the transaction ends, for any caller; returns the columns that decide over it."""
     return connection.execute(_LOCKED, {"post_id": post_id}).one_or_none()
 
 
@@ -219,7 +219,7 @@ def lock_for_writing(connection: Connection, post_id: str, editor: Caller, *, ev
     Lock a post's row until the transaction ends, if the editor may change the post.
 
     Returns:
-        What ``lock_post`` gives.
+        The row of ``lock_post``.
 
     Raises:
         PostNotFound: It is deleted, hidden from the editor, or was never there.
@@ -232,7 +232,7 @@ def lock_for_writing(connection: Connection, post_id: str, editor: Caller, *, ev
 
 
 def check_writable(row: Row[Any] | None, editor: Caller) -> Row[Any]:
-    """Return a post's row, or refuse an editor as ``lock_for_writing`` does, by its ``user_id`` and ``status``."""
+    """Return a row with ``user_id`` and ``status``, or refuse the editor as ``lock_for_writing`` does."""
     if row is None or not is_seen_by(editor, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     if editor.user_id != row.user_id and not editor.is_admin:

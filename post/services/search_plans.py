@@ -1,4 +1,4 @@
-"""How a search is best done: by what it looks for, and by how many posts it finds."""
+"""The choice of a way to search, by the text and by the number of posts found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +8,18 @@ from post.services.page_queries import Search, Shape, frequencies_query, total_q
 from post.services.search_index import grams_from, pairs_of, search_key
 
 SEARCH_TOTAL_MAX = 10_000
-
-# Of a long text so many pairs are looked at for the rarest one.
-PAIRS_MAX = 8
+PAIRS_MAX = 8  # of a long text, compared to find the rarest one
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
     """
-    How a list is searched.
+    The way to search a list.
 
     Attributes:
         search: The way to find its titles.
-        values: The parameters of that.
-        total: How many posts it has, at most ``SEARCH_TOTAL_MAX``.
+        values: The query's parameters for it.
+        total: The number of posts found, at most ``SEARCH_TOTAL_MAX``.
         is_capped: Whether there are more.
     """
 
@@ -33,12 +31,12 @@ class SearchPlan:
 
 def plan_search(q: str, shape: Shape, filters: Mapping[str, Any]) -> SearchPlan:
     """
-    Return the plan for a search, and its total.
+    Choose the way to search, and count what it finds.
 
     Args:
-        q: What titles must contain, 1 character or more.
+        q: Text that titles must contain, 1 character or more.
         shape: The list's, without a search.
-        filters: Its other conditions' values.
+        filters: The values of the list's filters.
     """
     key = search_key(q)
     maximum = SEARCH_TOTAL_MAX + 1
@@ -47,7 +45,7 @@ def plan_search(q: str, shape: Shape, filters: Mapping[str, Any]) -> SearchPlan:
     values["pattern"] = "%" + "".join(f"/{char}" if char in "/%_" else char for char in key) + "%"
     (row,) = total_query(Shape(filters=shape.filters, search=search)).read({**filters, **values})
     is_capped = row.total > SEARCH_TOTAL_MAX
-    # Where so many titles are found, a page of them is soon met on the list's own way; else all are found and sorted.
+    # With so many titles found, a walk through the list soon fills a page; with fewer, all are found and sorted.
     walks = is_capped and (search != "pair" or bool(shape.filters) or shape.sort != "latest")
     return SearchPlan("walk" if walks else search, values, min(row.total, SEARCH_TOTAL_MAX), is_capped)
 

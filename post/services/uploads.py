@@ -1,4 +1,4 @@
-"""Adding images to a post: at most ten, whatever the concurrency; never a row without its objects."""
+"""Uploads of images to a post: at most ten, also under concurrency; never a row without its objects."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,16 @@ from post.services.post_rows import media_files_of
 from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
 
-FILES_MAX_PER_REQUEST = 20  # some may turn out to be damaged, and make no use of the room
+FILES_MAX_PER_REQUEST = 20  # more than a post may have: some may be damaged
 UPLOAD_SECONDS = 30  # for all files of a request
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 
 Row = dict[str, Any]
-Errors = dict[int, ServiceError]  # of the files that are refused, by their number in the request
+Errors = dict[int, ServiceError]  # of the refused files, by their number in the request
 
 
 class Upload(NamedTuple):
-    """A file of a request: the field it was sent in, its name for people, and its content."""
+    """A file of a request: its field, its name for people, and its content."""
 
     field: str
     file_name: str
@@ -36,14 +36,14 @@ class Upload(NamedTuple):
 
 
 class FailedUpload(NamedTuple):
-    """A file that was not stored, and why."""
+    """A file that was not stored, and the reason."""
 
     file_name: str
     error: ServiceError
 
 
 class Uploaded(NamedTuple):
-    """What became of the files of a request: the API's media files, and those that were refused."""
+    """The result of a request: the API's media files, and the refused files."""
 
     stored: list[dict[str, Any]]
     failed: list[FailedUpload]
@@ -51,81 +51,81 @@ class Uploaded(NamedTuple):
 
 def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> Uploaded:
     """
-    Add images to a post: those that are good, as long as there is room.
+    Add the valid images of a request to a post, as long as there is room.
 
-    Each object is stored before the row that names it. Decoding and storing take seconds, so no
-    transaction is open meanwhile; the one that ends it asks again whether the post may have them.
-    What can be told of a file without decoding it is checked before the post is looked for.
+    Each object is stored before its row. Decoding and storing take seconds, so no transaction is open
+    meanwhile; the last step checks again if the post may have them. Checks that need no decoding come
+    before the post is read.
 
     Args:
         post_id: Id of the post, 32 hex characters.
-        editor: Who asks.
+        editor: The caller.
         uploads: At least one.
 
     Returns:
-        What was stored, at least one image, and what was refused.
+        The stored images, at least one, and the refused files.
 
     Raises:
-        InvalidFields: None was good; a detail for each.
+        InvalidFields: No file is valid; a detail for each.
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
         MediaLimitReached: There was no room for any.
-        StorageUnavailable: The storage is away; nothing was added.
+        StorageUnavailable: The storage cannot be reached; nothing was added.
     """
     errors: Errors = {}
     for number, upload in enumerate(uploads):
-        with _noted(errors, number, upload):
+        with _collecting_refusal(errors, number, upload):
             if number >= FILES_MAX_PER_REQUEST:
                 raise ImageRefused("too_many_items", maximum=FILES_MAX_PER_REQUEST)
             check_beginning(upload.file)
     if len(errors) == len(uploads):
-        raise _of_all(errors)
+        raise _combined_error(errors)
     room = _room(post_id, editor)
     rows: dict[int, Row] = {}
     deadline = time.monotonic() + UPLOAD_SECONDS
     try:
         for number in [n for n in range(len(uploads)) if n not in errors]:
             if len(rows) < room:
-                with _noted(errors, number, uploads[number]):
+                with _collecting_refusal(errors, number, uploads[number]):
                     rows[number] = _store(uploads[number], deadline)
         stored = _add(post_id, editor, list(rows.values()))
     except ServiceError:
-        # Raised before anything was committed; after a database's fault nobody knows, and orphans do no harm.
+        # Nothing is committed yet. After a database fault this is uncertain, so the objects stay for a later prune.
         discard_objects(rows.values())
         raise
     added = {media["id"] for media in stored}
     discard_objects(row for row in rows.values() if row["id"] not in added)
-    _note_the_rest(errors, uploads, done={number for number, row in rows.items() if row["id"] in added})
+    _refuse_the_rest(errors, uploads, done={number for number, row in rows.items() if row["id"] in added})
     if not stored:
-        raise _of_all(errors)
+        raise _combined_error(errors)
     return Uploaded(stored, [FailedUpload(uploads[number].file_name, errors[number]) for number in sorted(errors)])
 
 
 @contextmanager
-def _noted(errors: Errors, number: int, upload: Upload) -> Iterator[None]:
-    """Take note of a file that the block refuses."""
+def _collecting_refusal(errors: Errors, number: int, upload: Upload) -> Iterator[None]:
+    """Collect the error if the block refuses the file."""
     try:
         yield
     except ImageRefused as refusal:
         errors[number] = InvalidFields(FieldProblem(upload.field, refusal.key, refusal.params))
 
 
-def _note_the_rest(errors: Errors, uploads: Sequence[Upload], *, done: set[int]) -> None:
-    """Take note of the good files for which there was no room."""
+def _refuse_the_rest(errors: Errors, uploads: Sequence[Upload], *, done: set[int]) -> None:
+    """Add an error for each valid file that found no room."""
     for number, upload in enumerate(uploads):
         if number not in done and number not in errors:
             errors[number] = MediaLimitReached(FieldProblem(upload.field, MediaLimitReached.code))
 
 
-def _of_all(errors: Errors) -> ServiceError:
-    """Return the error that stands for those of all files."""
+def _combined_error(errors: Errors) -> ServiceError:
+    """Return one error for those of all files."""
     if all(isinstance(error, MediaLimitReached) for error in errors.values()):
         return MediaLimitReached()
     return InvalidFields(*(detail for _, error in sorted(errors.items()) for detail in error.details))
 
 
 def _room(post_id: str, editor: Caller) -> int:
-    """Return how many more images a post may have."""
+    """Return the number of images that a post may still get."""
     columns = select(Post.user_id, Post.status, Post.media_count)
     row = next(iter(read(columns.where(Post.id == post_id), replica_ok=False)), None)
     media_count: int = check_writable(row, editor).media_count
@@ -162,7 +162,7 @@ def _row(upload: Upload, image: CleanImage) -> Row:
 
 @retried
 def _add(post_id: str, editor: Caller, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Insert rows while there is room; returns the media files that they make."""
+    """Insert rows while there is room; returns their media files."""
     with transaction() as connection:
         room = MEDIA_MAX_PER_POST - lock_for_writing(connection, post_id, editor).media_count
         added = [row | {"post_id": post_id} for row in rows[: max(0, room)]]

@@ -1,4 +1,4 @@
-"""Whether what is kept agrees with the rows that it stands for, and its repair, while others write."""
+"""The comparison of counters and search index with the posts' rows, and their repair, while others write."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -29,14 +29,14 @@ from post.services.derived import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, S
 from post.services.posts import lock_post
 from post.services.search_index import add_titles, grams_of, search_key
 
-SEARCH_BATCH = 100_000  # for each of which all pairs are read
+SEARCH_BATCH = 100_000  # posts whose pairs are read at a time
 _SUBJECTS: dict[str, ColumnElement[Any]] = {
     ALL: literal(""),
     CATEGORY: cast(Post.category_id, String),
     AUTHOR: cast(Post.user_id, String),
     BLOCK: cast(Post.No // BLOCK_NUMBERS, String),
 }
-# What is counted of a post's own, by the column that keeps it.
+# The rows that each counter of a post counts.
 _OF_POSTS = {"like_count": Like, "media_count": Media}
 _TITLES = select(Post.id, Post.No, Post.status, Post.title).order_by(Post.No)
 _BETWEEN = {"last": bindparam("last", type_=BigInteger), "end": bindparam("end", type_=BigInteger)}
@@ -52,13 +52,13 @@ _KEPT_GRAMS = (
 
 class Mismatch(NamedTuple):
     """
-    Something kept that is not what its rows say.
+    A stored value that differs from its rows.
 
     Attributes:
-        what: A scope of ``post_counts``, a count of posts, or ``search``.
-        of: What it is kept of: a subject and shard, a post's id, or a number that no post has.
-        kept: As it is kept; of lists' counts, visible and hidden posts.
-        counted: As it should be.
+        what: A scope of ``post_counts``, a counter of posts, or ``search``.
+        of: Its subject and shard, its post's id, or a number that no post has.
+        kept: The stored value; for ``post_counts``, of visible and hidden posts.
+        counted: The value from the rows.
     """
 
     what: str
@@ -72,10 +72,10 @@ def verify_counters(*, repair: bool) -> list[Mismatch]:
     Compare every counter with its rows.
 
     Args:
-        repair: Whether to set right what is wrong. Only one caller may do that at a time.
+        repair: Whether to correct wrong values. Only one caller may do that at a time.
 
     Returns:
-        What was wrong.
+        The wrong values.
     """
     wrong = [mismatch for scope in SHARDS for mismatch in _verify_counts(scope, repair=repair)]
     for name, table in _OF_POSTS.items():
@@ -89,12 +89,12 @@ def verify_counters(*, repair: bool) -> list[Mismatch]:
 @retried
 def _verify_counts(scope: str, *, repair: bool) -> list[Mismatch]:
     with transaction() as connection:
-        # What lacks is found by one statement, so at one moment, and added: what others add meanwhile stays.
-        lacking = connection.execute(_lacking(scope)).all()
+        # One statement finds the differences at one moment. Adding them keeps what others add meanwhile.
+        differences = connection.execute(_differences(scope)).all()
         if repair:
-            changes = {Count(scope, row.subject, row.shard): [int(row.visible), int(row.hidden)] for row in lacking}
+            changes = {Count(scope, row.subject, row.shard): [int(row.visible), int(row.hidden)] for row in differences}
             add_to_counts(connection, changes)
-    return [_mismatch(scope, row) for row in lacking]
+    return [_mismatch(scope, row) for row in differences]
 
 
 def _mismatch(scope: str, row: Row[Any]) -> Mismatch:
@@ -103,8 +103,8 @@ def _mismatch(scope: str, row: Row[Any]) -> Mismatch:
     return Mismatch(scope, f"{row.subject}/{row.shard}", f"{visible}+{hidden}", counted)
 
 
-def _lacking(scope: str) -> Select[Any]:
-    """Return the query for what a scope's counts lack, by subject and shard."""
+def _differences(scope: str) -> Select[Any]:
+    """Build the query for the differences of a scope's counts, by subject and shard."""
     subject, shard = _SUBJECTS[scope].label("subject"), (Post.No % SHARDS[scope]).label("shard")
     visible, hidden = (func.sum(cast(Post.status == status, Integer)) for status in (VISIBLE, HIDDEN))
     none = literal(0)
@@ -138,13 +138,13 @@ def _recount(post_id: str, name: str, table: Any) -> None:
 
 
 def verify_search(*, repair: bool) -> list[Mismatch]:
-    """Compare what the search looks up with the titles of posts. Arguments and result as for ``verify_counters``."""
-    looked_at = (_verify_title(number, repair=repair) for number in _suspects())
-    return [mismatch for mismatch in looked_at if mismatch is not None]
+    """Compare the search index with the titles of posts. Arguments and result as for ``verify_counters``."""
+    checked = (_verify_title(number, repair=repair) for number in _suspects())
+    return [mismatch for mismatch in checked if mismatch is not None]
 
 
 def _suspects() -> Iterator[int]:
-    """Return the numbers that seem wrong: of what others change meanwhile, some that are not."""
+    """Return the numbers that seem wrong; a concurrent change may make a right one seem so."""
     last, end = -1, 0
     while end < VALUE_MAX:
         posts = read(_TITLES.where(Post.No > last).limit(SEARCH_BATCH))
