@@ -1,14 +1,14 @@
-# The service as it runs in production:
+# The image of the service, for production:
 #   docker build -t post-service . && docker run -p 8082:8082 --env-file .env post-service
-# For a registry nearer than Docker Hub: --build-arg PYTHON_IMAGE=public.ecr.aws/docker/library/python:3.13-slim
+# From another registry than Docker Hub: --build-arg PYTHON_IMAGE=public.ecr.aws/docker/library/python:3.13-slim
 ARG PYTHON_IMAGE=python:3.13-slim
 
-# checkov:skip=CKV_DOCKER_7: It does not read the argument, whose default names a version.
+# checkov:skip=CKV_DOCKER_7: Checkov does not read the argument, whose default names a version.
 FROM ${PYTHON_IMAGE} AS builder
 
 WORKDIR /build
 COPY requirements.txt ./
-# Of wheels alone: nothing is compiled, and nothing of a package runs, before it is installed.
+# Wheels only: the build compiles nothing and runs no code of a package.
 RUN pip wheel --no-cache-dir --only-binary=:all: --wheel-dir=wheels --requirement=requirements.txt \
     && python -m venv --without-pip /opt/venv \
     && pip --python=/opt/venv/bin/python install --no-cache-dir --no-index --find-links=wheels --requirement=requirements.txt
@@ -17,13 +17,13 @@ WORKDIR /app
 COPY app.py config.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY post post
-# The user of the image cannot write here, so each start would compile everything anew.
+# Bytecode is compiled now, since the image's user cannot write here and each start would compile again.
 RUN python -m compileall -q --invalidation-mode=unchecked-hash .
 
 
 FROM ${PYTHON_IMAGE}
 
-# The number is what Kubernetes checks (runAsNonRoot); above 10,000 it is none of the host's users either.
+# Kubernetes checks the number (runAsNonRoot). A number above 10,000 is no user of the host.
 RUN groupadd --gid=10001 post \
     && useradd --uid=10001 --gid=10001 --no-create-home --home-dir=/nonexistent --shell=/usr/sbin/nologin post \
     && install --directory --owner=post --group=post /var/lib/post-service
@@ -32,8 +32,8 @@ COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app
 WORKDIR /app
 
-# HOST and INSTANCE_PATH are for a .env of development: it shall be reached through the published port, and keep its
-# database and images where it may write. In production nothing is written but to /tmp and /dev/shm.
+# HOST and INSTANCE_PATH are for a .env of development: the published port must reach the service, and its database and
+# images need a writable folder. In production only /tmp and /dev/shm are written to.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     FLASK_ENV=production \
@@ -44,10 +44,10 @@ USER 10001:10001
 EXPOSE 8082
 HEALTHCHECK --interval=10s --timeout=3s --start-period=300s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\") or 8082}/health', timeout=2)"]
-# As process 1, without a shell between: gunicorn's master gets SIGTERM itself, and waits for orphans as an init does.
+# Process 1 without a shell: gunicorn's master gets SIGTERM itself, and reaps orphans as an init does.
 CMD ["gunicorn", "--config=gunicorn.conf.py", "app:app"]
 
-# Last, so that a commit that changes nothing above finds it all in the cache.
+# Last, so that another version or revision leaves the layers above in the cache.
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="post-service" \

@@ -4,31 +4,31 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Of bench, whose DATABASE_URL names a server; without one it starts its own.
+# For bench, which starts a server of its own unless DATABASE_URL names one.
 POSTS ?= 100000
 ROUNDS ?= 3
 SECONDS ?= 5
 ONLY ?=
-# Of test, for pytest.
+# More options of pytest, for test.
 PYTEST_OPTIONS ?=
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/run ## Serve on port 8082, over SQLite unless DATABASE_URL says otherwise
+run: .venv/run ## Serve on port 8082, with SQLite unless DATABASE_URL is set
 	@exec $(BIN)/python app.py
 
-test: .venv/dev .venv/checkov ## Run the suite on SQLite and on MySQL or MariaDB
+test: .venv/dev .venv/checkov ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (7 minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
-coverage: ## The same, with the coverage of post/: half as long again
+coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
-drills: .venv/dev ## Break what the service stands on, under load, and see that nothing is lost
+drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (4 minutes)
 	$(BIN)/python -m pytest -s tests/drills
 
-bench: .venv/dev ## Measure the service against its limits; POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
+bench: .venv/dev ## Measure the service against its limits (20 minutes); POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
 
 lint: .venv/dev ## Check style and types
@@ -36,14 +36,14 @@ lint: .venv/dev ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: .venv/dev ## Lay the code out
+format: .venv/dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: .venv/run ## Write docs/settings.md from config.py
 	$(BIN)/python docs/write_settings.py
 
-clean: ## Remove what was installed and what was generated, but no data
+clean: ## Remove what was installed and generated, but no data
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
