@@ -37,9 +37,10 @@ def section(page: str, title: str) -> str:
 
 
 def cells(text: str, column: int) -> Iterator[str]:
-    """Yield the cells of a column of the tables in a text; a bar in a cell is escaped."""
-    for line in text.splitlines():
-        if line.startswith("|") and not line.startswith("|---"):
+    """Yield the cells of a column of the tables in a text, without their heads; a bar in a cell is escaped."""
+    lines = text.splitlines()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("|") and not line.startswith("|---") and not following.startswith("|---"):
             yield re.split(r"(?<!\\)\|", line)[column + 1].strip()
 
 

@@ -37,7 +37,7 @@ def test_a_page_leads_to_what_there_is(page):
     assert list(broken_links(read(page), (PROJECT / page).parent)) == []
 
 
-@pytest.mark.parametrize("page", [*DOCS, "CHANGELOG.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", [*DOCS, "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md"])
 def test_a_page_begins_with_whom_it_is_for(page):
     assert read(page).split("\n\n")[1].startswith("For ")
 
@@ -120,10 +120,10 @@ def test_every_setting_has_a_description():
 # The API
 
 
-def test_the_table_of_errors_has_every_code():
+def test_the_table_of_errors_has_the_codes_that_there_are():
     told = {name for cell in cells(section(read("docs/api.md"), "Error codes"), 1) for name in names(cell)}
 
-    assert set(messages.ERRORS) - told == set()
+    assert told == set(messages.ERRORS)
 
 
 @pytest.mark.parametrize(
