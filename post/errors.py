@@ -1,8 +1,8 @@
 """
-The error family: what can go wrong, in domain words.
+The error family, in domain words.
 
-Services, validators and the token check raise these. ``app.py`` alone maps the first level
-(``Invalid``, ``NotFound``, …) to HTTP, and ``post.messages`` has the words for each ``code``.
+Services, validators and the check of tokens raise these. ``post.web.error_answers`` alone maps the first level
+(``Invalid``, ``NotFound``, …) to HTTP, and ``post.messages`` has the text of each ``code``.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """What is wrong with one field: a key of the message catalogue, with its parameters."""
+    """A problem of one field: a key of the message catalogue, with its parameters."""
 
     field: str
     key: str
@@ -47,7 +47,7 @@ class NotFound(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    """The body is not of a type that the route reads."""
+    """The body has a type that the route does not read."""
 
     code = "unsupported_media_type"
 
@@ -59,11 +59,11 @@ class AccountDeactivated(Forbidden):
 
 
 class Conflict(ServiceError):
-    """The state of things forbids it."""
+    """The present state does not allow it."""
 
 
 class Unavailable(ServiceError):
-    """Something that the service needs is away; the same request may succeed later."""
+    """A dependency is not available; the same request may succeed later."""
 
 
 class InvalidFields(Invalid):
@@ -97,7 +97,7 @@ class TokenInvalid(Unauthenticated):
 
 
 class TokenExpired(Unauthenticated):
-    """The token was good once."""
+    """The token was valid once."""
 
     code = "token_expired"
 
@@ -121,30 +121,30 @@ class CategoryExists(Conflict):
 
 
 class MediaLimitReached(Conflict):
-    """The post has as many images as a post may have."""
+    """The post has no room for another image."""
 
     code = "media_limit_reached"
 
 
 class IdempotencyConflict(Conflict):
-    """The key was used with another body, or its first request is still being worked on."""
+    """The key was used with another body, or its first request is not finished."""
 
     code = "idempotency_conflict"
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database is away, or too busy to answer in time."""
+    """The database cannot be reached, or does not answer in time."""
 
     code = "database_unavailable"
 
 
 class AuthUnavailable(Unavailable):
-    """No key to check tokens with was ever fetched, or the pool of users is away."""
+    """No key to check tokens with was ever fetched, or the pool of users cannot be reached."""
 
     code = "auth_unavailable"
 
 
 class StorageUnavailable(Unavailable):
-    """The storage of images is away, or too busy to answer in time."""
+    """The storage of images cannot be reached, or does not answer in time."""
 
     code = "storage_unavailable"

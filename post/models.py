@@ -1,4 +1,4 @@
-"""Tables, and the one way to write to them."""
+"""Tables: their columns, types and indexes; migrations create them, ``transaction`` writes to them."""
 
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ DELETED = "deleted"
 
 OBJECT_KEY_MAX_CHARS = 110
 
-# Folding case can lengthen a text: by three at most (Unicode, SpecialCasing.txt).
+# Folding can make a text up to three times as long (Unicode, SpecialCasing.txt).
 CATEGORY_KEY_MAX_CHARS = 3 * CATEGORY_MAX_CHARS
 
 db = SQLAlchemy(
@@ -56,9 +56,8 @@ db = SQLAlchemy(
 )
 
 
-# Every text is compared bit by bit, on every database (but for spaces at its end, which MySQL does
-# not see): what ignores letter case says so in the code. MySQL's default collations would also find
-# "cafe" in "café", and SQLite's would not.
+# Every database compares texts bit by bit (MySQL ignores spaces at the end); code that ignores letter case folds it
+# itself. MySQL's default collations would also find "cafe" in "café", and SQLite's would not.
 TEXT_COLLATION = "utf8mb4_bin"
 TABLE_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": TEXT_COLLATION}
 Id = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql")
@@ -67,12 +66,12 @@ ObjectKey = String(OBJECT_KEY_MAX_CHARS).with_variant(
 )
 Scope = String(8).with_variant(mysql.VARCHAR(8, charset="ascii", collation="ascii_bin"), "mysql")
 Sha256 = String(64).with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql")
-Body = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")  # an answer may pass a BLOB's 64 KiB
+Body = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")  # an answer may be longer than a BLOB's 64 KiB
 Moment = DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql")
 
 
-class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """The database's time, to the millisecond, in UTC (connections set their time zone)."""
+class utc_now(FunctionElement[datetime]):  # noqa: N801 - named like an SQL function
+    """The database's time in UTC, with milliseconds; connections set their time zone."""
 
     type = DateTime()
     inherit_cache = True
@@ -89,7 +88,7 @@ def _utc_now_sqlite(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
 
 
 class Category(db.Model):
-    """A category; ``name_key`` is what makes its name unique with letter case ignored."""
+    """A category; ``name_key`` makes its name unique, letter case ignored."""
 
     __tablename__ = "categories"
     __table_args__ = (
@@ -106,11 +105,10 @@ class Category(db.Model):
 
 class Post(db.Model):
     """
-    A post. ``category`` repeats the category's name, as the client's table has it; ``media_count``
-    spares the lists a look for images where there are none.
+    A post. ``category`` repeats the category's name, as in the table of the site's first version.
 
-    ``No`` is the board number, given by the database: by AUTO_INCREMENT on MySQL, by a trigger
-    over an AUTOINCREMENT table on SQLite; neither gives a number twice.
+    ``No`` is the board number. The database assigns it, by AUTO_INCREMENT on MySQL and by a trigger
+    over an AUTOINCREMENT table on SQLite; neither assigns a number twice.
     """
 
     __tablename__ = "posts"
@@ -145,9 +143,9 @@ class Post(db.Model):
 
 class PostCount(db.Model):
     """
-    How many posts there are of a subject: kept by every transaction that changes it, so that nobody counts rows.
+    The number of posts of a subject, updated by every transaction that changes it.
 
-    ``scope`` says what ``subject`` is: nothing (``all``), a category's id, an author's ``sub``, or a block of
+    ``subject`` depends on ``scope``: empty (``all``), a category's id, an author's ``sub``, or a block of
     numbers. A count is the sum of its shards, so that concurrent writers seldom wait for one row.
     """
 
@@ -172,7 +170,7 @@ class SearchTitle(db.Model):
 
 
 class SearchGram(db.Model):
-    """A bigram of a visible title: posts whose title contains the pair ``gram``; ``search_grams`` numbers it."""
+    """A bigram of a visible title: posts whose title contains the pair ``gram``, as ``grams_of`` numbers it."""
 
     __tablename__ = "search_grams"
     __table_args__ = (TABLE_OPTIONS,)
@@ -182,7 +180,7 @@ class SearchGram(db.Model):
 
 
 class Like(db.Model):
-    """That a user likes a post. Written only under the lock of the post's row."""
+    """One user's like of one post. Written only under the lock of the post's row."""
 
     __tablename__ = "likes"
     __table_args__ = (
@@ -198,9 +196,9 @@ class Like(db.Model):
 
 class Media(db.Model):
     """
-    An image of a post. Written only under the lock of the post's row, so that a post has no more than its limit.
+    An image of a post. Written only under the lock of the post's row, which keeps a post within its limit.
 
-    The objects of both keys are stored before the row, and removed after it.
+    The objects of both keys are stored before the row is inserted, and removed after it is deleted.
     """
 
     __tablename__ = "media"
@@ -224,7 +222,7 @@ class Media(db.Model):
 
 
 class DeactivatedAccount(db.Model):
-    """That a user has deactivated their account: their tokens are refused where something would be written."""
+    """A deactivated account: writes with its tokens are refused."""
 
     __tablename__ = "deactivated_accounts"
     __table_args__ = (TABLE_OPTIONS,)
@@ -236,10 +234,10 @@ class DeactivatedAccount(db.Model):
 
 class IdempotencyKey(db.Model):
     """
-    A request that was sent with an ``Idempotency-Key``, and its answer.
+    A request with an ``Idempotency-Key``, and its answer.
 
-    The row is inserted in the transaction that does the work and gets its answer there, so that
-    nobody else ever sees it without one.
+    One transaction inserts the row, does the work and stores the answer, so that no other ever sees a row
+    without one.
     """
 
     __tablename__ = "idempotency_keys"

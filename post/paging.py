@@ -1,4 +1,4 @@
-"""Which part of a list is wanted: a page by its number, or what lies next to a cursor."""
+"""The wanted part of a list: a page by its number, or the posts next to a cursor."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ SORT_COLUMNS: dict[Sort, tuple[str, ...]] = {
     "latest": ("No",),
     "popular": ("like_count", "view_count", "No"),
 }
-VALUE_MAX = 9_999_999_999  # as many digits as a MySQL INT can have, and the pattern takes
+VALUE_MAX = 9_999_999_999  # ten digits, as many as a MySQL INT may have and the pattern accepts
 _SHAPE = re.compile(r"(next|prev)\.(latest|popular)((?:\.(?:0|[1-9][0-9]{0,9})){1,3})")
 
 
@@ -23,9 +23,9 @@ class Cursor(NamedTuple):
     A place in a list, between two posts.
 
     Attributes:
-        direction: ``next`` for the posts behind that place, ``prev`` for those before it.
+        direction: ``next`` for the posts after that place, ``prev`` for those before it.
         sort: The list's order.
-        values: The sort columns' values of the post that the place is next to.
+        values: The sort columns of the post next to that place.
     """
 
     direction: Literal["next", "prev"]
@@ -40,13 +40,13 @@ class Cursor(NamedTuple):
     @classmethod
     def decode(cls, text: str) -> "Cursor":
         """
-        Return the cursor of a text.
+        Read a cursor.
 
         Args:
-            text: What ``encode`` gave.
+            text: From ``encode``.
 
         Raises:
-            ValueError: ``encode`` never gives such a text.
+            ValueError: The text is not from ``encode``.
         """
         try:
             plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
@@ -64,12 +64,12 @@ class Cursor(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
     """
-    Which part of a list is wanted, and how its posts are shown.
+    The wanted page of a list.
 
     Attributes:
-        page: From 1; not looked at when there is a cursor.
+        page: From 1; ignored if there is a cursor.
         per_page: Posts on a page, 1 to 50.
-        cursor: A place that an earlier page of the same order gave.
+        cursor: From an earlier page of the same order.
         sort: ``latest`` or ``popular``.
         view: ``full`` posts, or a ``summary`` with an excerpt.
     """
@@ -82,5 +82,5 @@ class PageRequest:
 
     @property
     def offset(self) -> int:
-        """How many posts stand before the page: 0 next to a cursor."""
+        """The number of posts before the page; 0 next to a cursor."""
         return 0 if self.cursor else (self.page - 1) * self.per_page

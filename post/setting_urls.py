@@ -1,4 +1,4 @@
-"""URLs among the settings: what each may look like."""
+"""Checks of the URLs among the settings."""
 
 import inspect
 import re
@@ -11,19 +11,19 @@ from sqlalchemy.exc import ArgumentError
 
 MAX_PORT = 65_535
 MYSQL_SHAPE = "mysql+pymysql://user:password@host:3306/database"
-# Of a browser's Origin header: host names in ASCII, addresses, and no more than a port (RFC 6454, section 6.2).
+# An Origin header of a browser: a host name in ASCII or an address, and perhaps a port (RFC 6454, section 6.2).
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[(?P<ipv6>[0-9a-f:.]+)\])(?::[0-9]+)?")
 REDIS_URL_SHAPE = "must be redis://user:password@host:6379/0, or rediss:// with TLS"
 
 
 def check_database_url(value: str) -> str:
-    """Return a URL of MySQL or SQLite as SQLAlchemy takes it; raises ``ValueError`` for another."""
+    """Return a URL of MySQL or SQLite for SQLAlchemy; raises ``ValueError`` for another."""
     shape = f"{MYSQL_SHAPE} or sqlite:///path"
     return value if _parsed(value, shape).drivername == "sqlite" else _mysql_url(value, shape)
 
 
 def check_replica_url(value: str) -> str:
-    """Return a replica's URL as ``check_database_url`` does: MySQL's alone have one."""
+    """Return a replica's URL as ``check_database_url`` does; only MySQL has replicas."""
     return _mysql_url(value, MYSQL_SHAPE)
 
 
@@ -49,21 +49,21 @@ def _mysql_url(value: str, shape: str) -> str:
 def check_redis_url(value: str) -> str:
     """Return a URL of Redis; raises ``ValueError`` for another."""
     url = _split(value, schemes={"redis", "rediss"})
-    # Options would go before our own, such as timeouts.
+    # Options would override our own, such as timeouts.
     if url is None or not re.fullmatch(r"(/\d*)?", url.path, re.ASCII) or url.query or url.fragment:
         raise ValueError(REDIS_URL_SHAPE)
     return value
 
 
 def check_base_url(value: str) -> str:
-    """Return a URL of HTTP without a slash at its end; raises ``ValueError`` for another."""
+    """Return an HTTP URL without a slash at its end; raises ``ValueError`` for another."""
     if _split(value, schemes={"http", "https"}) is None:
         raise ValueError("must be a URL that starts with http:// or https://")
     return value.rstrip("/")
 
 
 def check_origin(value: str) -> str:
-    """Return an origin as browsers name it, in lower case; raises ``ValueError`` for another."""
+    """Return an origin in lower case, as browsers send it; raises ``ValueError`` for another."""
     origin = value.lower()
     shape = _ORIGIN.fullmatch(origin)
     if shape is None or _split(origin, schemes={"http", "https"}) is None or not _is_ipv6(shape["ipv6"] or "::"):

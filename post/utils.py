@@ -1,4 +1,4 @@
-"""Small helpers that every layer may use: the envelope, dates, text, the caller."""
+"""Small helpers for every room: ids, dates, texts, the caller."""
 
 import re
 import unicodedata
@@ -16,7 +16,7 @@ USERNAME_MAX_CHARS = 100
 CATEGORY_MAX_CHARS = 50
 IDEMPOTENCY_KEY_MAX_CHARS = 64
 DEFAULT_CATEGORY = "일반"
-# Unicode's ``Cc`` other than tab, LF and CR, to stand within a regular expression's brackets.
+# Unicode's ``Cc`` other than tab, LF and CR, for the brackets of a regular expression.
 CONTROL_CHARACTERS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _CONTROLS = re.compile(f"[{CONTROL_CHARACTERS}]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -26,12 +26,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
-    Who sends a request, as their verified token says.
+    The sender of a request, from a verified token.
 
     Attributes:
         user_id: The token's ``sub``.
-        username: The name that their posts show, at most 100 characters.
-        login: The pool's own name of the user (``cognito:username`` or ``username``).
+        username: The name shown with their posts, at most 100 characters.
+        login: The user's name in the pool (``cognito:username`` or ``username``).
         is_admin: Whether ``cognito:groups`` has ``admin``.
         scopes: The access token's ``scope``, split; empty for an id token.
     """
@@ -44,19 +44,19 @@ class Caller:
 
 
 def new_id() -> str:
-    """Return a new id: UUIDv7 in hex, so that InnoDB appends rows rather than scatter them (RFC 9562, 5.7)."""
+    """Return a new id: UUIDv7 in hex, so that InnoDB appends rows instead of scattering them (RFC 9562, 5.7)."""
     return uuid_utils.uuid7().hex
 
 
 def choose_request_id(offered: str | None) -> str:
     """
-    Return the request id to use.
+    Return the id of a request.
 
     Args:
         offered: The caller's ``X-Request-ID``, if any.
 
     Returns:
-        The offered one when it is 1 to 64 of ``[A-Za-z0-9_-]``, else a new one.
+        The offered id if it is 1 to 64 of ``[A-Za-z0-9_-]``, else a new one.
     """
     if offered is not None and _REQUEST_ID.fullmatch(offered):
         return offered
@@ -65,10 +65,10 @@ def choose_request_id(offered: str | None) -> str:
 
 def isoformat_utc(moment: datetime) -> str:
     """
-    Return a time as the API writes it.
+    Return a time in the API's format.
 
     Args:
-        moment: Naive, in UTC, as the database gives it.
+        moment: Naive, in UTC, from the database.
 
     Returns:
         ISO 8601 with milliseconds, such as ``2026-01-02T03:04:05.678Z``.
@@ -78,13 +78,13 @@ def isoformat_utc(moment: datetime) -> str:
 
 def text_problem(text: str) -> str | None:
     """
-    Tell what makes a text unfit to be stored.
+    Return the reason not to store a text, if there is one.
 
     Args:
         text: Any text.
 
     Returns:
-        ``control_characters``, ``surrogates`` (halves of a UTF-16 pair, which UTF-8 cannot say), or
+        ``control_characters``, ``surrogates`` (halves of a UTF-16 pair, which UTF-8 cannot encode), or
         None. Both are keys of the message catalogue.
     """
     if _SURROGATES.search(text):
@@ -94,13 +94,13 @@ def text_problem(text: str) -> str | None:
 
 def clean_file_name(name: str) -> str:
     """
-    Return the name of an uploaded file as people may see it: no folders, nothing that cannot be shown.
+    Return the name of an uploaded file without folders and characters that cannot be shown.
 
     Args:
-        name: As the client said it.
+        name: The client's.
 
     Returns:
-        In NFC, at most 255 characters, which may be none.
+        In NFC, at most 255 characters; possibly empty.
     """
     name = re.split(r"[/\\]", name)[-1]
     name = unicodedata.normalize("NFC", _SURROGATES.sub("", _CONTROLS.sub("", name)))
@@ -109,7 +109,7 @@ def clean_file_name(name: str) -> str:
 
 def fold_space(text: str) -> str:
     """
-    Return a text trimmed, with each run of white space inside it as one space.
+    Trim a text, and replace each run of white space inside it by one space.
 
     Args:
         text: Any text.
@@ -119,12 +119,12 @@ def fold_space(text: str) -> str:
 
 def fold_case(text: str) -> str:
     """
-    Return the form of a name by which names are compared (Unicode, 3.13: "Default Caseless Matching").
+    Fold the letter case of a name, to compare names (Unicode, 3.13: "Default Caseless Matching").
 
     Args:
         text: A name in NFC.
 
     Returns:
-        The name with its letter case folded, in NFC; up to three times as long.
+        The folded name in NFC, up to three times as long.
     """
     return unicodedata.normalize("NFC", text.casefold())

@@ -1,4 +1,4 @@
-"""Tokens and callers: a bearer token in, who sends the request out."""
+"""Tokens and callers: a bearer token in, the verified caller out."""
 
 from post.auth_utils.guards import current_user, optional_caller, token_required
 from post.auth_utils.tokens import TokenVerifier

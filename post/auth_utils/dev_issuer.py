@@ -16,19 +16,19 @@ from post.auth_utils.jwks import ALGORITHM, Jwks
 
 CLIENT_ID = "local"
 EXPIRES_IN_SECONDS = 3600
-# Ties a name to one ``sub`` for ever, whatever machine and key.
+# A name has the same ``sub`` on every machine, with every key.
 _SUBS = uuid.UUID("6f1d5c0e-6c1b-5e0a-9c53-0d4a6d1b7b11")
 
 
 class DevIssuer:
-    """Signs tokens of the shape of Cognito's with a key kept beside the development database."""
+    """Signs tokens like Cognito's, with a key kept beside the development database."""
 
     def __init__(self, key_file: Path, *, issuer: str) -> None:
         """
         Load the key, or make it.
 
         Args:
-            key_file: Where the private key is kept, so that tokens outlive a restart.
+            key_file: File of the private key, kept so that tokens outlive a restart.
             issuer: The tokens' ``iss``.
         """
         self._issuer = issuer
@@ -48,7 +48,7 @@ class DevIssuer:
         Args:
             username: Any name; the same one always has the same ``sub``.
             groups: ``cognito:groups``; ``admin`` makes an admin.
-            scope: The access token's, separated by spaces; other services have some of their own.
+            scope: The access token's, separated by spaces.
 
         Returns:
             ``{access_token, id_token, token_type, expires_in, sub}``.

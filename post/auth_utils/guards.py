@@ -1,4 +1,4 @@
-"""Guards: which routes want a token, and who the caller is."""
+"""Guards: routes that need a token, and the caller of a request."""
 
 import functools
 from collections.abc import Callable
@@ -12,15 +12,14 @@ from post.utils import Caller
 
 READS = ("GET", "HEAD")
 
-
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def token_required(view: View) -> View:
     """
-    Guard a route: without a good token it is not reached. ``current_user()`` is then the caller.
+    Guard a route: refuse requests without a valid token, and writes by deactivated accounts.
 
-    Where something would be written, nor is it with the token of a deactivated account.
+    The view finds the caller by ``current_user()``.
     """
 
     @functools.wraps(view)
@@ -62,17 +61,17 @@ def token_required_to_like(view: View) -> View:
 
 
 def optional_caller() -> Caller | None:
-    """Return the caller, or None for one without a good token: on reads anyone is welcome."""
+    """Return the caller, or None without a valid token: reads are open to anyone."""
     found = _caller_or_refusal()
     return None if isinstance(found, ServiceError) else found
 
 
 def current_user() -> Caller:
     """
-    Return the caller of a guarded route. The token is verified once; later calls return, or raise, the same.
+    Return the caller of a guarded route. The token is verified once; later calls return or raise the same.
 
     Raises:
-        Unauthenticated: There is no good token.
+        Unauthenticated: There is no valid token.
         AuthUnavailable: No key to check it with was ever fetched.
     """
     found = _caller_or_refusal()
@@ -82,7 +81,7 @@ def current_user() -> Caller:
 
 
 def is_caller_deactivated() -> bool:
-    """Tell whether the caller of a guarded route has deactivated their account."""
+    """Look up if the caller of a guarded route has deactivated their account."""
     return components().is_deactivated(current_user().user_id)
 
 

@@ -34,17 +34,17 @@ def fetch_jwks(url: str) -> Jwks:
     Fetch a key set, in ``FETCH_SECONDS`` at most.
 
     Args:
-        url: Where the pool publishes it.
+        url: The pool's address for it.
 
     Raises:
-        requests.RequestException: It could not be had in time.
+        requests.RequestException: It did not arrive in time.
         ValueError: It is not JSON, or too long.
     """
     deadline, content = time.monotonic() + FETCH_SECONDS, bytearray()
     with requests.get(url, timeout=FETCH_TIMEOUT_SECONDS, stream=True) as response:
         response.raise_for_status()
-        # The library's timeouts are of each piece, and a longer piece is waited for until it is full: an endpoint that
-        # sends a byte a second would hold the thread.
+        # The library's timeouts apply to each read, and a longer piece takes many reads: an endpoint that sends a
+        # byte a second would hold the thread.
         for piece in response.iter_content(1):
             content += piece
             if time.monotonic() > deadline:
@@ -59,9 +59,9 @@ class JwksClient:
     """
     The pool's public keys by ``kid``, for as long as the process lives.
 
-    An unknown ``kid`` has one thread fetch the set again; after a fetch in vain none does for a minute, so that
+    An unknown ``kid`` makes one thread fetch the set again. If that was in vain, the next fetch is a minute later, so
     made-up ones cost nothing. No thread waits for another's fetch, except before the first keys are there.
-    Keys that are known go on working when the set cannot be fetched.
+    Known keys stay valid when the set cannot be fetched.
     """
 
     def __init__(self, fetch: Callable[[], Jwks], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -91,14 +91,14 @@ class JwksClient:
             if self._claim(kid):
                 self._refresh(kid)
             elif not self._keys:
-                # Only in a fetch's first moments: an endpoint that hangs must not hang every thread with it.
+                # Only for a fetch's first moments: an endpoint that hangs must not block every thread.
                 self._is_idle.wait(max(0, self._began + WAIT_FOR_FETCH_SECONDS - self._clock()))
         if not self._keys:
             raise AuthUnavailable
         return self._keys.get(kid)
 
     def _claim(self, kid: str) -> bool:
-        """Return whether the caller is to fetch the set."""
+        """Return True if the calling thread must fetch the set."""
         with self._lock:
             now = self._clock()
             if not self._is_idle.is_set() or now < self._next_fetch or kid in self._keys:
@@ -116,7 +116,7 @@ class JwksClient:
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
         finally:
             seconds: float = FIRST_FETCH_RETRY_SECONDS
-            if self._keys:  # a fetch that was in vain holds back others; one for a real key does not
+            if self._keys:  # a fetch in vain delays the next one; one that found the key does not
                 seconds = 0 if kid in self._keys else REFETCH_SECONDS
             with self._lock:
                 self._next_fetch = self._clock() + seconds
@@ -124,7 +124,7 @@ class JwksClient:
 
 
 def _usable(jwks: Jwks) -> dict[str, Any]:
-    """Return the keys that can be used, by ``kid``; the others are left out (RFC 7517, section 5)."""
+    """Return the usable keys by ``kid``; others are ignored (RFC 7517, section 5)."""
     published = jwks.get("keys") if isinstance(jwks, Mapping) else None
     usable = {}
     for key in published if isinstance(published, list) else []:

@@ -1,9 +1,8 @@
 """
 Tokens: Cognito's RS256 JWTs, checked against the pool's keys.
 
-python-jose's CVE-2026-85394 has no fixed release; what mitigates it is here: the one algorithm is
-passed as a list, the key is chosen by a string ``kid`` among the keys that the pool publishes and
-is built once, and a token over 8 KiB is refused before it is parsed.
+python-jose's CVE-2026-85394 has no fixed release. Mitigations here: one algorithm, passed as a list; a key that is
+chosen by a string ``kid`` among the pool's own and built once; no token over 8 KiB is parsed.
 """
 
 import hashlib
@@ -24,22 +23,18 @@ from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, C
 
 TOKEN_MAX_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
-ACCEPTED_MAX = 4096  # tokens that are remembered, about a KiB each
+ACCEPTED_MAX = 4096  # tokens in the cache, about a KiB each
 ADMIN_GROUP = "admin"
-
-
 ACCESS, IDENTITY = "access", "id"  # of ``token_use``
-
-
 LOGIN_CLAIMS = ("cognito:username", "username")
 NAME_CLAIMS = ("nickname", "name", "preferred_username", "cognito:username", "username")
 
 
 class _Accepted(NamedTuple):
-    """A good token: whom it stands for, when it ends (``exp``), and the key that its signature was checked with."""
+    """A valid token: its caller, its ``exp``, and the key of its signature."""
 
     caller: Caller
-    ends: float
+    expires_at: float
     kid: str
     key: Any
 
@@ -48,9 +43,8 @@ class TokenVerifier:
     """
     Turns bearer tokens into callers.
 
-    A token that is good is remembered by its digest until it ends, or its key is no longer the
-    pool's, so that its signature is checked once. One that is not is forgotten: made-up tokens
-    push nobody's out.
+    A valid token is cached by its digest until it expires, or its key is no longer the pool's, so that its signature
+    is checked once. Invalid ones are not cached: made-up tokens evict nobody's.
     """
 
     def __init__(
@@ -75,17 +69,17 @@ class TokenVerifier:
         self._client_ids = client_ids
         self._clock = clock
         self._accepted: LRUCache[bytes, _Accepted] = LRUCache(ACCEPTED_MAX)
-        self._lock = threading.Lock()  # of the cache, which looking changes too
+        self._lock = threading.Lock()  # of the cache, which reads change too
 
     def verify(self, token: str) -> Caller:
         """
-        Return who a token stands for.
+        Return the caller of a token.
 
         Args:
             token: A Cognito access or id token (AWS: "Verifying a JSON web token").
 
         Raises:
-            TokenExpired: It was good once.
+            TokenExpired: It was valid once.
             TokenInvalid: Anything else is wrong with it.
             AuthUnavailable: No key to check it with was ever fetched.
         """
@@ -95,17 +89,17 @@ class TokenVerifier:
         digest = hashlib.sha256(encoded).digest()
         with self._lock:
             known = self._accepted.get(digest)
-        is_hit = known is not None and self._is_still_good(known)
+        is_hit = known is not None and self._is_still_valid(known)
         metrics.CACHE_REQUESTS.add("tokens", "hit" if is_hit else "miss")
         if known is None or not is_hit:
             known = self._accept(token)
-            if self._is_still_good(known):  # and not accepted for its leeway's sake
+            if self._is_still_valid(known):  # and not only within the leeway
                 with self._lock:
                     self._accepted[digest] = known
         return known.caller
 
-    def _is_still_good(self, known: _Accepted) -> bool:
-        return self._clock() < known.ends and self._jwks.key(known.kid) is known.key
+    def _is_still_valid(self, known: _Accepted) -> bool:
+        return self._clock() < known.expires_at and self._jwks.key(known.kid) is known.key
 
     def _accept(self, token: str) -> _Accepted:
         kid = self._key_id(token)
@@ -121,26 +115,26 @@ class TokenVerifier:
         except JOSEError as exc:
             raise TokenInvalid from exc
         kid = header.get("kid")
-        # Nor is there an extension that we understand (RFC 7515, section 4.1.11).
+        # No extension is supported, so none may be critical (RFC 7515, section 4.1.11).
         if header.get("alg") != ALGORITHM or not isinstance(kid, str) or "crit" in header:
             raise TokenInvalid
         return kid
 
     def _claims(self, token: str, key: Any) -> dict[str, Any]:
-        # Neither aud nor at_hash can be left to the library: it accepts a token without the one,
-        # and wants the access token in order to check the other.
+        # The library cannot check aud or at_hash: it accepts a token without the one, and needs the access token for
+        # the other.
         options = {"verify_aud": False, "verify_at_hash": False, "leeway": LEEWAY_SECONDS}
         options |= {"require_exp": True, "require_iat": True, "require_iss": True, "require_sub": True}
         try:
             claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=options)
         except ExpiredSignatureError as exc:
             raise TokenExpired from exc
-        # Besides its own errors the library lets those through of times that are null, lists or
-        # infinite, and of claims that are nested too deeply.
+        # Besides its own errors the library raises these, for times that are null, lists or infinite, and for claims
+        # that are nested too deeply.
         except (JOSEError, TypeError, OverflowError, RecursionError) as exc:
             raise TokenInvalid from exc
         if not all(isinstance(claims.get(moment, 0), int | float) for moment in ("exp", "iat", "nbf")):
-            raise TokenInvalid  # a number as text, which the library reads (RFC 7519, section 2)
+            raise TokenInvalid  # a number as text, which the library accepts (RFC 7519, section 2)
         return cast(dict[str, Any], claims)
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
@@ -166,7 +160,7 @@ class TokenVerifier:
 def _is_user_id(sub: Any) -> bool:
     if not isinstance(sub, str) or not 1 <= len(sub) <= USER_ID_MAX_CHARS:
         return False
-    # MySQL's collations do not see spaces at the end: such a user would be taken for another.
+    # MySQL's collations ignore spaces at the end: such a user would be taken for another.
     return sub == sub.strip() and text_problem(sub) is None
 
 
@@ -181,4 +175,4 @@ def _login(claims: dict[str, Any]) -> str:
     for name in (claims.get(claim) for claim in LOGIN_CLAIMS):
         if isinstance(name, str) and 1 <= len(name) <= LOGIN_MAX_CHARS and not text_problem(name):
             return name
-    return cast(str, claims["sub"])  # by which Cognito knows its own users too (API reference: AdminDisableUser)
+    return cast(str, claims["sub"])  # another name of the user for Cognito (API reference: AdminDisableUser)

@@ -1,1 +1,1 @@
-"""The OpenAPI document: made of the routes, the checked requests and the answers."""
+"""The OpenAPI document, from the routes and the models of requests and answers."""

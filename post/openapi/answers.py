@@ -1,4 +1,4 @@
-"""The shapes of what the service says, for the OpenAPI document alone."""
+"""Models of answers, for the OpenAPI document alone."""
 
 from copy import deepcopy
 from typing import Annotated, Any, Literal, cast
@@ -16,13 +16,13 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Answer(BaseModel):
-    """Base of what the service says: nothing beyond what is documented."""
+    """Base of all models of answers: no field beyond the documented ones."""
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the model's JSON schema: made once, since every operation asks for that of its errors."""
+        """Return the model's JSON schema; cached, since every operation needs that of its errors."""
         key = (cls.__name__, *args, *kwargs.items())
         if key not in _schemas:
             _schemas[key] = super().model_json_schema(*args, **kwargs)
@@ -55,14 +55,14 @@ class FailedFile(Answer):
 
 
 class UploadedFiles(Answer):
-    """What became of several files."""
+    """The result of an upload of several files."""
 
     uploaded_files: list[MediaFile]
     failed: list[FailedFile]
 
 
 class UploadPermissions(Answer):
-    """What a caller may upload."""
+    """Limits on a caller's uploads."""
 
     has_permission: bool
     max_file_size: Annotated[Count, Field(description="Bytes a file.")]
@@ -101,28 +101,28 @@ class PostSummary(_PostFields):
 
 
 class Deleted(Answer):
-    """What is left of something deleted."""
+    """A deleted post or image."""
 
     id: Id
     status: Literal["deleted"]
 
 
 class CommentTotal(Answer):
-    """How many comments a post has."""
+    """A post's number of comments."""
 
     id: Id
     comment_count: Count
 
 
 class DeactivatedAccount(Answer):
-    """An account that writes nothing any more."""
+    """A deactivated account."""
 
     username: str
     deactivated: Literal[True]
 
 
 class LikeChange(Answer):
-    """What a like call did."""
+    """The effect of a call, and the state after it."""
 
     action: Literal["added", "removed", "unchanged"]
     is_liked: bool
@@ -130,7 +130,7 @@ class LikeChange(Answer):
 
 
 class LikeStatus(Answer):
-    """Whether a user likes a post."""
+    """A user's like of a post, if any, and the post's count."""
 
     is_liked: bool
     like_count: Count
@@ -146,7 +146,7 @@ class CategoryObject(Answer):
 
 
 class PageMeta(Answer):
-    """Where a page stands in its list."""
+    """The place of a page in its list."""
 
     page: Annotated[int | None, Field(description="null when a cursor was given.")]
     per_page: Annotated[int, Field(ge=1, le=50)]
@@ -189,7 +189,7 @@ class PostListAnswer(_Success):
 
 
 class DeletedAnswer(_Success):
-    """Something deleted, in the envelope."""
+    """A deleted post or image in the envelope."""
 
     data: Deleted
 
@@ -201,7 +201,7 @@ class MediaAnswer(_Success):
 
 
 class UploadPermissionsAnswer(_Success):
-    """What a caller may upload, in the envelope."""
+    """Limits on a caller's uploads, in the envelope."""
 
     data: UploadPermissions
 
@@ -249,7 +249,7 @@ class TokensAnswer(_Success):
 
 
 class Health(Answer):
-    """That the process answers."""
+    """`GET /health`: the process answers."""
 
     status: Literal["healthy"]
     service: Literal["post-service"]
@@ -257,21 +257,21 @@ class Health(Answer):
 
 
 class Readiness(Answer):
-    """What the service stands on, when all is there that it cannot do without."""
+    """`GET /health/ready` when every required dependency is up."""
 
     status: Literal["ready"]
     checks: dict[str, Literal["up", "down"]]
 
 
 class FieldError(Answer):
-    """What is wrong with one field."""
+    """A problem of one field."""
 
     field: str
     message: str
 
 
 class ErrorBody(Answer):
-    """What went wrong."""
+    """The details of an error."""
 
     code: Annotated[str, Field(json_schema_extra={"enum": sorted(ERRORS)})]
     status: int
@@ -288,7 +288,7 @@ class ErrorAnswer(Answer):
 
 
 class NotReady(ErrorAnswer):
-    """What the service stands on, when some of it is away."""
+    """`GET /health/ready` when a required dependency is down."""
 
     status: Literal["not_ready", "stopping"]
     checks: dict[str, Literal["up", "down"]]

@@ -1,4 +1,4 @@
-"""The OpenAPI document, which the routes and their models make."""
+"""The OpenAPI document's own parts: tags, security, and the answers of operations."""
 
 import threading
 from collections.abc import Sequence
@@ -25,40 +25,40 @@ SYSTEM = Tag(name="system", description="Health, documentation, local tokens")
 BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 BEARER_OR_NONE: list[dict[str, list[Any]]] = [*BEARER, {}]
 
-# What flask-openapi takes for an operation's answers.
+# The type of an operation's answers in flask-openapi.
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | Response | dict[str, Any] | None]
 
 
 def answers(success: type[Answer], *errors: int, status: int = 200, is_versioned: bool = False) -> Responses:
     """
-    Return what an operation may answer.
+    Return the answers of an operation.
 
     Args:
-        success: The body of the good answer.
+        success: The body of a success.
         errors: Statuses of the operation's own errors; those of every operation are added.
-        status: Status of the good answer.
-        is_versioned: Whether the good answer has an ``ETag``, by which a client may ask again.
+        status: Status of a success.
+        is_versioned: Whether a success has an ``ETag``, for conditional requests.
     """
     responses: Responses = {status: success}
     return responses | (_not_modified() if is_versioned else {}) | error_answers(*errors, 429, 503)
 
 
 def error_answers(*errors: int) -> Responses:
-    """Return the errors that an operation may answer: those of some statuses, and that it has crashed."""
+    """Return an operation's errors of some statuses, and 500."""
     return dict.fromkeys((*errors, 500), ErrorAnswer)
 
 
 def _not_modified() -> Responses:
-    return {304: {"description": "`If-None-Match` names the `ETag` of what is there."}}
+    return {304: {"description": "`If-None-Match` names the current `ETag`."}}
 
 
 def optional_body(model: type[BaseModel]) -> RequestBody:
-    """Return the JSON body of an operation that may have none."""
+    """Return the JSON body of an operation, if it is optional."""
     return RequestBody(content={"application/json": _content(model)}, required=False)
 
 
 def images_body(model: type[BaseModel], *content_types: str) -> RequestBody:
-    """Return the multipart body of an operation that takes files, each of one of the types."""
+    """Return the multipart body of an operation that takes files of some types."""
     names = [str(field.alias or name) for name, field in model.model_fields.items()]
     encoding = {name: {"contentType": ", ".join(content_types)} for name in names}
     return RequestBody(content={"multipart/form-data": _content(model, encoding=encoding)}, required=True)
@@ -70,19 +70,19 @@ def _content(model: type[BaseModel], **more: Any) -> Any:
 
 def file_answers(*content_types: str, errors: Sequence[int] = ()) -> Responses:
     """
-    Return what an operation that serves files may answer.
+    Return the answers of an operation that serves files.
 
     Args:
-        content_types: Those of the files.
+        content_types: The files'.
         errors: Statuses of the operation's own errors; those of every operation are added.
     """
     responses: Responses = {200: {"content": {content_type: {} for content_type in content_types}}}
-    is_made_anew = "application/json" in content_types  # each time, and so without a tag
-    return responses | ({} if is_made_anew else _not_modified()) | error_answers(*errors, 429)
+    is_generated = "application/json" in content_types  # for each request, without a tag
+    return responses | ({} if is_generated else _not_modified()) | error_answers(*errors, 429)
 
 
 def new_blueprint(name: str, import_name: str, *, url_prefix: str | None = None) -> APIBlueprint:
-    """Return a blueprint whose operations bear their functions' names in the OpenAPI document."""
+    """Return a blueprint whose operations are named after their functions in the OpenAPI document."""
     return APIBlueprint(name, import_name, url_prefix=url_prefix, operation_id_callback=_operation_id)
 
 
@@ -91,13 +91,13 @@ def _operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 
 
 
 class DescribedApp(OpenAPI):
-    """A Flask app whose OpenAPI document has headers too, which the library knows of no answer that is a model."""
+    """A Flask app whose OpenAPI document has headers too; the library adds none to answers that are models."""
 
     _describing = threading.Lock()
 
     @property
     def api_doc(self) -> dict[str, Any]:
-        """The document, made by the first who asks; the library shows others what it has half made."""
+        """The document, made once under a lock: without it, other threads would see an unfinished one."""
         with self._describing:
             return super().api_doc
 
@@ -117,7 +117,7 @@ def new_openapi_app(import_name: str) -> OpenAPI:
             description="게시판 서비스. Board service: posts, categories, likes, images.",
         ),
         security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-        # The library adds an error of its own wherever this status is not documented; ours always is.
+        # The library adds its own error to operations without this status; ours all document it.
         validation_error_status=500,
         validation_error_model=ErrorAnswer,
         doc_ui=False,

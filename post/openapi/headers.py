@@ -1,12 +1,12 @@
-"""The headers of requests and answers in the OpenAPI document: an operation's statuses tell which it has."""
+"""Headers of requests and answers in the OpenAPI document, by an operation's statuses."""
 
 from typing import Any
 
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
-# Of answers by their status, whatever the operation.
+# Of answers of every operation, by status.
 OF_STATUS = {"302": ("Location",), "401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
-# Of good answers, by the operation's id.
+# Of successes, by the operation's id.
 OF_OPERATION = {
     ("create_post", "201"): ("Location", "Idempotency-Replayed"),
     ("list_posts", "200"): ("Link",),
@@ -14,27 +14,27 @@ OF_OPERATION = {
 }
 
 
-def _header(description: str, *, kind: str = "string", is_always_there: bool = True) -> dict[str, Any]:
-    return {"description": description, "required": is_always_there, "schema": {"type": kind}}
+def _header(description: str, *, kind: str = "string", is_required: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": is_required, "schema": {"type": kind}}
 
 
 HEADERS = {
-    "X-Request-ID": _header("The caller's, or a new one: the request's in the log."),
-    "ETag": _header("Of what is there; `If-None-Match` asks with it."),
-    "Location": _header("Where it is."),
-    "Link": _header("The pages `next` and `prev` (RFC 8288), where there are any.", is_always_there=False),
-    "Idempotency-Replayed": _header("`true` where the answer is an earlier one.", is_always_there=False),
-    "WWW-Authenticate": _header("`Bearer`, and what is wrong with the token."),
-    "Retry-After": _header("Seconds until another try may succeed.", kind="integer"),
-    # An answer that is given before requests are counted, such as that a worker is out of time, has none.
-    "RateLimit-Limit": _header("Requests in a period.", kind="integer", is_always_there=False),
-    "RateLimit-Remaining": _header("Requests that are left.", kind="integer", is_always_there=False),
-    "RateLimit-Reset": _header("Seconds until there are more.", kind="integer", is_always_there=False),
+    "X-Request-ID": _header("The caller's, or a new one; the log has it too."),
+    "ETag": _header("Version of the answer, for `If-None-Match`."),
+    "Location": _header("URL of the new post, or of the redirect."),
+    "Link": _header("The pages `next` and `prev` (RFC 8288), where there are any.", is_required=False),
+    "Idempotency-Replayed": _header("`true` where the answer is an earlier one.", is_required=False),
+    "WWW-Authenticate": _header("`Bearer`, and the problem of the token."),
+    "Retry-After": _header("Seconds until a retry may succeed.", kind="integer"),
+    # Optional: an answer given before requests are counted has none.
+    "RateLimit-Limit": _header("Requests allowed in a period.", kind="integer", is_required=False),
+    "RateLimit-Remaining": _header("Requests left.", kind="integer", is_required=False),
+    "RateLimit-Reset": _header("Seconds until there are more.", kind="integer", is_required=False),
 }
 IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "The `ETag` of what the caller has: 304 while it is still good.",
+    "description": "An `ETag` that the caller has; 304 while it is current.",
     "schema": {"type": "string"},
 }
 
@@ -44,8 +44,8 @@ def describe_headers(document: dict[str, Any]) -> None:
     Add the headers of requests and answers to a document, in place.
 
     Args:
-        document: The OpenAPI document: of its operations those that document 429 are limited, and those that document
-            304 have entity tags.
+        document: The OpenAPI document. Operations that document 429 are limited, and those that document 304 have
+            entity tags.
     """
     document["components"]["headers"] = HEADERS
     document["components"]["parameters"] = {"If-None-Match": IF_NONE_MATCH}

@@ -1,4 +1,4 @@
-"""Users' own accounts, and what other services tell of posts."""
+"""Users' own accounts, and counters that other services send."""
 
 from flask import Response
 
@@ -17,7 +17,7 @@ bp = new_blueprint("accounts", __name__, url_prefix="/api/v1")
 @bp.post("/users/me/deactivate", tags=[ACCOUNTS], security=BEARER, responses=answers(DeactivatedAccountAnswer, 401))
 @token_required_even_deactivated
 def deactivate_account() -> Response:
-    """Deactivate the caller's account; where the user pool was away, another call completes it."""
+    """Deactivate the caller's account; if the user pool was not available, another call completes it."""
     directory = components().user_directory
     return respond(services.deactivate_account(current_user(), directory=directory), message="deactivated")
 
@@ -31,6 +31,6 @@ def deactivate_account() -> Response:
 @token_required
 @checked
 def set_comment_count(path: PostPath, body: CommentCount) -> Response:
-    """Store a post's number of comments, as the Comment Service: its token's scope says so."""
+    """Store a post's number of comments; for the Comment Service, by its token's scope."""
     total = services.set_comment_count(path.post_id, body.comment_count, caller=current_user())
     return respond(total, message="comments_counted")

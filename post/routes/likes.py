@@ -1,7 +1,5 @@
 """Likes of posts."""
 
-from typing import cast
-
 from flask import Response
 
 from post import services
@@ -29,10 +27,10 @@ bp = new_blueprint("likes", __name__, url_prefix="/api/v1")
 @checked
 def toggle_like(path: PostPath, body: LikeBody) -> Response:
     """Like a post, or take the like back."""
-    viewer, said = optional_caller(), body.user_id
-    if viewer is None:  # nobody vouches for it, so that it is checked as that of a query is
-        said = read_fields(LikeStatusQuery, body.model_dump(exclude_unset=True)).user_id
-    user_id = _whose_like(said, viewer)
+    viewer, given = optional_caller(), body.user_id
+    if viewer is None:  # no token has to match it, so it is checked like that of a query
+        given = read_fields(LikeStatusQuery, body.model_dump(exclude_unset=True)).user_id
+    user_id = _user_id(given, viewer)
     return _respond_like(services.toggle_like(path.post_id, user_id=user_id, viewer=viewer))
 
 
@@ -64,16 +62,18 @@ def unlike_post(path: PostPath) -> Response:
 )
 @checked
 def like_status(path: PostPath, query: LikeStatusQuery) -> Response:
-    """Tell whether a user likes a post: the one of `user_id`, else the caller."""
+    """Show if a user likes a post: the one of `user_id`, else the caller."""
     viewer = optional_caller()
-    user_id = _whose_like(query.user_id, viewer)
+    user_id = _user_id(query.user_id, viewer)
     return respond(services.like_status(path.post_id, user_id=user_id, viewer=viewer), message="like_status")
 
 
-def _whose_like(said: str | None, viewer: Caller | None) -> str:
-    if said is None and viewer is None:
+def _user_id(given: str | None, viewer: Caller | None) -> str:
+    if given is not None:
+        return given
+    if viewer is None:
         raise InvalidFields(FieldProblem("user_id", "user_unknown"))
-    return cast(Caller, viewer).user_id if said is None else said
+    return viewer.user_id
 
 
 def _respond_like(state: LikeState) -> Response:

@@ -16,7 +16,7 @@ from post.web.request_checks import checked
 
 bp = new_blueprint("media", __name__, url_prefix="/api/v1")
 
-# Nothing may come of an image but the image (CSP Level 3).
+# An image may load and run nothing (CSP Level 3).
 IMAGE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
 
@@ -58,7 +58,7 @@ def delete_media(path: MediaPath) -> Response:
 )
 @token_required
 def check_permissions() -> Response:
-    """Tell what the caller may upload."""
+    """Show the limits on the caller's uploads."""
     permissions = services.upload_permissions(is_deactivated=is_caller_deactivated())
     return respond(permissions, message="upload_permissions")
 
@@ -66,7 +66,7 @@ def check_permissions() -> Response:
 @bp.get("/images/<key>", tags=[MEDIA], responses=file_answers(*CONTENT_TYPES.values(), errors=(404, 503)))
 @checked
 def get_image(path: ImagePath) -> Response:
-    """Serve an image or a thumbnail; what a key names never changes."""
+    """Serve an image or a thumbnail; the content of a key never changes."""
     is_known = is_key(path.key) and digest_of(path.key) in request.if_none_match.as_set()
     content = b"" if is_known else services.read_image(path.key)
     response = Response(content, mimetype=content_type_of(path.key))

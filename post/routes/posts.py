@@ -1,4 +1,4 @@
-"""Posts: lists of them, and one post's life."""
+"""Posts: lists, and one post read, created, edited and deleted."""
 
 from functools import partial
 from typing import Any
@@ -44,7 +44,7 @@ def list_my_posts(query: PageQuery) -> Response:
 @token_required
 @checked
 def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
-    """Create a post as the caller; once for each `Idempotency-Key`."""
+    """Create a post as the caller; only once for each `Idempotency-Key`."""
     author, key = current_user(), header.idempotency_key
     if key is None:
         post = services.create_post(author=author, **body.model_dump())
@@ -83,7 +83,7 @@ def replace_post(path: PostPath, body: WholePost) -> Response:
 @token_required
 @checked
 def edit_post(path: PostPath, body: PostChanges) -> Response:
-    """Change some of a post, as its author or an admin."""
+    """Change some fields of a post, as its author or an admin."""
     post = services.edit_post(path.post_id, editor=current_user(), changes=body.model_dump(exclude_unset=True))
     return respond(post, message="post_updated")
 

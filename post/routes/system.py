@@ -35,7 +35,7 @@ ASSETS = {
 }
 ASSET_TYPES = ("text/css", "text/javascript", "image/svg+xml")
 ASSET_MAX_AGE_SECONDS = 3600
-# What this service serves itself and nothing else; Swagger UI's icons are data: URLs.
+# Only files of this service; Swagger UI's icons are data: URLs.
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -43,20 +43,20 @@ DOCS_POLICY = (
 
 
 class AssetPath(RequestModel):
-    """The path of a part of the documentation page."""
+    """The path of a file of the documentation page."""
 
     name: str = Field(examples=sorted(ASSETS))
 
 
 @bp.get("/health", tags=[SYSTEM], responses={200: Health, **error_answers()})
 def health() -> Response:
-    """Tell that the process answers; nothing else is asked."""
+    """Report that the process answers; nothing else is checked."""
     return json_response({"status": "healthy", "service": "post-service", "version": __version__})
 
 
 @bp.get("/health/ready", tags=[SYSTEM], responses={200: Readiness, 503: NotReady, **error_answers()})
 def ready() -> Response:
-    """Tell whether requests can be served, and what is away that they can be served without."""
+    """Report if requests can be served, and the state of each dependency."""
     checks, redis = server_states(), components().redis
     if redis is not None:
         checks["redis"] = "up" if redis.is_up() else "down"
@@ -86,7 +86,7 @@ def docs() -> Response:
 )
 @checked
 def docs_asset(path: AssetPath) -> Response:
-    """Serve a part of that page."""
+    """Serve a file of the documentation page."""
     if path.name not in ASSETS:
         raise NotFound
     return _whole_file(ASSETS[path.name], max_age_seconds=ASSET_MAX_AGE_SECONDS)
@@ -98,14 +98,14 @@ def _whole_file(path: Path, *, max_age_seconds: int) -> Response:
 
 @bp.get("/", tags=[SYSTEM], responses={302: {"description": "To `/api/docs`."}, **error_answers(429)})
 def index() -> WerkzeugResponse:
-    """Send people to the documentation."""
+    """Redirect to the documentation."""
     return redirect("/api/docs")
 
 
 @dev_bp.post("/token", tags=[SYSTEM], responses={200: TokensAnswer, **error_answers(400, 413, 415)})
 @checked
 def issue_token(body: DevTokenRequest) -> Response:
-    """Sign tokens for any name: in development alone, where no Cognito pool is configured."""
+    """Sign tokens for any name; only in development without a Cognito pool."""
     issuer = cast(DevIssuer, components().dev_issuer)  # the blueprint is registered with it alone
     return respond(issuer.issue(body.username, body.groups, body.scope), message="token_issued")
 

@@ -1,4 +1,4 @@
-"""What a request may say. The OpenAPI document is made of the same models."""
+"""Models of requests: the checks of their fields, and their part of the OpenAPI document."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -36,12 +36,12 @@ UPLOAD_MAX_BYTES = 52 * 1024 * 1024
 PER_PAGE_MAX = 50
 PAGE_MAX = 2**31 - 1  # more than any list has: `No` is a MySQL INT
 
-# An optional field that is absent. Not ``T | None``: a null that is sent is of the wrong type.
+# The value of an optional field that is absent. Not ``T | None``: an explicit null has the wrong type.
 ABSENT: Any = None
 
 
 class RequestModel(BaseModel):
-    """Base of what requests say: unknown fields are ignored, wrong types refused."""
+    """Base of all models of requests: unknown fields are ignored, wrong types refused."""
 
     model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
 
@@ -76,13 +76,13 @@ class ImagePath(RequestModel):
 
 
 class IdempotencyHeader(RequestModel):
-    """What makes a repeated request known as one."""
+    """The header that marks a repeated request."""
 
     idempotency_key: IdempotencyToken = Field(default=ABSENT, alias="Idempotency-Key")
 
 
 class PageQuery(RequestModel):
-    """Which page of a list."""
+    """The parameters of a page."""
 
     page: Annotated[int, Field(ge=1), BeforeValidator(read_integer)] = 1
     per_page: Annotated[int, Field(ge=1, description="Above 50 is served as 50."), BeforeValidator(read_integer)] = 10
@@ -96,13 +96,13 @@ class PageQuery(RequestModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _empty_filters_are_absent(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _drop_empty_filters(cls, values: dict[str, Any]) -> dict[str, Any]:
         filters = {"q", "category_id", "category", "user_id", "cursor"}
         return {name: value for name, value in values.items() if name not in filters or value.strip()}
 
     @field_validator("cursor", mode="before")
     @classmethod
-    def _of_this_order(cls, text: str, info: ValidationInfo) -> Cursor:
+    def _check_cursor(cls, text: str, info: ValidationInfo) -> Cursor:
         try:
             cursor = Cursor.decode(text)
         except ValueError:
@@ -112,7 +112,7 @@ class PageQuery(RequestModel):
         return cursor
 
     def page_request(self, sort: Sort = "latest") -> PageRequest:
-        """Return the page that is asked for."""
+        """Return the wanted page."""
         page, per_page = min(self.page, PAGE_MAX), min(self.per_page, PER_PAGE_MAX)
         return PageRequest(page=page, per_page=per_page, cursor=self.cursor, sort=sort, view=self.view)
 
@@ -126,17 +126,17 @@ class _Filters(RequestModel):
 
 
 class ListQuery(PageQuery, _Filters):
-    """Which posts, in which order. The fields of ``_Filters`` are checked before the cursor, which needs ``sort``."""
+    """The filters and the order of a list. Those of ``_Filters`` come first: the cursor's check needs ``sort``."""
 
 
 class LikeStatusQuery(RequestModel):
-    """Whose like is asked for."""
+    """The user of a like; by default the caller."""
 
     user_id: UserId = ABSENT
 
 
 class NewPost(RequestModel):
-    """A post to be created."""
+    """A new post."""
 
     title: Title
     content: Content
@@ -144,7 +144,7 @@ class NewPost(RequestModel):
 
 
 class WholePost(RequestModel):
-    """All that an author may say of a post, for PUT."""
+    """All fields of a post that PUT replaces."""
 
     title: Title
     content: Content
@@ -152,7 +152,7 @@ class WholePost(RequestModel):
 
 
 class PostChanges(RequestModel):
-    """Some of what an author may say of a post, for PATCH."""
+    """The fields of a post that PATCH changes."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -164,13 +164,13 @@ class PostChanges(RequestModel):
     )
 
     @model_validator(mode="after")
-    def _changes_something(self) -> "PostChanges":
+    def _check_not_empty(self) -> "PostChanges":
         if not self.model_fields_set:
             raise problem("nothing_to_change")
         return self
 
 
-# What a part of a multipart body has: its stream and its name; ``post.images.cleaner`` judges it by its content.
+# A part of a multipart body has a stream and a name; ``post.images.cleaner`` checks its content.
 _IMAGE = {"type": "string", "format": "binary", "minLength": 1}
 
 
@@ -186,24 +186,24 @@ class MediaForm(RequestModel):
 
     @property
     def parts(self) -> list[tuple[str, Any]]:
-        """Every part with the name by which an error calls it."""
+        """Every part, with its name in errors."""
         several = [(f"files[{number}]", part) for number, part in enumerate(self.files or [])]
         return [("file", part) for part in self.file or []] + several
 
     @property
     def is_one(self) -> bool:
-        """Whether one image was sent as such, so that the answer is that image."""
+        """True if one image was sent as `file`, so that the answer is that image."""
         return not self.files and len(self.file) == 1
 
 
 class CommentCount(RequestModel):
-    """How many comments a post has."""
+    """A post's number of comments."""
 
     comment_count: Count
 
 
 class LikeBody(RequestModel):
-    """Whose like it is, as the site's first version said; the token says so better."""
+    """The user of a like, as the site's first version sent it; now the token decides."""
 
     may_be_empty: ClassVar[bool] = True
 
@@ -211,13 +211,13 @@ class LikeBody(RequestModel):
 
 
 class NewCategory(RequestModel):
-    """A category to be created."""
+    """A new category."""
 
     name: CategoryName
 
 
 class DevTokenRequest(RequestModel):
-    """Whom the local issuer should sign a token for."""
+    """The claims of a token from the local issuer."""
 
     username: Username
     groups: list[Group] = Field(default=[], max_length=20, examples=[["admin"]])

@@ -1,4 +1,4 @@
-"""What a request's texts and numbers may be, field by field."""
+"""Types of a request's fields: their limits, checks and descriptions."""
 
 import re
 import unicodedata
@@ -29,12 +29,12 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # below Python's own limit on the 
 
 
 def problem(key: str, **params: Any) -> PydanticCustomError:
-    """Return an error whose words are the catalogue's."""
+    """Return an error by its key in the message catalogue."""
     return PydanticCustomError(cast(Any, key), cast(Any, key), params)
 
 
 def _storable(value: Any) -> Any:
-    # Before pydantic's own check of a string, which has other words for lone surrogates.
+    # Before pydantic's own check, whose error for lone surrogates is another.
     wrong = text_problem(value) if isinstance(value, str) else None
     if wrong:
         raise problem(wrong)
@@ -61,7 +61,7 @@ def _not_blank(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    # No token has such a sub, and MySQL would take it for another user's.
+    # No token has such a sub, and MySQL would ignore the spaces at its end.
     if text != text.strip():
         raise problem("bad_id")
     return text
@@ -80,18 +80,18 @@ def _fits_header(text: str) -> str:
 
 
 def _as_integer(value: Any) -> Any:
-    # JSON has one kind of number: 5.0 is an integer (JSON Schema Core, section 4.2.3).
+    # JSON has one type of number: 5.0 is an integer (JSON Schema Core, section 4.2.3).
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_integer(value: Any) -> Any:
-    """Read a query's number: digits with a sign at most, where pydantic would also read "1.0" and "1_000"."""
+    """Read an integer of a query: digits with an optional sign; pydantic would also read "1.0" and "1_000"."""
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise problem("not_integer")
     return int(value) if isinstance(value, str) else value
 
 
-# What _storable demands, for the OpenAPI document; and what _not_blank does.
+# The patterns of _storable, and of _storable with _not_blank, for the OpenAPI document.
 _STORABLE = {"pattern": rf"^[^{CONTROL_CHARACTERS}]*$"}
 _WRITTEN = {"minLength": 1, "pattern": rf"^[^{CONTROL_CHARACTERS}]*[^\s{CONTROL_CHARACTERS}][^{CONTROL_CHARACTERS}]*$"}
 
@@ -163,7 +163,7 @@ Scope = Annotated[
     ),
     BeforeValidator(_storable),
 ]
-# What a list is filtered by may be empty, as a form leaves it; the document says so.
+# A filter may be empty, as forms send it; the document has to allow that.
 OR_EMPTY = {"minLength": 0, **_STORABLE}
 SearchText = Annotated[
     Text,
