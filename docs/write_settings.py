@@ -12,7 +12,7 @@ PAGE = Path(__file__).with_name("settings.md")
 HEAD = """\
 # Settings
 
-For whoever runs the service: every environment variable that it reads, with its default. `make docs` writes this page
+For operators and developers: every environment variable that it reads, with its default. `make docs` writes this page
 from `config.py`.
 
 In development, variables are also read from `.env` (see `.env.example`). An empty variable counts as unset. A wrong
