@@ -40,18 +40,18 @@ from post.web.read_routing import init_read_routing
 from post.web.requests import init_requests
 
 IMAGES_PATH = "/api/v1/images/"
-THREADS_KEPT_FREE = 2  # of a worker's, for what is not an upload: by default ten may wait, a post's worth of images
+THREADS_KEPT_FREE = 2  # of each worker, for other requests than uploads; by default ten may wait for images
 
 
 def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_command: bool = False) -> OpenAPI:
     """
-    Build the application; to serve, with its database created and its schema up to date.
+    Build the application; unless it is for a command, create its database and upgrade the schema.
 
     Args:
-        config: Settings; or None for those of the environment; or variables by name that go before
-            the environment's, with Flask's own (such as ``TESTING``) among them.
-        for_command: For a command of ``flask``, which waits longer for the database and changes
-            no schema unless that is its work.
+        config: Settings; None for those of the environment; or variables by name that override the
+            environment's, with Flask's own (such as ``TESTING``) among them.
+        for_command: For a command of ``flask``: it waits longer for the database, and changes the
+            schema itself if that is its purpose.
 
     Returns:
         The Flask application.
@@ -62,9 +62,9 @@ def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_comman
     settings = config if isinstance(config, Settings) else load_config({**environment(), **(config or {})})
     init_logging(settings.log_level, as_json=settings.is_production)
     app = new_openapi_app(__name__)
-    app.url_map.merge_slashes = False  # Werkzeug would redirect to whatever host the client names
+    app.url_map.merge_slashes = False  # Werkzeug would redirect to any host that the client names
     _init_config(app, settings, config if isinstance(config, Mapping) else {}, for_command=for_command)
-    _trace_requests(app, settings)  # before whatever else is done for each request, and within the proxies
+    _trace_requests(app, settings)  # before all other hooks, and inside ProxyFix
     _trust_proxies(app, settings.trusted_proxy_hops)
     init_requests(app)
     init_errors(app)
@@ -102,7 +102,7 @@ def _init_config(app: Flask, settings: Settings, overrides: Mapping[str, Any], *
 
 def _trace_requests(app: Flask, settings: Settings) -> None:
     if settings.otel_exporter_otlp_endpoint:
-        from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+        from post.telemetry import tracing  # noqa: PLC0415 - only with traces
 
         tracing.trace_requests(app, with_redis=settings.redis_url is not None)
 
@@ -120,7 +120,7 @@ def _watch_database(app: Flask, settings: Settings) -> None:
 
 def _components(app: OpenAPI, settings: Settings) -> Components:
     issuer = _dev_issuer(settings)
-    # A table each: a flood of views must not push the limits out, nor the other way round.
+    # One table each: a flood of views must not evict the limits, nor the other way round.
     window = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
     limits: RateWindows = MemoryRateWindows(SharedCounters())
     views: RememberedViews = window
@@ -159,7 +159,7 @@ def _prepare_schema(app: Flask) -> None:
 
 def _trust_proxies(app: Flask, hops: int) -> None:
     if hops:
-        # Werkzeug counts entries from the right: those our own proxies have added.
+        # Werkzeug counts entries from the right: those of our own proxies.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0)  # type: ignore[method-assign]  # Werkzeug's documented way
 
 
@@ -169,8 +169,7 @@ def _dev_issuer(settings: Settings) -> DevIssuer | None:
     try:
         return DevIssuer(settings.instance_path / "dev-issuer.pem", issuer=settings.token_issuer)
     except (OSError, JOSEError) as exc:
-        reason = "where a good dev-issuer.pem is, or can be written"
-        raise ConfigError(f"INSTANCE_PATH: must be a folder {reason}: {exc}") from exc
+        raise ConfigError(f"INSTANCE_PATH: must have a valid dev-issuer.pem, or be writable: {exc}") from exc
 
 
 def _verifier(settings: Settings, issuer: DevIssuer | None) -> TokenVerifier:
@@ -208,9 +207,9 @@ def _view_counter(app: Flask, settings: Settings, views: RememberedViews) -> Vie
 
 def __getattr__(name: str) -> OpenAPI:
     """
-    Build ``app`` on first access, so that importing this module does nothing.
+    Build ``app`` on first access, so that importing this module has no effect.
 
-    Gunicorn (``app:app``) and ``flask`` (``FLASK_APP=app.py``) both read it; only ``flask`` does so within a command.
+    Gunicorn (``app:app``) and ``flask`` (``FLASK_APP=app.py``) both read it; ``flask`` does so within a command.
     """
     if name != "app":
         raise AttributeError(name)
@@ -221,7 +220,7 @@ def __getattr__(name: str) -> OpenAPI:
 
 
 def main() -> None:
-    """Serve as ``make run`` does."""
+    """Serve, as ``make run`` does."""
     from gunicorn.app.wsgiapp import WSGIApplication  # noqa: PLC0415 - only where it serves
 
     sys.argv = ["gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "app:app"]

@@ -30,7 +30,7 @@ REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "COGNITO_USER_POOL_ID", 
 
 
 class ConfigError(Exception):
-    """The environment is not fit to start with; ``str()`` has one line for each variable."""
+    """Settings are missing or wrong; ``str()`` has one line for each variable."""
 
 
 def _rate_limit(value: str) -> str:
@@ -98,15 +98,14 @@ class Settings(BaseModel):
     """
     The service's settings, by the names of their environment variables in lower case.
 
-    An unset or empty variable takes its default. What production cannot do without
-    (``REQUIRED_IN_PRODUCTION``) has one in development alone.
+    An unset or empty variable takes its default; those of ``REQUIRED_IN_PRODUCTION`` have one in development alone.
     """
 
-    # The strings below the fields are their descriptions, of which ``make docs`` makes docs/settings.md.
+    # The strings below the fields are their descriptions; ``make docs`` writes docs/settings.md from them.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
     flask_app: str = "app.py"
-    """Where `flask` finds the application."""
+    """File in which `flask` finds the application."""
     flask_env: Literal["development", "production"] = "development"
     """`development` or `production`; the container image sets `production`."""
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -152,7 +151,7 @@ class Settings(BaseModel):
     """Seconds that the replica may be behind. For so long a user who has written reads from the primary."""
     database_connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 1
     """Seconds that a request waits for a new connection to MySQL; commands wait longer."""
-    # More than the shortest wait for a row's lock, which is a second.
+    # More than 1: the shortest wait for a row's lock is a second.
     database_read_timeout_seconds: Annotated[float, Field(gt=1, le=60)] = 1.25
     """Seconds that a request waits for MySQL's answer to a query; commands wait longer."""
     database_pool_timeout_seconds: Annotated[float, Field(ge=0, le=60)] = 1
@@ -216,34 +215,34 @@ class Settings(BaseModel):
 
     @property
     def is_production(self) -> bool:
-        """Whether the service faces the internet: no local issuer, nothing generated."""
+        """True if the service faces the internet: no local issuer, no generated values."""
         return self.flask_env == "production"
 
     @property
     def names_key(self) -> str:
-        """The key of names in Redis: one for all replicas, so none that each has generated (development alone does)."""
+        """The key of names in Redis, the same on all replicas: never a ``secret_key`` that each has generated."""
         return self.secret_key if "secret_key" in self.model_fields_set else "development"
 
     @property
     def replica_lag_seconds(self) -> int:
-        """How far what is read may be behind what was written: not at all without a replica."""
+        """Seconds that a read may be behind the last write; 0 without a replica."""
         return self.database_replica_lag_seconds if self.database_replica_url else 0
 
     @property
     def uses_local_issuer(self) -> bool:
-        """Whether this service signs its own tokens: in development, where no pool is configured."""
+        """True if this service signs its own tokens: in development without a pool."""
         return not self.is_production and self.cognito_user_pool_id is None
 
     @property
     def token_issuer(self) -> str:
-        """The exact ``iss`` of tokens that are accepted (AWS: "Verifying a JSON web token")."""
+        """The exact ``iss`` of accepted tokens (AWS: "Verifying a JSON web token")."""
         if self.uses_local_issuer:
             return f"http://localhost:{self.port}/dev"
         return f"https://cognito-idp.{self.cognito_region}.amazonaws.com/{self.cognito_user_pool_id}"
 
     @property
     def jwks_url(self) -> str:
-        """Where the pool publishes its keys; the AWS SDKs' endpoint variable moves it, as it moves the API."""
+        """The URL of the pool's keys; the AWS SDKs' variable of its endpoint applies to it as to the API."""
         base = self.aws_endpoint_url_cognito_identity_provider
         base = base or f"https://cognito-idp.{self.cognito_region}.amazonaws.com"
         return f"{base}/{self.cognito_user_pool_id}/.well-known/jwks.json"
@@ -253,14 +252,14 @@ class Settings(BaseModel):
     def _defaults_of_the_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
         production = values.get("flask_env") == "production"
         origins = SITE_ORIGINS if production else (*SITE_ORIGINS, *DEVELOPMENT_ORIGINS)
-        # In development anyone who reaches the port may sign tokens, so only this machine does.
+        # In development anyone who reaches the port may sign tokens, so it listens on this machine alone.
         host = "0.0.0.0" if production else "127.0.0.1"  # noqa: S104 - a container's only way
         return {"cors_origins": origins, "host": host} | values
 
     @model_validator(mode="after")
     def _replica_is_of_the_database(self) -> Self:
         if self.database_replica_url and self.database_url.startswith("sqlite"):
-            raise ValueError("DATABASE_REPLICA_URL: must be unset where DATABASE_URL is not a MySQL server's")
+            raise ValueError("DATABASE_REPLICA_URL: must be unset unless DATABASE_URL is a MySQL server's")
         return self
 
     @model_validator(mode="after")
@@ -268,30 +267,29 @@ class Settings(BaseModel):
         pool = (self.cognito_user_pool_id, self.cognito_region, self.cognito_client_id)
         if any(pool) and not all(pool):
             names = "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID"
-            raise ValueError(f"{names}: must be set together, or none of them")
+            raise ValueError(f"{names}: must be set together or not at all")
         return self
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         if self.metrics_port == self.port:
-            raise ValueError("METRICS_PORT: must differ from PORT, which strangers reach")
+            raise ValueError("METRICS_PORT: must differ from PORT, which is public")
         return self
 
     @model_validator(mode="after")
     def _images_have_one_place(self) -> Self:
         if self.cloudfront_domain and not self.s3_bucket_name:
-            raise ValueError("S3_BUCKET_NAME: must be set where CLOUDFRONT_DOMAIN is, which serves the bucket's images")
+            raise ValueError("S3_BUCKET_NAME: must be set if CLOUDFRONT_DOMAIN is, which serves the bucket's images")
         if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
-            raise ValueError("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: must be set together, or none of them")
+            raise ValueError("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: must be set together or not at all")
         return self
 
 
 def environment() -> dict[str, str]:
     """
-    Return the process's environment, over the project's ``.env`` file outside production.
+    Return the process's variables by name; outside production, those of the ``.env`` file too.
 
-    Returns:
-        Variables by name. Nothing is written back to ``os.environ``.
+    The process's own win, and nothing is written back to ``os.environ``.
     """
     if os.environ.get("FLASK_ENV") == "production":
         return dict(os.environ)
@@ -307,10 +305,10 @@ def load_config(env: Mapping[str, Any] | None = None) -> Settings:
         env: Variables by name, as in docs/settings.md; the process's environment when None.
 
     Returns:
-        The settings, with defaults for what is unset or empty.
+        The settings, with defaults for unset and empty variables.
 
     Raises:
-        ConfigError: Something is missing or wrong; one line for each such variable.
+        ConfigError: Variables are missing or wrong; one line for each.
     """
     env = environment() if env is None else env
     values = {name: env[name.upper()] for name in Settings.model_fields if env.get(name.upper()) not in (None, "")}
@@ -325,7 +323,7 @@ def load_config(env: Mapping[str, Any] | None = None) -> Settings:
 
 
 def _is_own(error: Any) -> bool:
-    # A default that is made of another setting is not made where that one is wrong.
+    # A default that depends on another setting is not computed if that one is wrong; that one has its own error.
     return bool(error["type"] != "default_factory_not_called")
 
 
@@ -339,7 +337,7 @@ def _line(error: Any) -> str:
 
 @contextmanager
 def exit_if_unfit() -> Iterator[None]:
-    """End the process with a line on stderr for each wrong variable, where the block finds one."""
+    """End the process if the block raises ``ConfigError``, with a line on stderr for each wrong variable."""
     try:
         yield
     except ConfigError as exc:

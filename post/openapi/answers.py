@@ -290,5 +290,5 @@ class ErrorAnswer(Answer):
 class NotReady(ErrorAnswer):
     """`GET /health/ready` when a required dependency is down."""
 
-    status: Literal["not_ready", "stopping"]
+    status: Literal["not_ready"]
     checks: dict[str, Literal["up", "down"]]
