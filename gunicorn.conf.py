@@ -88,7 +88,8 @@ def post_fork(_server: Any, worker: Any) -> None:
     """Begin what each worker does for itself."""
     metrics_server.enter_worker(worker.number)
     # What its predecessor had found out of them is nobody's knowledge any more.
-    metrics.expect_servers("database", *(["replica"] if settings.database_replica_url else []))
+    optional = {"replica": settings.database_replica_url, "redis": settings.redis_url}
+    metrics.expect_servers("database", *(name for name, url in optional.items() if url))
     if settings.otel_exporter_otlp_endpoint:
         from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
 
@@ -125,9 +126,7 @@ def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> 
 
 
 def when_ready(_server: Any) -> None:
-    """Begin with a Redis that is there; tell a developer where to go, and what to type first."""
-    if settings.redis_url:  # of which all workers know the same
-        metrics.expect_servers("redis")
+    """Tell a developer where to go, and what to type first."""
     if settings.is_production:
         return
     address = f"http://localhost:{settings.port}"

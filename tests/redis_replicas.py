@@ -34,7 +34,7 @@ def redis_of(app: Flask) -> RedisState:
 
 
 def wait_for_return(app: Flask) -> None:
-    """Until the app uses Redis again, which it tries while requests come."""
+    """Until the app uses Redis again, which a thread of it tries."""
     wait_until(redis_of(app).is_up, seconds=RETURN_SECONDS, what="Redis is not used again")
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
@@ -14,7 +15,8 @@ from post.database.writes import after_transaction, transaction
 from post.models import db
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, redis_of, wait_for_return
-from tests.servers import RedisServer
+from tests.servers import RedisServer, wait_until
+from tests.test_shared_memory import in_forks
 
 PATH = "/api/v1/categories"
 
@@ -206,25 +208,72 @@ def test_a_write_while_redis_is_lost_is_seen_at_once_and_after_its_return(replic
 def test_a_write_while_redis_is_just_being_returned_to_is_seen(replicas, redis, monkeypatch):
     """After the return was prepared, and before anyone asks Redis again."""
     app = replicas[0]
-    state, cache = redis_of(app), app.extensions["post"].category_cache
+    circuit, cache = redis_of(app)._circuit, app.extensions["post"].category_cache
+    other, is_back = replicas[1].extensions["post"].category_cache, circuit._is_back
     read(cache, lambda: [{"name": "old"}])
-    redis.pause()
-    assert not state.is_up()
-    redis.resume()
-    prepare = type(state)._prepare
 
-    def prepare_as_another_writes(self) -> None:
-        monkeypatch.setattr(type(state), "_prepare", prepare)
-        prepare(self)
-        read(replicas[1].extensions["post"].category_cache, lambda: [{"name": "old"}])
+    def return_as_another_writes() -> bool:
+        if not is_back():
+            return False
+        monkeypatch.setattr(circuit, "_is_back", is_back)
+        read(other, lambda: [{"name": "old"}])
         cache.forget()
+        return True
 
-    monkeypatch.setattr(type(state), "_prepare", prepare_as_another_writes)
+    monkeypatch.setattr(circuit, "_is_back", return_as_another_writes)
+    redis.pause()
+    lost = not redis_of(app).is_up()
+    redis.resume()
     wait_for_return(app)
 
-    assert [read(replica.extensions["post"].category_cache, lambda: [{"name": "new"}]) for replica in replicas] == [
-        [{"name": "new"}]
-    ] * 2
+    assert lost
+    assert [read(each, lambda: [{"name": "new"}]) for each in (cache, other)] == [[{"name": "new"}]] * 2
+
+
+@contextmanager
+def refusing(redis: RedisServer) -> Iterator[None]:
+    """Have Redis refuse to be written to; one that is paused does later what it was asked meanwhile."""
+    redis.client().config_set("maxmemory", "1")
+    yield
+    redis.client().config_set("maxmemory", "0")
+
+
+def test_a_write_while_redis_was_lost_is_seen_on_the_other_replica_once_this_one_is_back(replicas, redis):
+    """Where nobody reads the list on the replica that has written."""
+    cache, other = (replica.extensions["post"].category_cache for replica in replicas)
+    read(other, lambda: [{"name": "old"}])
+    with refusing(redis):
+        cache.forget()
+
+    wait_for_return(replicas[0])
+
+    new = [{"name": "new"}]
+    wait_until(lambda: read(other, lambda: new) == new, seconds=2, what="the list is not renewed")  # it lives for 10 s
+
+
+def test_a_worker_that_never_lost_redis_sees_what_another_wrote_without_it(replicas, redis):
+    cache = replicas[0].extensions["post"].category_cache
+    read(cache, lambda: [{"name": "old"}])
+    with refusing(redis):
+        in_forks(cache.forget, processes=1)  # which ends before it finds Redis back
+
+    seen = [read(cache, lambda: [{"name": "new"}]) for _ in range(2)]
+
+    assert not redis_of(replicas[0]).is_lost
+    assert seen == [[{"name": "new"}]] * 2
+
+
+def test_after_a_write_without_redis_a_worker_reads_the_list_once(replicas, statements, make_post):
+    client = replicas[0].test_client()
+    make_post(category="여행")
+    replicas[0].extensions["post"].category_cache._change_mark()
+    first = client.get(PATH)
+    statements.clear()
+
+    again = [client.get(PATH) for _ in range(3)]
+
+    assert {answer.headers["ETag"] for answer in again} == {first.headers["ETag"]}
+    assert statements == []
 
 
 def test_the_demo_and_a_repair_are_seen_too(replicas, make_post, app):

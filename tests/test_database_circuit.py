@@ -11,9 +11,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from post.database.circuit import PROBE_SECONDS, Circuit, is_open
+from post.database.circuit import DatabaseCircuit, is_open
 from post.database.engines import Timeouts, engine_options
 from post.models import Like, Post, db
+from post.shared.circuit import PROBE_SECONDS
 from tests.answers import fault
 from tests.conftest import at_once, empty
 from tests.load import API
@@ -190,7 +191,7 @@ def test_callers_are_refused_at_once_while_one_thread_asks_a_server_that_hangs(s
     with server() as (port, accepted):
         url = f"mysql+pymysql://root@127.0.0.1:{port}/any"
         engine = create_engine(url, **engine_options(url, pool_size=4, timeouts=QUICK))
-        Circuit("database").guard(engine)
+        DatabaseCircuit("database").guard(engine)
         with pytest.raises(OperationalError):
             engine.connect()
 
@@ -210,7 +211,8 @@ def test_callers_are_refused_at_once_while_one_thread_asks_a_server_that_hangs(s
 
 def test_a_pool_that_is_made_anew_stays_guarded():
     url = "mysql+pymysql://root@127.0.0.1:1/any"
-    engine, circuit = create_engine(url, **engine_options(url, pool_size=1, timeouts=QUICK)), Circuit("database")
+    circuit = DatabaseCircuit("database")
+    engine = create_engine(url, **engine_options(url, pool_size=1, timeouts=QUICK))
     circuit.guard(engine)
 
     engine.dispose()
@@ -220,7 +222,7 @@ def test_a_pool_that_is_made_anew_stays_guarded():
 
 def test_an_engine_without_such_a_pool_is_left_alone():
     engine = create_engine("sqlite://")
-    Circuit("database").guard(engine)
+    DatabaseCircuit("database").guard(engine)
 
     assert not is_open(engine)
     assert engine.connect().execute(text("SELECT 1")).scalar() == 1

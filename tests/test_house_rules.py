@@ -31,8 +31,8 @@ ROOMS = {
     "post/*.py": GROUND | {"post.shared"},
     "post/aws.py": GROUND | {"config"},
     "post/telemetry/*": GROUND,
-    "post/database/*": GROUND | {"config", "post.models", "post.telemetry"},
-    "post/shared/*": GROUND | {"config", "post.shared_circuit", "post.telemetry"},
+    "post/database/*": GROUND | {"config", "post.models", "post.shared.circuit", "post.telemetry"},
+    "post/shared/*": GROUND | {"config", "post.telemetry"},
     "post/images/program/*": set(),  # a program apart
     "post/images/*": GROUND | {"post.shared"},
     "post/services/*": GROUND

@@ -25,7 +25,8 @@ def events() -> set[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS
     ]
     said = {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
-    circuits = {f"{server}_{what}" for server in ("database", "replica") for what in ("lost", "back", "probe_failed")}
+    servers = ("database", "replica", "redis")
+    circuits = {f"{server}_{what}" for server in servers for what in ("lost", "back", "probe_failed")}
     return {name for name in said if isinstance(name, str) and NAME.fullmatch(name)} | circuits
 
 

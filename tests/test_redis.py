@@ -14,7 +14,6 @@ from post.shared import redis_state
 from post.shared.memory import SharedCounters
 from post.shared.redis_backends import RedisRateWindows, RedisWriters
 from post.shared.redis_state import RedisState
-from post.shared_circuit import SharedCircuit
 from post.web.read_routing import RecentWriters
 from tests.certificates import Authority
 from tests.conftest import at_once
@@ -114,7 +113,7 @@ def test_limits_that_are_apart_stay_so(make_replicas):
 @pytest.fixture
 def windows(redis) -> RedisRateWindows:
     redis.client().flushall()
-    state = RedisState(redis.url, timeout_seconds=1, names_key="s", circuit=SharedCircuit())
+    state = RedisState(redis.url, timeout_seconds=1, names_key="s")
     yield RedisRateWindows(state, memory=None)  # Redis alone: a loss would be an error
     state._client.close()
 
@@ -177,7 +176,7 @@ def test_nobody_is_named_in_redis_and_all_of_it_expires(make_replicas, make_post
 def test_a_name_depends_on_the_key_and_on_nothing_else_that_differs():
     def name(names_key: str, of: str = ADDRESS) -> str:
         url = f"redis://127.0.0.1:{free_port()}"
-        return RedisState(url, timeout_seconds=1, names_key=names_key, circuit=SharedCircuit()).name("view", of)
+        return RedisState(url, timeout_seconds=1, names_key=names_key).name("view", of)
 
     assert name("a") == name("a")
     assert len({name("a"), name("b"), name("a", of="203.0.113.8")}) == 3
@@ -226,7 +225,7 @@ def test_without_a_redis_its_client_is_not_even_imported(tmp_path):
 
 def test_who_has_written_is_known_on_the_other_replica(redis, tmp_path):
     redis.client().flushall()
-    state = RedisState(redis.url, timeout_seconds=1, names_key="a-secret-of-the-tests", circuit=SharedCircuit())
+    state = RedisState(redis.url, timeout_seconds=1, names_key="a-secret-of-the-tests")
     one, other = (RecentWriters(RedisWriters(state, SharedCounters()), seconds=60) for _ in range(2))
 
     one.note("user:ana")
@@ -238,7 +237,7 @@ def test_who_has_written_is_known_on_the_other_replica(redis, tmp_path):
 
 def test_without_redis_a_replica_knows_its_own_writers(tmp_path):
     url = f"redis://127.0.0.1:{free_port()}"
-    state = RedisState(url, timeout_seconds=1, names_key="a-secret-of-the-tests", circuit=SharedCircuit())
+    state = RedisState(url, timeout_seconds=1, names_key="a-secret-of-the-tests")
     writers = RecentWriters(RedisWriters(state, SharedCounters()), seconds=60)
 
     writers.note("user:ana")
@@ -270,7 +269,7 @@ def rediss(tmp_path, monkeypatch):
         }
         servers[0].start(*chain.from_iterable((f"--tls-{name}", str(value)) for name, value in options.items()))
         url = f"rediss://127.0.0.1:{port}/0"
-        return RedisState(url, timeout_seconds=5, names_key="s", circuit=SharedCircuit())
+        return RedisState(url, timeout_seconds=5, names_key="s")
 
     yield make
     servers[0].kill()

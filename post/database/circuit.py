@@ -1,8 +1,5 @@
-"""Whether a database server is there: found out once for all threads, so that they do not wait for one that hangs."""
+"""The circuits of the database's servers: nobody waits for one that is away or hangs."""
 
-import logging
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -15,11 +12,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from post.database.instrumentation import WatchedPool
-from post.telemetry import metrics
+from post.shared.circuit import PROBE_SECONDS, Circuit
 
-logger = logging.getLogger(__name__)
-
-PROBE_SECONDS = 1
 # So long callers wait for the first probe: a slow query of a server that is well then costs nobody else an answer.
 GRACE_SECONDS = 0.1
 CANNOT_CONNECT = 2003  # "Client Error Message Reference"
@@ -27,12 +21,11 @@ BUSY = frozenset({1040, 1203, 1226})  # the server is there, and has as many con
 READ_ONLY = frozenset({1290, 1792, 1836})
 
 
-class Circuit:
+class DatabaseCircuit(Circuit):
     """
-    A server that is there (closed) or away (open).
+    The circuit of a database server, over the engines that lead to it.
 
-    It opens where a connection cannot be made, or one hangs. From then on all callers are refused at once,
-    while a thread tries to connect once a second; when it can, the circuit closes.
+    It opens where a connection cannot be made, or one hangs. From then on all callers are refused.
     """
 
     def __init__(self, name: str) -> None:
@@ -42,14 +35,9 @@ class Circuit:
         Args:
             name: What the log calls the server.
         """
-        self.is_open = False
-        self._name = name
-        self._lost, self._back, self._failed = f"{name}_lost", f"{name}_back", f"{name}_probe_failed"
+        super().__init__(name, is_back=self._connect_anew)
         self._engines: list[Engine] = []
         self._new_connection: Callable[[], Any] | None = None
-        self._opening = threading.Lock()
-        self._closed = threading.Event()
-        self._opened_at = 0.0
 
     def guard(self, engine: Engine) -> None:
         """
@@ -73,7 +61,7 @@ class Circuit:
         Raises:
             OperationalError: The server is away.
         """
-        if self.is_open and not self._closed.wait(max(0, self._opened_at + GRACE_SECONDS - time.monotonic())):
+        if not self.is_closed_within(GRACE_SECONDS):
             raise OperationalError(CANNOT_CONNECT, f"{self._name} is away; it is tried again each {PROBE_SECONDS} s")
 
     def _connect(self, dialect: Dialect, _record: Any, args: Any, options: Any) -> Any:
@@ -83,7 +71,7 @@ class Circuit:
             return self._new_connection()
         except PyMySQLError as exc:
             if _number(exc) not in BUSY:
-                self._open(exc)
+                self._lose(exc)
             raise
 
     def _look_at_error(self, context: ExceptionContext) -> None:
@@ -98,46 +86,27 @@ class Circuit:
     def _look_at(self, error: BaseException | None) -> None:
         # One that was closed is another matter: an idle connection's end. The next one is made anew.
         if isinstance(error, PyMySQLError) and isinstance(error.__context__, TimeoutError):
-            self._open(error)
+            self._lose(error)
 
-    def _open(self, error: PyMySQLError) -> None:
-        with self._opening:
-            if self.is_open:
-                return
-            self._opened_at = time.monotonic()
-            self._closed.clear()
-            self.is_open = True
-        metrics.note_lost(self._name)
-        logger.warning(self._lost, extra={"error": _number(error)})
-        threading.Thread(target=self._probe_until_back, name=f"{self._name}-probe", daemon=True).start()
+    def _lose(self, error: PyMySQLError) -> None:
+        self.open(losses=self.losses, error=_number(error))
 
-    def _probe_until_back(self) -> None:
+    def _connect_anew(self) -> bool:
         for engine in self._engines:  # Idle connections may lead to where nobody answers any more.
             engine.dispose()
-        while not self._is_back():
-            time.sleep(PROBE_SECONDS)
-        self.is_open = False
-        self._closed.set()
-        metrics.note_back(self._name)
-        logger.warning(self._back, extra={"away_seconds": round(time.monotonic() - self._opened_at, 1)})
-
-    def _is_back(self) -> bool:
         if self._new_connection is None:
             return True
         try:
             self._new_connection().close()
         except PyMySQLError as exc:
             return _number(exc) in BUSY
-        except Exception:  # a fault of ours: the thread lives on, since nothing else closes the circuit
-            logger.exception(self._failed)
-            return False
         return True
 
 
 class GuardedPool(WatchedPool):
     """A pool that gives no connection to a server which is known to be away."""
 
-    circuit: Circuit | None = None
+    circuit: DatabaseCircuit | None = None
 
     def connect(self) -> PoolProxiedConnection:
         """Return a connection, or raise what the driver raises where it cannot connect."""

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, literal, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from post.database.circuit import Circuit, is_open
+from post.database.circuit import DatabaseCircuit, is_open
 from post.database.engines import READING, REPLICA
 from post.models import db
 
@@ -19,7 +19,7 @@ _ANYTHING = select(literal(1))
 
 def guard_servers() -> None:
     """Watch over the application's servers from now on, each of which may be away for a while."""
-    primary, replica = Circuit("database"), Circuit("replica")
+    primary, replica = DatabaseCircuit("database"), DatabaseCircuit("replica")
     for key, engine in db.engines.items():
         (replica if key == REPLICA else primary).guard(engine)
 

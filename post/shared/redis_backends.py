@@ -1,6 +1,7 @@
 """What replicas share in Redis; each goes on with its own memory where Redis is lost."""
 
 import math
+import mmap
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -15,7 +16,6 @@ from post.shared.memory import Counters
 from post.shared.rate_windows import Hit, RateWindows
 from post.shared.redis_state import RedisState
 from post.shared.view_counter import ViewWindow
-from post.shared_circuit import SharedCircuit
 from post.telemetry import metrics
 
 # As ``MemoryRateWindows.hit`` does it, by the server's clock, so that all replicas mean the same window.
@@ -42,6 +42,7 @@ return {is_let_in and 1 or 0, previous, current, math.floor(remaining * 1000000)
 _LIST_SECONDS = 10  # how long a list may be wrong that a process was killed before it could forget it
 _GENERATION_SECONDS = 86_400
 _GENERATION_BYTES = 16
+_MARK_BYTES = 16
 
 
 class RedisViewWindow:
@@ -135,15 +136,22 @@ class RedisCategoryCache:
 
     A list is kept with the generation that was current before it was read, and is good as long as
     that one is: what a reader has read before a write, and keeps after it, nobody takes.
+
+    Where a process cannot renew the generation after a write, it changes a mark in memory that the workers
+    share, before the write is answered. A worker that finds the mark changed renews the generation before it
+    takes a list, also where it has never lost Redis. For the other replicas, each process renews it once more
+    when it uses Redis again.
     """
 
     def __init__(self, redis: RedisState) -> None:
-        """Keep the list in Redis."""
+        """Keep the list in Redis; to be made before the fork."""
         self._redis = redis
         name = f"{{{redis.name('categories')}}}"  # braces: both are in one slot of a cluster (Redis: "Hash tags")
         self._generation = f"{name}:generation"
         self._list = f"{name}:{__version__}"  # another release may keep it in another shape
-        redis.before_return(self._renew)
+        self._mark = mmap.mmap(-1, _MARK_BYTES)
+        self._mark_seen = self._mark[:]  # by this process, when it last renewed the generation
+        redis.after_return(self.forget)
 
     def read(self, load: Callable[[], Categories], *, load_from_primary: Callable[[], Categories]) -> Categories:
         """Return the list, as ``CategoryCache`` does."""
@@ -159,11 +167,13 @@ class RedisCategoryCache:
         return categories
 
     def forget(self) -> None:
-        """Forget the list, as ``CategoryCache`` does; where Redis is lost, before it is asked again."""
-        self._redis.tell(self._renew)
+        """Forget the list, as ``CategoryCache`` does; where Redis is lost, before a worker takes one from it again."""
+        self._redis.ask(self._renew, otherwise=self._change_mark)
 
     def _look(self, client: Redis) -> tuple[bytes | None, bytes | None]:
         """Return the generation, and the list where it is of that one."""
+        if self._mark[:] != self._mark_seen:
+            self._renew(client)
         generation, kept = cast(list[bytes | None], client.mget(self._generation, self._list))
         if generation is None:
             return self._begin(client), None
@@ -177,8 +187,14 @@ class RedisCategoryCache:
         return generation if client.set(self._generation, generation, nx=True, ex=_GENERATION_SECONDS) else None
 
     def _renew(self, client: Redis) -> None:
+        mark = self._mark[:]  # of now: a later one stands for a write that may come after the renewal
         # By chance rather than counted up: a count that Redis has lost would begin anew, and meet old lists again.
         client.set(self._generation, secrets.token_bytes(_GENERATION_BYTES), ex=_GENERATION_SECONDS)
+        self._mark_seen = mark
+
+    def _change_mark(self) -> None:
+        # Without a lock: of two changes at once either is one, and so is a mixture of both.
+        self._mark[:] = secrets.token_bytes(_MARK_BYTES)
 
 
 class RedisTwins(NamedTuple):
@@ -204,12 +220,7 @@ def new_redis_twins(
         limits: This replica's own counts of requests.
         writers: This replica's own memory of who has written.
     """
-    redis = RedisState(
-        url,
-        timeout_seconds=settings.redis_timeout_ms / 1000,
-        names_key=settings.names_key,
-        circuit=SharedCircuit(),
-    )
+    redis = RedisState(url, timeout_seconds=settings.redis_timeout_ms / 1000, names_key=settings.names_key)
     shared_views = RedisViewWindow(redis, views, window_seconds=settings.view_window_seconds)
     return RedisTwins(
         redis, shared_views, RedisRateWindows(redis, limits), RedisCategoryCache(redis), RedisWriters(redis, writers)

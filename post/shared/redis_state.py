@@ -2,10 +2,8 @@
 
 import functools
 import hmac
-import logging
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,16 +13,12 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from post.shared_circuit import SharedCircuit
-from post.telemetry import metrics
-
-logger = logging.getLogger(__name__)
+from post.shared.circuit import Circuit
 
 T = TypeVar("T")
 Command = Callable[[Redis], T]
 
-_LOST = object()
-_PROBE_SECONDS = 10  # how long what a try has written stays
+_PROBE_SECONDS = 10  # how long what a probe has written stays
 
 
 # To read the system's authorities takes longer than a request may wait for Redis; redis-py does at each connection.
@@ -40,12 +34,12 @@ class RedisState:
     """
     A client of Redis that never fails.
 
-    Where Redis is away, too slow, or refuses to do what it is asked, it is lost: from then on nobody
-    waits for it, until a thread finds, about once a second while requests come, that it works again.
-    Connections are made where they are used first, so that no two processes share one.
+    Where Redis is away, too slow, or refuses to do what it is asked, it is lost for this process: from then on
+    no thread waits for it, until a probe finds that it works again. Connections are made where they are used
+    first, so that no two processes share one.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float, names_key: str, circuit: SharedCircuit) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float, names_key: str) -> None:
         """
         Make a client; nothing is connected yet.
 
@@ -53,7 +47,6 @@ class RedisState:
             url: ``redis://…`` or ``rediss://…``.
             timeout_seconds: How long to wait for a connection, or for an answer.
             names_key: What names are made with; the same on every replica.
-            circuit: Made before the fork.
         """
         with_tls = url.startswith("rediss:")
         if with_tls:
@@ -69,9 +62,9 @@ class RedisState:
             driver_info=None,
         )
         self._key = hmac.digest(names_key.encode(), b"names in redis", "sha256")
-        self._circuit = circuit
-        self._losses_seen = 0  # by this process
-        self._preparations: list[Command[object]] = []
+        self._circuit = Circuit("redis", is_back=self._is_back, after_return=self._run_after_return)
+        self._scripts: list[str] = []
+        self._callbacks: list[Callable[[], None]] = []
 
     @property
     def is_lost(self) -> bool:
@@ -99,65 +92,38 @@ class RedisState:
         """
         losses = self._circuit.losses
         if self._circuit.is_open:
-            self._see_to_return()
             return otherwise()
-        if losses != self._losses_seen:
-            self._drop_connections(losses)
         try:
             return command(self._client)
         except RedisError as exc:
-            if self._circuit.open(losses=losses):
-                metrics.note_lost("redis")
-                logger.warning("redis_lost", extra={"reason": type(exc).__name__})
+            self._circuit.open(losses=losses, reason=type(exc).__name__)
             return otherwise()
 
     def script(self, text: str) -> Script:
         """Return a Lua script, to be called with ``client``; a Redis that is back has it before anyone asks for it."""
-        self.before_return(lambda client: client.script_load(text))
+        self._scripts.append(text)
         return self._client.register_script(text)
 
-    def tell(self, command: Command[object]) -> None:
-        """
-        Have Redis do something before anyone asks it again: now, or as one of its preparations once it is back.
-
-        Args:
-            command: Does it; ``before_return`` must have been told of it.
-        """
-        while not self._circuit.miss():
-            if self.ask(command, otherwise=lambda: _LOST) is not _LOST:
-                return
-
-    def before_return(self, command: Command[object]) -> None:
-        """Have something done each time that Redis is back, before anyone asks it."""
-        self._preparations.append(command)
+    def after_return(self, callback: Callable[[], None]) -> None:
+        """Have something called each time that this process has lost Redis and uses it again."""
+        self._callbacks.append(callback)
 
     def is_up(self) -> bool:
-        """Tell whether Redis answers."""
+        """Return whether Redis answers."""
         return self.ask(lambda client: bool(client.ping()), otherwise=lambda: False)
 
-    def _see_to_return(self) -> None:
-        if self._circuit.may_try():
-            threading.Thread(target=self._try_again, name="redis", daemon=True).start()
-
-    def _try_again(self) -> None:
-        self._drop_connections(self._circuit.losses)
-        try:
-            while self._circuit.is_open:  # and another try, which had to wait for long, has not closed it
-                missed = self._circuit.missed
-                self._prepare()
-                if self._circuit.close(missed=missed):
-                    metrics.note_back("redis")
-                    logger.warning("redis_back")
-        except RedisError:
-            return  # still lost, which the log knows
-
-    def _prepare(self) -> None:
-        # A server that cannot be written to (loading, read-only, out of memory) would answer a PING.
-        self._client.set(self.name("probe"), 1, ex=_PROBE_SECONDS)
-        for command in self._preparations:
-            command(self._client)
-
-    def _drop_connections(self, losses: int) -> None:
-        # Those of before may lead nowhere, and each would cost a request its timeout to find that out.
-        self._losses_seen = losses
+    def _is_back(self) -> bool:
+        # Idle connections may lead nowhere, and each would cost a request its timeout to find that out.
         self._client.connection_pool.disconnect(inuse_connections=False)
+        try:
+            # A server that cannot be written to (loading, read-only, out of memory) would answer a PING.
+            self._client.set(self.name("probe"), 1, ex=_PROBE_SECONDS)
+            for text in self._scripts:
+                self._client.script_load(text)
+        except RedisError:
+            return False
+        return True
+
+    def _run_after_return(self) -> None:
+        for callback in self._callbacks:
+            callback()

@@ -93,7 +93,7 @@ def test_redis_is_lost_with_one_line_and_returned_to(break_it, redis, make_repli
     client = app.test_client()
     post_id = new_post(client)
     view(client, post_id)
-    redis_of(app)._circuit._retry_seconds = 0.05
+    redis_of(app)._circuit._probe_seconds = 0.05
     mend = break_it(redis)
 
     answers = []

@@ -1,0 +1,83 @@
+"""A circuit breaker: whether a server is there, found out once for all threads of a process."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from post.telemetry import metrics
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 1
+
+
+class Circuit:
+    """
+    A server that is there (closed) or away (open), as far as this process knows.
+
+    Once it is open, callers go on without the server at once. A thread tries it once a second, and closes the
+    circuit when the server is back (M. Nygard, "Release It!": Circuit Breaker).
+    """
+
+    def __init__(
+        self, name: str, *, is_back: Callable[[], bool], after_return: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Make a closed one.
+
+        Args:
+            name: What the log and the metrics call the server.
+            is_back: Tries the server, for as long as that takes; in the thread alone.
+            after_return: Called in that thread when the circuit has closed.
+        """
+        self.is_open = False
+        self.losses = 0  # how often it was opened
+        self._name = name
+        self._lost, self._back, self._failed = f"{name}_lost", f"{name}_back", f"{name}_probe_failed"
+        self._is_back = is_back
+        self._after_return = after_return
+        self._probe_seconds = PROBE_SECONDS
+        self._changing = threading.Lock()
+        self._closed = threading.Event()
+        self._opened_at = 0.0
+
+    def open(self, *, losses: int, **reason: object) -> None:
+        """
+        Open the circuit: the server is lost.
+
+        Args:
+            losses: What ``losses`` was before the server was found so: an older failure says nothing of now.
+            reason: Fields for the log.
+        """
+        with self._changing:
+            if self.is_open or losses != self.losses:
+                return
+            self._opened_at = time.monotonic()
+            self._closed.clear()
+            self.losses += 1
+            self.is_open = True
+        metrics.note_lost(self._name)
+        logger.warning(self._lost, extra=reason)
+        threading.Thread(target=self._probe_until_back, name=f"{self._name}-probe", daemon=True).start()
+
+    def is_closed_within(self, seconds: float) -> bool:
+        """Return whether the circuit is closed; where it is open, wait until it has been so for as long."""
+        return not self.is_open or self._closed.wait(max(0, self._opened_at + seconds - time.monotonic()))
+
+    def _probe_until_back(self) -> None:
+        while not self._probe():
+            time.sleep(self._probe_seconds)
+        with self._changing:
+            self.is_open = False
+            self._closed.set()
+        metrics.note_back(self._name)
+        logger.warning(self._back, extra={"away_seconds": round(time.monotonic() - self._opened_at, 1)})
+        self._after_return()
+
+    def _probe(self) -> bool:
+        try:
+            return self._is_back()
+        except Exception:  # a fault of ours: the thread lives on, since nothing else closes the circuit
+            logger.exception(self._failed)
+            return False
