@@ -1,6 +1,7 @@
 """What replicas share in Redis: views and limits, under names that tell nothing."""
 
 import math
+import threading
 import time
 from itertools import chain
 
@@ -278,9 +279,14 @@ def rediss(tmp_path, monkeypatch):
 
 def test_the_systems_authorities_are_read_once_for_all_connections(rediss):
     authority = Authority()
-    state = rediss(authority, known=authority)
+    state, all_connected = rediss(authority, known=authority), threading.Barrier(12)
 
-    answers = at_once([state.is_up] * 12)
+    def is_up_by_a_connection_of_its_own() -> bool:
+        with state._client.client() as client:
+            all_connected.wait(30)
+            return client.ping()
+
+    answers = at_once([is_up_by_a_connection_of_its_own] * 12)
 
     state._client.close()
     assert answers == [True] * 12
