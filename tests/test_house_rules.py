@@ -23,37 +23,27 @@ WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 FILES = [PROJECT / "app.py", PROJECT / "config.py", PROJECT / "gunicorn.conf.py", *sorted(PROJECT.glob("post/**/*.py"))]
 TREES = {str(path.relative_to(PROJECT)): ast.parse(path.read_text()) for path in FILES}
 
-# What each room may import of this project, besides itself; a module outside of a package is a room of its own.
-GROUND = {"post", "post.errors", "post.messages", "post.paging", "post.utils"}
-HTTP = GROUND | {"post.auth_utils", "post.openapi", "post.validators", "post.web"}
+# What each room may import of this project, besides itself; the modules outside of packages are one room.
+GROUND = {"config", "post", "post.errors", "post.messages", "post.paging", "post.setting_urls", "post.utils"}
+RESOURCES = {"post.database", "post.images", "post.models", "post.shared", "post.telemetry"}  # one outside thing each
+HTTP = {"post.auth_utils", "post.openapi", "post.validators", "post.web"}
 ROOMS = {
-    "config.py": {"post.setting_urls"},
-    "post/*.py": GROUND | {"post.shared"},
-    "post/aws.py": GROUND | {"config"},
+    "config.py": GROUND,
+    "post/*.py": GROUND,
     "post/telemetry/*": GROUND,
-    "post/database/*": GROUND | {"config", "post.models", "post.shared.circuit", "post.telemetry"},
-    "post/shared/*": GROUND | {"config", "post.telemetry"},
-    "post/images/program/*": set(),  # a program apart
+    "post/shared/*": GROUND | {"post.telemetry"},
+    "post/database/*": GROUND | {"post.models", "post.shared", "post.telemetry"},
     "post/images/*": GROUND | {"post.shared"},
-    "post/services/*": GROUND
-    | {"post.components", "post.database", "post.images", "post.models", "post.shared", "post.telemetry"},
+    "post/images/program/*": set(),  # a program apart
+    "post/services/*": GROUND | RESOURCES | {"post.components"},
+    "post/openapi/*": GROUND,
     "post/validators/*": GROUND,
     "post/auth_utils/*": GROUND | {"post.components", "post.telemetry"},
-    "post/openapi/*": GROUND,
-    "post/web/*": GROUND
-    | {"config", "post.auth_utils", "post.database", "post.shared", "post.telemetry", "post.validators"},
-    "post/server/*": GROUND | {"post.shared", "post.telemetry"},
-    "post/routes/*": HTTP | {"post.components", "post.database", "post.images", "post.services"},
-    # For people at a terminal; it writes in bulk.
-    "post/cli/*": GROUND | {"post.components", "post.database", "post.models", "post.services", "post.shared"},
-    "gunicorn.conf.py": {
-        "config",
-        "post.database",
-        "post.server",
-        "post.shared",
-        "post.telemetry",
-        "post.web",
-    },
+    "post/web/*": GROUND | HTTP | RESOURCES,
+    "post/server/*": GROUND | RESOURCES,
+    "post/routes/*": GROUND | HTTP | {"post.components", "post.database", "post.images", "post.services"},
+    "post/cli/*": GROUND | RESOURCES | {"post.components", "post.services"},
+    "gunicorn.conf.py": GROUND | HTTP | RESOURCES | {"post.server"},
 }
 ENTRY = "app.py"
 
