@@ -14,9 +14,10 @@ from sqlalchemy.engine import make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import post.server.metrics_server  # noqa: F401 - before whatever counts
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post.database.engines import is_in_memory
-from post.server.metrics_server import shared_server
+from post.server import metrics_server
 from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
@@ -47,8 +48,6 @@ forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO
 accesslog = "-"
 loglevel = settings.log_level.lower()
 logger_class = JsonRequestLogger if settings.is_production else RequestLogger
-metrics_server = shared_server()  # the same when SIGHUP has this file read again
-raw_env = [f"PROMETHEUS_MULTIPROC_DIR={metrics_server.directory}"]
 
 FIRST_POST = r"""  Create a post:
 
@@ -64,16 +63,16 @@ REFUSALS = {414: "uri_too_long", 431: "header_fields_too_large", 500: "internal_
 
 
 def on_starting(_server: Any) -> None:
-    """Take the port of the metrics, for all workers; let none of them miss the signal to stop."""
+    """Serve the metrics of all workers; let none of them miss the signal to stop."""
     # A worker is deaf until it has handlers of its own: what is sent to it meanwhile waits for them.
     os.register_at_fork(
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
     )
     try:
-        metrics_server.bind(settings.host, settings.metrics_port)
+        metrics_server.serve(settings.host, settings.metrics_port)
     except OSError as exc:
-        sys.exit(f"METRICS_PORT: must be free to listen on: {exc.strerror}")
+        sys.exit(f"METRICS_PORT: must be free to listen on: {exc.strerror} (port {settings.metrics_port})")
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -87,6 +86,8 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(_server: Any, worker: Any) -> None:
     """Begin what each worker does for itself."""
     metrics_server.enter_worker(worker.number)
+    metrics.WORKERS.inc()
+    metrics.WORKER_STARTS.inc()
     # What its predecessor had found out of them is nobody's knowledge any more.
     optional = {"replica": settings.database_replica_url, "redis": settings.redis_url}
     metrics.expect_servers("database", *(name for name, url in optional.items() if url))
@@ -107,8 +108,7 @@ def child_exit(_server: Any, worker: Any) -> None:
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
-    """End what a worker does for itself: give an answer of metrics whole, send what spans there still are."""
-    metrics_server.leave_worker()
+    """Send what spans there still are."""
     if settings.otel_exporter_otlp_endpoint:
         from post.telemetry import tracing  # noqa: PLC0415 - as above
 
@@ -117,12 +117,12 @@ def worker_exit(_server: Any, _worker: Any) -> None:
 
 def pre_request(_worker: Any, _request: Any) -> None:
     """Count a request in."""
-    metrics.IN_FLIGHT.add()
+    metrics.IN_FLIGHT.inc()
 
 
 def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:
     """Count it out."""
-    metrics.IN_FLIGHT.add(amount=-1)
+    metrics.IN_FLIGHT.dec()
 
 
 def when_ready(_server: Any) -> None:

@@ -9,22 +9,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import prometheus_client
 import pytest
 import requests
-from prometheus_client import values
+from prometheus_client import REGISTRY
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from post.database.instrumentation import WatchedPool, watch
-from post.server.metrics_server import MetricsServer
 from post.telemetry import metrics
 from tests.redis_replicas import own_redis
 from tests.servers import (
@@ -37,6 +34,7 @@ from tests.servers import (
     start_service,
     stop,
     wait_until,
+    wait_until_healthy,
 )
 
 CATEGORIES = "/api/v1/categories"
@@ -230,13 +228,13 @@ def test_a_client_that_says_nothing_does_not_keep_others_from_the_metrics(tmp_pa
     assert scrape.total("post_workers") == 1
 
 
-def test_a_scrape_that_a_worker_has_begun_when_it_ends_is_answered_whole(tmp_path):
+def test_a_scrape_that_has_begun_when_a_worker_ends_is_answered_whole(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
         port = int(re.search(r":(\d+)/", service.metrics_url)[1])
         with socket.create_connection(("127.0.0.1", port)) as scraper:
             scraper.sendall(b"GET /metrics HTTP/1.0\r\n")
             time.sleep(0.2)
-            service.process.terminate()
+            os.kill(worker_pids(service)[0], signal.SIGTERM)
             wait_until(lambda: "Worker exiting" in service.log, seconds=10, what=service.log)
             time.sleep(0.5)  # longer than a worker takes to end
             scraper.sendall(b"\r\n")
@@ -244,6 +242,66 @@ def test_a_scrape_that_a_worker_has_begun_when_it_ends_is_answered_whole(tmp_pat
 
     assert b" 200 " in head.splitlines()[0]
     assert len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1]) > 1000
+
+
+def test_a_worker_goes_on_where_the_dead_one_of_its_number_stopped(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as service:
+        ask(service, 10)
+        wait_until_counted(service, 10)
+        os.kill(worker_pids(service)[0], signal.SIGKILL)
+        wait_until_started(service, 2)
+        ask(service, 10)
+        wait_until_counted(service, 20)
+
+        assert answered_by(service, 1) == 20
+
+
+def test_prometheus_gets_the_format_that_it_asks_for(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+        accepted = "application/openmetrics-text;version=1.0.0"
+        plain, openmetrics = (
+            requests.get(service.metrics_url, headers={"Accept": kind}, timeout=10) for kind in ("*/*", accepted)
+        )
+
+    assert plain.headers["Content-Type"].startswith("text/plain")
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
+
+
+def test_the_metrics_listen_on_ipv6_as_the_service_does(tmp_path):
+    service = start_service(tmp_path, HOST="::1", WEB_CONCURRENCY="1")
+    service.url, service.metrics_url = (url.replace("127.0.0.1", "[::1]") for url in (service.url, service.metrics_url))
+    try:
+        wait_until_healthy(service)
+
+        assert Scrape(service).total("post_workers") == 1
+    finally:
+        stop(service.process)
+
+
+def test_a_file_that_a_worker_has_just_begun_is_waited_for(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+        begun = folder_of(service) / "counter_worker-2.db"
+        begun.touch()
+        ready = threading.Timer(0.1, begun.write_bytes, [bytes(1 << 16)])
+        ready.start()
+
+        scrape = Scrape(service)
+        ready.join()
+
+    assert scrape.total("post_workers") == 1
+
+
+def test_a_scrape_that_fails_is_in_the_log_and_the_next_is_answered(tmp_path):
+    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+        broken = folder_of(service) / "counter_broken.db"
+        broken.write_bytes(b"no numbers")
+        failed = requests.get(service.metrics_url, timeout=10)
+        broken.unlink()
+        answered = requests.get(service.metrics_url, timeout=10)
+
+    assert [failed.status_code, answered.status_code] == [500, 200]
+    assert service.log.count("scrape_failed") == 1
 
 
 @pytest.mark.skipif(find_mysqld() is None, reason="no MySQL server on this machine")
@@ -330,192 +388,87 @@ def test_what_happens_on_the_board_is_counted(tmp_path, new_mysql_database):
     assert selects[1] - selects[0] >= 7
 
 
-def test_without_gunicorn_nothing_is_counted_and_nothing_imported(tmp_path):
+def test_without_gunicorn_no_file_counts_and_nothing_is_traced(tmp_path):
     script = (
         "import sys; from app import create_app; app = create_app();"
         "assert app.test_client().get('/api/v1/posts').status_code == 200;"
-        "print(sorted({name.split('.')[0] for name in sys.modules} & {'prometheus_client', 'opentelemetry'}))"
+        "from prometheus_client import values;"
+        "print(values.ValueClass.__name__, 'opentelemetry' in sys.modules)"
     )
     env = {"PATH": os.environ["PATH"], "INSTANCE_PATH": str(tmp_path), "PYTHONPATH": str(PROJECT)}
 
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
 
-    assert done.stdout == "[]\n"
+    assert done.stdout == "MutexValue False\n"
 
 
 # In this process
 
 
-@contextmanager
-def counting() -> Iterator[prometheus_client.CollectorRegistry]:
-    """Count in this process for a while; the metrics forget afterwards what they were counted with."""
-    registry = prometheus_client.CollectorRegistry()
-
-    def make(kind, name, told, labels, **options):
-        return getattr(prometheus_client, kind)(name, told, labels, registry=registry, **options)
-
-    metrics.count_with(make)
-    try:
-        yield registry
-    finally:
-        metrics.Metric._make = None
-        for metric in vars(metrics).values():
-            if isinstance(metric, metrics.Metric):
-                metric.__init__(*metric._definition[:3], **metric._definition[3])
+def counted(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, labels)
 
 
-@pytest.fixture
-def server(monkeypatch, tmp_path):
-    """A server of metrics in this process, which counts for it."""
-    with counting(), monkeypatch.context() as patched:
-        patched.setattr(values, "ValueClass", values.ValueClass)
-        # A process of pytest-xdist does not clean up when it ends.
-        patched.setattr("post.server.metrics_server.MEMORY_DIR", str(tmp_path))
-        made = MetricsServer()
-        patched.setenv("PROMETHEUS_MULTIPROC_DIR", made.directory)
-        yield made
-
-
-def test_a_worker_goes_on_where_the_dead_one_of_its_number_stopped(server):
-    server.bind("127.0.0.1", 0)
-    server.bind("127.0.0.1", 0)  # as when the configuration is read again
-    port = server._listener.getsockname()[1]
-    service = Service(None, "", 1, None, f"http://127.0.0.1:{port}/metrics")
-
-    server.enter_worker(1)
-    metrics.IN_FLIGHT.add()
-    metrics.count_request("GET", "/x", 200, 0.003)
-    server.forget_worker(1)
-    forgotten = Scrape(service)
-    for path in Path(server.directory).glob("gauge_*"):
-        path.unlink()
-    not_here = requests.get(service.metrics_url + "x", timeout=10)
-
-    assert forgotten.total("post_http_requests_total", method="GET", route="/x", status="200") == 1
-    assert forgotten.total("post_http_request_duration_seconds_bucket", route="/x", le="0.005") == 1
-    assert forgotten.total("post_http_request_duration_seconds_bucket", route="/x", le="0.0025") == 0
-    assert forgotten.total("post_http_requests_in_flight") == forgotten.total("post_workers") == 0
-    assert not_here.status_code == 404
-    assert "Python" not in not_here.headers["Server"]
-
-
-def test_prometheus_gets_the_format_that_it_asks_for(server):
-    server.bind("::1", 0)
-    server.enter_worker(1)
-    url = f"http://[::1]:{server._listener.getsockname()[1]}/metrics"
-
-    accepted = "application/openmetrics-text;version=1.0.0"
-    plain, openmetrics = (requests.get(url, headers={"Accept": kind}, timeout=10) for kind in ("*/*", accepted))
-
-    assert plain.headers["Content-Type"].startswith("text/plain")
-    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
-    assert openmetrics.text.endswith("# EOF\n")
-
-
-def test_a_file_that_a_worker_has_just_begun_is_waited_for(server):
-    server.bind("127.0.0.1", 0)
-    server.enter_worker(1)
-    begun = Path(server.directory, "counter_worker-2.db")
-    begun.touch()
-    ready = threading.Timer(0.1, begun.write_bytes, [bytes(1 << 16)])
-    ready.start()
-
-    answered = requests.get(f"http://127.0.0.1:{server._listener.getsockname()[1]}/metrics", timeout=10)
-    ready.join()
-
-    assert answered.status_code == 200
-
-
-def test_a_scrape_that_fails_is_told_in_the_log_and_the_next_is_answered(server, caplog):
-    server.bind("127.0.0.1", 0)
-    server.enter_worker(1)
-    url = f"http://127.0.0.1:{server._listener.getsockname()[1]}/metrics"
-    broken = Path(server.directory, "counter_broken.db")
-    broken.write_bytes(b"no numbers")
-
-    with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=10)
-    broken.unlink()
-    answered = requests.get(url, timeout=10)
-
-    assert answered.status_code == 200
-    assert [record.message for record in caplog.records] == ["scrape_failed"]
-
-
-def small_pool(tmp_path, **options):
-    return create_engine(
+def small_pool(tmp_path, name, **options):
+    """An engine with a pool of one connection. The name is for the test's own numbers."""
+    engine = create_engine(
         f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=WatchedPool, pool_size=1, max_overflow=0,
-        pool_logging_name="small", **options,
+        pool_logging_name=name, **options,
     )  # fmt: skip
+    watch(engine, slow_query_ms=0)
+    return engine
 
 
 def test_a_wait_for_a_connection_is_counted_with_its_seconds(tmp_path):
-    with counting() as registry:
-        engine = small_pool(tmp_path)
-        watch(engine, slow_query_ms=0)
-        with engine.connect() as held, ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(lambda: engine.connect().close())
-            in_use = registry.get_sample_value("post_database_connections_in_use", {"pool": "small"})
-            time.sleep(0.3)
-            held.close()
-            waiting.result()
-        engine.dispose()
-
-        counted = [
-            registry.get_sample_value(name, {"pool": "small"})
-            for name in ("post_database_pool_waits_total", "post_database_connections_in_use")
-        ]
-        seconds = registry.get_sample_value("post_database_pool_wait_seconds_total", {"pool": "small"})
+    engine = small_pool(tmp_path, "waited for")
+    with engine.connect() as held, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: engine.connect().close())
+        in_use = counted("post_database_connections_in_use", pool="waited for")
+        time.sleep(0.3)
+        held.close()
+        waiting.result()
+    engine.dispose()
 
     assert in_use == 1
-    assert counted == [1, 0]
-    assert seconds >= 0.2
+    assert counted("post_database_pool_waits_total", pool="waited for") == 1
+    assert counted("post_database_connections_in_use", pool="waited for") == 0
+    assert counted("post_database_pool_wait_seconds_total", pool="waited for") >= 0.2
 
 
 def test_a_wait_in_vain_is_counted_too(tmp_path):
-    with counting() as registry:
-        engine = small_pool(tmp_path, pool_timeout=0.1)
-        watch(engine, slow_query_ms=0)
-        with engine.connect(), pytest.raises(PoolTimeout):
-            engine.connect()
-        engine.dispose()
+    engine = small_pool(tmp_path, "in vain", pool_timeout=0.1)
+    with engine.connect(), pytest.raises(PoolTimeout):
+        engine.connect()
+    engine.dispose()
 
-        counted = registry.get_sample_value("post_database_pool_waits_total", {"pool": "small"})
-        in_use = registry.get_sample_value("post_database_connections_in_use", {"pool": "small"})
-
-    assert (counted, in_use) == (1, 0)
+    assert counted("post_database_pool_waits_total", pool="in vain") == 1
+    assert counted("post_database_connections_in_use", pool="in vain") == 0
 
 
-def test_a_connection_that_was_found_dead_is_held_by_nobody(tmp_path):
-    with counting() as registry:
-        engine = small_pool(tmp_path, pool_pre_ping=True)
-        watch(engine, slow_query_ms=0)
-        with engine.connect() as connection:
-            connection.connection.driver_connection.close()  # as a server that goes away does
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-            connection.invalidate()
-        engine.dispose()
+def test_a_connection_that_was_found_dead_is_not_in_use(tmp_path):
+    engine = small_pool(tmp_path, "dead", pool_pre_ping=True)
+    with engine.connect() as connection:
+        connection.connection.driver_connection.close()  # as a server that goes away does
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        connection.invalidate()
+    engine.dispose()
 
-        in_use = registry.get_sample_value("post_database_connections_in_use", {"pool": "small"})
-
-    assert in_use == 0
+    assert counted("post_database_connections_in_use", pool="dead") == 0
 
 
-def test_threads_that_meet_at_a_new_series_all_count(tmp_path):
-    counter, barrier = metrics.Counter("post_tests_total", "Of this test.", ("label",)), threading.Barrier(8)
+def test_threads_that_meet_at_a_new_series_all_count():
+    barrier = threading.Barrier(8)
 
     def count() -> None:
         barrier.wait()
         for _ in range(100):
-            counter.add("value")
+            metrics.count_request("GET", "/of/this/test", 200, 0.001)
 
-    with counting() as registry:
-        threads = [threading.Thread(target=count) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        counted = registry.get_sample_value("post_tests_total", {"label": "value"})
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
-    assert counted == 800
+    assert counted("post_http_requests_total", method="GET", route="/of/this/test", status="200") == 800

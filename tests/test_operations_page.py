@@ -3,6 +3,8 @@
 import ast
 import re
 
+from prometheus_client import Counter, Gauge, Histogram
+
 from post.telemetry import metrics
 from tests.pages import section as section_of
 from tests.servers import PROJECT
@@ -10,9 +12,14 @@ from tests.servers import PROJECT
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 LEVELS = {"debug", "info", "warning", "error", "exception", "log"}
 NAME = re.compile(r"[a-z]+(_[a-z]+)+")
-METRICS = {one._definition[0] for one in vars(metrics).values() if isinstance(one, metrics.Metric)} | {
-    "post_service_info"
-}
+FAMILIES = [
+    family
+    for metric in vars(metrics).values()
+    if isinstance(metric, Counter | Gauge | Histogram)
+    for family in metric.describe()
+]
+METRICS = {f"{family.name}_total" if family.type == "counter" else family.name for family in FAMILIES}
+METRICS.add("post_service_info")
 SUFFIXES = re.compile(r"_(bucket|count|sum)$")
 
 

@@ -110,9 +110,9 @@ class JwksClient:
     def _refresh(self, kid: str) -> None:
         try:
             self._keys = _usable(self._fetch())
-            metrics.JWKS_FETCHES.add("success")
+            metrics.JWKS_FETCHES.labels("success").inc()
         except (requests.RequestException, ValueError) as exc:
-            metrics.JWKS_FETCHES.add("failure")
+            metrics.JWKS_FETCHES.labels("failure").inc()
             logger.warning("jwks_fetch_failed", extra={"reason": type(exc).__name__})
         finally:
             seconds: float = FIRST_FETCH_RETRY_SECONDS

@@ -90,7 +90,7 @@ class TokenVerifier:
         with self._lock:
             known = self._accepted.get(digest)
         is_hit = known is not None and self._is_still_valid(known)
-        metrics.CACHE_REQUESTS.add("tokens", "hit" if is_hit else "miss")
+        metrics.CACHE_REQUESTS.labels("tokens", "hit" if is_hit else "miss").inc()
         if known is None or not is_hit:
             known = self._accept(token)
             if self._is_still_valid(known):  # and not only within the leeway

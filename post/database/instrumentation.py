@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 WRITING = "writing"  # the pool of whatever else is done than reading alone
 SQL_MAX_CHARS = 4000
 KINDS = {"SELECT": "select", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}
+_SECONDS = {kind: metrics.QUERY_SECONDS.labels(kind) for kind in (*KINDS.values(), "other")}
 _IN_USE = "post_in_use"
 
 
@@ -30,15 +31,15 @@ class WatchedPool(QueuePool):
         """Make a pool. Arguments as for ``QueuePool``."""
         super().__init__(creator, pool_size, max_overflow, **options)
         self._most = pool_size + max_overflow
-        self._name = self.logging_name or WRITING
+        name = self.logging_name or WRITING
+        self._in_use = metrics.CONNECTIONS.labels(name)
+        self._waits, self._wait_seconds = metrics.POOL_WAITS.labels(name), metrics.POOL_WAIT_SECONDS.labels(name)
 
     def connect(self) -> PoolProxiedConnection:
         """Return a connection; where none is free, count the wait too if it was in vain."""
-        if not metrics.is_on():
-            return super().connect()
         connection = super().connect() if self.checkedout() < self._most else self._connect_late()
         _notes(connection)[_IN_USE] = True
-        metrics.CONNECTIONS.add(self._name)
+        self._in_use.inc()
         return connection
 
     def _connect_late(self) -> PoolProxiedConnection:
@@ -46,13 +47,13 @@ class WatchedPool(QueuePool):
         try:
             return super().connect()
         finally:
-            metrics.POOL_WAITS.add(self._name)
-            metrics.POOL_WAIT_SECONDS.add(self._name, amount=time.perf_counter() - started)
+            self._waits.inc()
+            self._wait_seconds.inc(time.perf_counter() - started)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         # One that turned out to be dead before anybody had it comes back without having been in use.
         if _notes(record).pop(_IN_USE, False):
-            metrics.CONNECTIONS.add(self._name, amount=-1)
+            self._in_use.dec()
         super()._do_return_conn(record)
 
 
@@ -89,26 +90,19 @@ def watch(engine: Engine, *, slow_query_ms: int) -> None:
         engine: One of MySQL's or SQLite's.
         slow_query_ms: A statement that takes as long is logged, without its values; 0 logs none.
     """
-    if metrics.is_on():
-        name = engine.pool.logging_name or WRITING
-        metrics.CONNECTIONS.series(name)  # so that they show as 0 until there are some
-        metrics.POOL_WAITS.series(name)
-    if metrics.is_on() or slow_query_ms:
-        _watch_statements(engine, slow_seconds=slow_query_ms / 1000 if slow_query_ms else float("inf"))
+    slow_seconds = slow_query_ms / 1000 if slow_query_ms else float("inf")
 
-
-def _watch_statements(engine: Engine, *, slow_seconds: float) -> None:
     def timed(send: Callable[..., None]) -> Callable[..., bool]:
         def send_timed(cursor: Any, sql: str, values: Any, context: Any) -> bool:
             began = time.perf_counter()
             try:
                 send(cursor, sql, values, context)
             except Exception:
-                metrics.QUERY_ERRORS.add(_kind(sql))
+                metrics.QUERY_ERRORS.labels(_kind(sql)).inc()
                 raise
             finally:
                 seconds = time.perf_counter() - began
-                metrics.QUERY_SECONDS.observe(seconds, _kind(sql))
+                _SECONDS[_kind(sql)].observe(seconds)
                 if seconds >= slow_seconds:
                     _tell(sql, seconds)
             return True  # there is nothing left to do for SQLAlchemy

@@ -49,7 +49,7 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
             except OperationalError as exc:
                 if not (is_transient(exc) or was_stale(exc, started)) or time.monotonic() > deadline:
                     raise
-                metrics.WRITE_RETRIES.add(str(error_number(exc)))
+                metrics.WRITE_RETRIES.labels(error_number(exc)).inc()
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
         return write(*args, **kwargs)

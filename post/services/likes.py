@@ -85,7 +85,7 @@ def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool
 
 
 def _counted(state: LikeState) -> LikeState:
-    metrics.LIKES.add(state.action)
+    metrics.LIKES.labels(state.action).inc()
     return state
 
 

@@ -156,7 +156,7 @@ class RedisCategoryCache:
     def read(self, load: Callable[[], Categories], *, load_from_primary: Callable[[], Categories]) -> Categories:
         """Return the list, as ``CategoryCache`` does."""
         generation, kept = self._redis.ask(self._look, otherwise=lambda: (None, None))
-        metrics.CACHE_REQUESTS.add("categories", "miss" if kept is None else "hit")
+        metrics.CACHE_REQUESTS.labels("categories", "miss" if kept is None else "hit").inc()
         if kept is not None:
             return cast(Categories, orjson.loads(kept))
         if generation is None:

@@ -130,7 +130,7 @@ class ViewCounter:
             this process has yet to write.
         """
         is_first = self._window.is_first_view(post_id, address)
-        metrics.VIEWS.add("counted" if is_first else "repeated")
+        metrics.VIEWS.labels("counted" if is_first else "repeated").inc()
         if not is_first:
             return self.pending(post_id, stored=stored)
         with self._lock:

@@ -53,7 +53,7 @@ class RateLimiter:
             if told is None or not hit.is_let_in:
                 told = g.rate_limit = (limit, hit)
             if not hit.is_let_in:
-                metrics.RATE_LIMITED.add(scope)
+                metrics.RATE_LIMITED.labels(scope).inc()
                 raise TooManyRequests
 
 
