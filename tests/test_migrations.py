@@ -17,6 +17,8 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from app import create_app
+from config import ConfigError, load_config
 from post.database import schema as schema_module
 from post.models import db
 from post.services.derived import BLOCK_NUMBERS, SHARDS
@@ -522,6 +524,19 @@ def test_a_command_of_flask_leaves_the_schema_to_who_asks_for_it(flask, tmp_path
     assert (current.returncode, helped.returncode) == (0, 0), current.stderr + helped.stderr
     assert "seed-demo" in helped.stdout
     assert tables(url) == set()
+
+
+def test_an_application_for_a_command_asks_no_server_and_waits_longer(tmp_path):
+    env = {"DATABASE_URL": "mysql+pymysql://u:p@127.0.0.1:1/postdb", "INSTANCE_PATH": str(tmp_path)}
+    settings = load_config(env)
+
+    app = create_app(settings, for_command=True)
+
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    assert options["connect_args"]["read_timeout"] > settings.database_read_timeout_seconds
+    assert options["pool_timeout"] > settings.database_pool_timeout_seconds
+    with pytest.raises(ConfigError, match="DATABASE_URL"):
+        create_app(settings)
 
 
 def test_demo_data_are_seeded_on_an_empty_server(flask, new_mysql_database):
