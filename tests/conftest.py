@@ -1,10 +1,12 @@
 """Fixtures: each test of the service runs on SQLite and on a server of MySQL's protocol."""
 
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -22,18 +24,34 @@ from post.database.writes import transaction
 from post.models import Media, Post, db
 from post.services.derived import IndexedPost, update_derived
 from post.utils import Caller
+from tests import nginx, servers
 from tests.servers import UNLIMITED, find_mysqld, private_mysql
 
+STARTERS = (
+    subprocess,
+    servers.answering,
+    servers.JwksServer,
+    servers.moto_server,
+    servers.private_mysql,
+    servers.private_redis,
+    servers.running_mysql,
+    servers.running_service,
+    servers.start_service,
+    nginx.proxied_service,
+    nginx.running_nginx,
+)
 NO_MYSQL = "MYSQL HALF NOT RUN: set TEST_DATABASE_URL, or install mariadb-server or mysql-server"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--db", choices=["sqlite", "mysql"], help="run on this database alone")
+    parser.addoption("--quick", action="store_true", help="run on SQLite, and leave out the tests that start servers")
     parser.addoption("--without-others", action="store_true", help="leave out the tests that need no database")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    only = config.getoption("--db")
+    is_quick = config.getoption("--quick")
+    only = "sqlite" if is_quick else config.getoption("--db")
     has_mysql = bool(os.environ.get("TEST_DATABASE_URL") or find_mysqld())
     if not has_mysql and os.environ.get("CI") == "true":
         raise pytest.UsageError(NO_MYSQL)
@@ -45,9 +63,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = only in (None, database) and (database != "mysql" or has_mysql)
         if database is None:
             wanted = not config.getoption("--without-others")
+        if is_quick:
+            wanted = wanted and not starts_servers(item.module)
         (kept if wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
+
+
+def starts_servers(module: ModuleType) -> bool:
+    """Whether a module of tests uses what starts processes: a server, a browser, Terraform, Checkov."""
+    return bool({id(starter) for starter in STARTERS} & {id(value) for value in vars(module).values()})
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -36,6 +36,7 @@ STATUS_OF_CODE = {
     "validation_error": 400,
     "invalid_json": 400,
     "invalid_post_id": 400,
+    "malformed_request": 400,
     "token_missing": 401,
     "token_invalid": 401,
     "token_expired": 401,
@@ -56,6 +57,11 @@ STATUS_OF_CODE = {
     "database_unavailable": 503,
     "auth_unavailable": 503,
     "storage_unavailable": 503,
+    "request_timeout": 408,
+    "uri_too_long": 414,
+    "header_fields_too_large": 431,
+    "overloaded": 503,
+    "gateway_timeout": 504,
 }
 HANGUL = re.compile(r"[가-힣]")
 
