@@ -34,11 +34,14 @@ WORKDIR /app
 
 # HOST and INSTANCE_PATH are for a .env of development: the published port must reach the service, and its database and
 # images need a writable folder. In production only /tmp and /dev/shm are written to.
+# glibc's two settings (mallopt(3)) let it give back the memory of large answers, which each thread would keep.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     FLASK_ENV=production \
     HOST=0.0.0.0 \
-    INSTANCE_PATH=/var/lib/post-service
+    INSTANCE_PATH=/var/lib/post-service \
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=131072
 
 USER 10001:10001
 EXPOSE 8082

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage drills bench lint format docs clean
+.PHONY: help run test quick coverage drills bench lint format docs clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,9 @@ run: .venv/run ## Serve on port 8082, with SQLite unless DATABASE_URL is set
 test: .venv/dev .venv/checkov ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (7 minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
+
+quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
+	@$(BIN)/python -m pytest --quick --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal tests/
 
 coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post

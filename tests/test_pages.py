@@ -103,6 +103,8 @@ def test_a_page_names_commands_that_there_are(page):
     flask = set(re.findall(r"\bflask ((?:(?:images|users|idempotency|counters|search|db) )?[a-z]+[a-z-]*)", text))
 
     assert {command for command in flask if command not in ours} == set()
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"(?:^|[`;&] ?|\d )make ([a-z]+)", text, flags=re.MULTILINE)) <= targets
 
 
 # Settings

@@ -25,7 +25,7 @@ DOCKERIGNORE = (PROJECT / ".dockerignore").read_text()
 COMPOSE = (PROJECT / "compose.yaml").read_text()
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 UPSTREAM_PORT = 8083  # k8s/nginx.conf
-FOR_PYTHON = {"PATH", "PYTHONUNBUFFERED"}
+NOT_OURS = {"PATH", "PYTHONUNBUFFERED", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_"}
 PROBE = re.compile(r"urlopen\(f'http://127\.0\.0\.1:.*?\}(/[^']*)'")
 
 
@@ -86,7 +86,7 @@ def environment(text: str) -> Iterator[str]:
     found = environment_of(text)
     if found.get("FLASK_ENV") != "production" or found.get("HOST") != "0.0.0.0":
         yield "not for production, or not to be reached"
-    if set(found) - FOR_PYTHON - {name.upper() for name in Settings.model_fields}:
+    if set(found) - NOT_OURS - {name.upper() for name in Settings.model_fields}:
         yield "a variable that nobody reads"
     if set(found) & {*REQUIRED_IN_PRODUCTION, "REDIS_URL"}:
         yield "a secret in the image"
