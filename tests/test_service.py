@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from post import messages
 from post.database.schema import MIGRATIONS_DIR
 from tests.servers import PROJECT, free_port, running_service, start_service, stop, wait_until_healthy
 
@@ -62,21 +63,37 @@ def test_a_limit_holds_across_workers(tmp_path):
     assert statuses == [200] * 10 + [429] * 10
 
 
-def test_a_request_that_gunicorn_refuses_is_answered_in_the_envelope(tmp_path):
-    port = free_port()
-    with running_service(tmp_path, PORT=str(port)), socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
-        peer.sendall(b"GET / HTTP/1.1\r\nno colon here\r\n\r\n")
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"GET / HTTP/1.1\r\nno colon here\r\n\r\n", 400, "malformed_request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n", 400, "malformed_request"),
+        (b"GET /" + b"a" * 5_000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+        (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 17_000 + b"\r\n\r\n", 431, "header_fields_too_large"),
+    ],
+    ids=["no field", "two lengths", "a long address", "a long field"],
+)
+def test_a_request_that_gunicorn_refuses_is_answered_in_the_envelope(request_, status, code, refusing):
+    port = int(refusing.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(request_)
         answer = peer.makefile("rb").read().decode()
 
     head, _, body = answer.partition("\r\n\r\n")
     request_id = re.search("X-Request-ID: ([0-9a-f]{32})", head)[1]
-    assert head.startswith("HTTP/1.1 400 ")
+    assert head.startswith(f"HTTP/1.1 {status} ")
     assert "X-Content-Type-Options: nosniff" in head
     assert requests.models.complexjson.loads(body) == {
         "success": False,
-        "message": "입력값을 확인해 주세요.",
-        "error": {"code": "validation_error", "status": 400, "details": [], "request_id": request_id},
+        "message": messages.text(code, "ko"),
+        "error": {"code": code, "status": status, "details": [], "request_id": request_id},
     }
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory):
+    with running_service(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 def test_a_chunked_body_over_the_limit_is_413(tmp_path):
