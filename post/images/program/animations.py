@@ -1,21 +1,16 @@
 """
-Animations taken apart and put together again, without their metadata.
+GIFs taken apart and put together again, without their metadata.
 
-Every frame is decoded and encoded by itself; where it stands, how long it is seen, and what becomes
-of it afterwards is copied as numbers. Nothing is drawn on anything: what Pillow draws is not always
-what browsers do, and has to be brought back to 256 colours for a GIF.
+Every frame is decoded and encoded by itself. Its place, its time and its disposal are copied as numbers.
+No frame is drawn on another: Pillow does not always draw as browsers do, and would have to reduce the
+result to 256 colours again.
 """
 
 import io
 import struct
-import zlib
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from PIL import Image
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-Box = tuple[int, int, int, int]  # left, top, width, height
 
 
 class GifFrame(NamedTuple):
@@ -23,14 +18,14 @@ class GifFrame(NamedTuple):
     A frame as it stands in a GIF.
 
     Attributes:
-        box: Where it is drawn.
+        box: Where it is drawn: left, top, width, height.
         control: Of its graphic control extension: flags, delay and transparent index.
         flags: Of its descriptor.
         table: Its own colours, or none.
         data: Its compressed indexes.
     """
 
-    box: Box
+    box: tuple[int, int, int, int]
     control: bytes
     flags: int
     table: bytes
@@ -123,112 +118,3 @@ def _blocks_end(data: bytes, position: int) -> int:
     while data[position]:
         position += 1 + data[position]
     return position + 1
-
-
-class Apng(NamedTuple):
-    """
-    An APNG taken apart.
-
-    Attributes:
-        header: Of its IHDR chunk.
-        shared: The chunks that every frame needs: palette, transparency, profile.
-        plays: How often it plays; 0 is for ever.
-        frames: Each frame's control and data; without a control, the image for viewers that know no animations.
-    """
-
-    header: bytes
-    shared: bytes
-    plays: bytes
-    frames: list[tuple[bytes, bytes]]
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """
-    Return each chunk's name, its content, and all of it; what is behind the last is left out.
-
-    Raises:
-        ValueError, struct.error: The file is cut off.
-    """
-    position, name = len(PNG_SIGNATURE), b""
-    while name != b"IEND":
-        length, name = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            raise ValueError("a chunk is cut off")
-        yield name, data[position + 8 : end - 4], data[position:end]
-        position = end
-
-
-def read_apng(data: bytes) -> Apng | None:
-    """Take an APNG apart; None, where the file is no animation."""
-    header = shared = plays = b""
-    declared = 0
-    frames: list[tuple[bytes, list[bytes]]] = []
-    for name, content, whole in png_chunks(data):
-        if name == b"IHDR":
-            header = content
-        elif name in (b"PLTE", b"tRNS", b"iCCP"):
-            shared += whole
-        elif name == b"acTL":
-            declared, plays = int.from_bytes(content[:4]), content[4:8]
-        elif name == b"fcTL":
-            frames.append((content, []))
-        elif name in (b"IDAT", b"fdAT"):
-            if not frames:
-                frames.append((b"", []))
-            frames[-1][1].append(content[4:] if name == b"fdAT" else content)
-    if declared == 0 or len(frames) < 2:
-        return None
-    is_further = not frames[0][0]  # the first image is not of the animation
-    shown = frames[: declared + is_further]
-    return Apng(header, shared, plays, [(control, b"".join(parts)) for control, parts in shown])
-
-
-def apng_size(apng: Apng, control: bytes) -> tuple[int, int]:
-    """Return a frame's size."""
-    width, height = struct.unpack(">II", control[4:12] if control else apng.header[:8])
-    return width, height
-
-
-def apng_pictures(apng: Apng) -> Iterator[bytes]:
-    """Return each frame as a PNG of its own."""
-    for control, data in apng.frames:
-        header = struct.pack(">II", *apng_size(apng, control)) + apng.header[8:]
-        yield PNG_SIGNATURE + chunk(b"IHDR", header) + apng.shared + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-def written_apng(apng: Apng, size: tuple[int, int], place: Callable[[Box], Box], pictures: Iterator[bytes]) -> bytes:
-    """
-    Put an APNG together.
-
-    Args:
-        apng: Whose frames they were.
-        size: Of the whole.
-        place: Tells where a frame is now.
-        pictures: The frames, as PNGs that are alike but for their sizes.
-    """
-    output, number = [PNG_SIGNATURE], 0
-    for (control, _), picture in zip(apng.frames, pictures, strict=True):
-        parts = list(png_chunks(picture))
-        is_first = len(output) == 1
-        if is_first:
-            count = sum(bool(control) for control, _ in apng.frames)
-            output.append(chunk(b"IHDR", struct.pack(">II", *size) + parts[0][1][8:]))
-            output += [whole for name, _, whole in parts if name in (b"PLTE", b"tRNS")]
-            output.append(chunk(b"acTL", struct.pack(">I", count) + apng.plays))
-        if control:
-            left, top, width, height = place((*struct.unpack(">II", control[12:20]), *apng_size(apng, control)))
-            output.append(chunk(b"fcTL", struct.pack(">5I", number, width, height, left, top) + control[20:26]))
-            number += 1
-        for content in (content for name, content, _ in parts if name == b"IDAT"):
-            if is_first:
-                output.append(chunk(b"IDAT", content))
-            else:
-                output.append(chunk(b"fdAT", struct.pack(">I", number) + content))
-                number += 1
-    return b"".join([*output, chunk(b"IEND", b"")])
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    """Return a chunk with its checksum."""
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

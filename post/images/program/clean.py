@@ -12,27 +12,16 @@ import json
 import re
 import resource
 import signal
+import struct
 import sys
 import traceback
 import warnings
-from collections.abc import Set
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from post.images.program.animations import (
-    PNG_SIGNATURE,
-    Apng,
-    Box,
-    apng_pictures,
-    apng_size,
-    gif_picture,
-    png_chunks,
-    read_apng,
-    read_gif,
-    written_apng,
-    written_gif,
-)
+from post.images.program.animations import gif_picture, read_gif, written_gif
 from post.images.program.stills import (
     Refused,
     check_kept,
@@ -59,7 +48,8 @@ STILL: dict[str, dict[str, Any]] = {
     "PNG": {},
     "WEBP": {"quality": 90, "method": 2},  # a slower method gains little, and takes 10 s for 40 megapixels
 }
-PNG_PARTS = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_PARTS = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND"}  # of an APNG, its first image
 ONCE = {b"iCCP", b"eXIf"}
 # What a JPEG's picture depends on, and how much of each is needed: JFIF, EXIF (the orientation), ICC, Adobe.
 JPEG_PARTS = {(0xE0, b"JFIF\0"): 1, (0xE1, b"Exif\0"): 1, (0xE2, b"ICC_P"): 255, (0xEE, b"Adobe"): 1}
@@ -101,10 +91,6 @@ def clean(data: bytes) -> Cleaned:
         return _clean_gif(data)
     if data.startswith(PNG_SIGNATURE):
         data = _bare_png(data)
-        apng = read_apng(data)
-        if apng is not None:
-            return _clean_apng(data, apng)
-        data = _bare_png(data, PNG_PARTS - {b"acTL", b"fcTL", b"fdAT"})
     elif data.startswith(b"\xff\xd8"):
         data = _bare_jpeg(data)
     elif data[12:16] == b"VP8X" and data[20] & 2:
@@ -137,14 +123,26 @@ def _ends_as_zip(data: bytes) -> bool:
     return data[max(0, directory) :][:4] in (b"PK\1\2", b"PK\5\6") or data[max(0, end - 20) : end][:4] == b"PK\6\7"
 
 
-def _bare_png(data: bytes, parts: Set[bytes] = PNG_PARTS) -> bytes:
+def _bare_png(data: bytes) -> bytes:
     """Leave out the chunks that no picture is made of, whose number and size once inflated nothing limits."""
     kept, seen = [PNG_SIGNATURE], set()
-    for name, _, whole in png_chunks(data):
-        if name in parts and name not in seen:
-            kept.append(whole)
+    for name, chunk in _png_chunks(data):
+        if name in PNG_PARTS and name not in seen:
+            kept.append(chunk)
             seen |= {name} & ONCE
     return b"".join(kept)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Return the name and the bytes of each chunk; whatever follows the last is left out."""
+    position, name = len(PNG_SIGNATURE), b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            raise ValueError("a chunk is cut off")
+        yield name, data[position:end]
+        position = end
 
 
 def _bare_jpeg(data: bytes) -> bytes:
@@ -186,39 +184,6 @@ def _clean_gif(data: bytes) -> Cleaned:
         part, picture = picture.convert("RGBA"), Image.new("RGBA", gif.size)
         picture.paste(part, gif.frames[0].box[:2])
     return Cleaned("GIF", *gif.size, check_kept(written_gif(gif)), thumbnail_of(picture))
-
-
-def _clean_apng(data: bytes, apng: Apng) -> Cleaned:
-    width, height = apng_size(apng, b"")
-    check_pixels((width, height))
-    sizes = [apng_size(apng, control) for control, _ in apng.frames]
-    _check_frames(len(sizes), sum(width * height for width, height in sizes))
-    with open_image(data) as image:
-        orientation = orientation_of(image)
-    thumbnails: list[bytes] = []
-
-    def cleaned(part: bytes) -> bytes:
-        with open_image(part) as image:
-            picture = upright(decoded(image, part)[0], orientation)
-        if not thumbnails:
-            thumbnails.append(thumbnail_of(picture))
-        return encoded(picture, "PNG", {})
-
-    size = (height, width) if orientation >= 5 else (width, height)
-    pictures = map(cleaned, apng_pictures(apng))
-    content = written_apng(apng, size, lambda box: _turned(box, (width, height), orientation), pictures)
-    return Cleaned("PNG", *size, check_kept(content), thumbnails[0])
-
-
-def _turned(box: Box, size: tuple[int, int], orientation: int) -> Box:
-    """Return where a frame is in the upright picture."""
-    left, top, width, height = box
-    right, below = size[0] - left - width, size[1] - top - height
-    if right < 0 or below < 0:
-        raise Refused("image_damaged")
-    places = [(left, top), (right, top), (right, below), (left, below)]
-    places += [(top, left), (below, left), (below, right), (top, right)]
-    return (*places[orientation - 1], *((height, width) if orientation >= 5 else (width, height)))
 
 
 def _clean_webp(image: Any, data: bytes) -> Cleaned:
