@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
@@ -24,6 +23,7 @@ from post.database.writes import after_transaction, transaction
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
 from post.services.derived import derive_new
+from post.utils import fold_case
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
@@ -158,14 +158,14 @@ def _report(wrong: Sequence[services.Mismatch], *, repaired: bool) -> None:
 
 
 @click.command("seed-demo")
-@click.option("--posts", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="How many posts.")
-# Not below 0: random.Random takes -1 for 1.
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another one makes up other posts."
-)
+@click.option("--posts", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="Number of posts.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another seed, other posts.")
+@click.option("--yes", is_flag=True, help="Do it in production too.")
 @with_appcontext
-def seed_demo(count: int, seed: int) -> None:
+def seed_demo(count: int, seed: int, *, yes: bool) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
+    if components().settings.is_production and not yes:
+        raise click.ClickException("FLASK_ENV is production: repeat with --yes to add made-up posts to this board")
     with _told():
         prepare_schema(current_app)
     started = time.perf_counter()
@@ -181,26 +181,18 @@ def seed_demo(count: int, seed: int) -> None:
 
 def _prepare(seed: int) -> tuple[StoredCategories, int]:
     """Store the categories that are missing; returns all of them, and how many were missing."""
-    wanted = demo_categories(seed)
+    names = {fold_case(name): name for name in demo_categories()}
     with transaction() as connection:
         if connection.scalar(select(Post.id).where(Post.id == first_post_id(seed))) is not None:
             raise click.ClickException(f"the posts of seed {seed} are here already; choose another with --seed")
-        missing = _missing(connection, wanted)
+        existing = set(connection.scalars(select(Category.name_key)))
+        missing = [{"name": name, "name_key": key} for key, name in names.items() if key not in existing]
         if missing:
             connection.execute(insert(Category), missing)
             after_transaction(components().category_cache.forget)
-        return _stored(connection, wanted), len(missing)
-
-
-def _missing(connection: Connection, wanted: Sequence[Row]) -> list[Row]:
-    existing = set(connection.scalars(select(Category.name_key)))
-    return [category for category in wanted if category["name_key"] not in existing]
-
-
-def _stored(connection: Connection, wanted: Sequence[Row]) -> StoredCategories:
-    rows = connection.execute(select(Category.name_key, Category.id, Category.name))
-    stored = {row.name_key: {"category_id": row.id, "category": row.name} for row in rows}
-    return {category["name"]: stored[category["name_key"]] for category in wanted}
+        stored = connection.execute(select(Category).where(Category.name_key.in_(names)))
+        columns = {names[row.name_key]: {"category_id": row.id, "category": row.name} for row in stored}
+        return columns, len(missing)
 
 
 def _batches(posts: Iterator[DemoPost], size: int) -> Iterator[list[DemoPost]]:
@@ -211,8 +203,7 @@ def _batches(posts: Iterator[DemoPost], size: int) -> Iterator[list[DemoPost]]:
 def _store(batch: Sequence[DemoPost], categories: StoredCategories) -> int:
     """Store posts with their likes in one transaction; returns how many likes."""
     posts = [post.row | categories[post.row["category"]] for post in batch]
-    # In the order of the primary key, so that InnoDB appends rather than scatter.
-    likes = sorted((like for post in batch for like in post.likes), key=itemgetter("id"))
+    likes = [like for post in batch for like in post.likes]
     with transaction() as connection:
         connection.execute(insert(Post), posts)
         if likes:

@@ -200,7 +200,8 @@ STALE = ["post/__pycache__/app.cpython-313.pyc", "migrations/versions/__pycache_
 
 def context(ignored: str, folder: Path) -> set[str]:
     """The files that reach the build of a project with some that must not."""
-    needed = ["app.py", "config.py", "gunicorn.conf.py", "requirements.txt", "post/static/docs.js", "migrations/env.py"]
+    needed = ["app.py", "config.py", "gunicorn.conf.py", "requirements.txt", "migrations/env.py"]
+    needed += ["post/cli/demo.toml", "post/static/docs.js"]
     for name in (*needed, *PRIVATE, *STALE):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
