@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bench.upload_memory import memory_of
 from tests.servers import (
     PROJECT,
     UNLIMITED,
@@ -81,7 +80,7 @@ class Server:
 
     def memory(self) -> list[Memory]:
         """Return what each worker has in memory."""
-        return [Memory(memory_of(worker, "VmRSS"), _proportional(worker)) for worker in self._workers]
+        return [_memory(worker) for worker in self._workers]
 
 
 def _cpu_seconds(process_id: int) -> float:
@@ -90,9 +89,10 @@ def _cpu_seconds(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
-def _proportional(process_id: int) -> int:
-    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("Pss:"))
+def _memory(process_id: int) -> Memory:
+    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()[1:]  # the first has the addresses
+    kib = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+    return Memory(kib["Rss"] // 1024, kib["Pss"] // 1024)
 
 
 def service_starter(folder: Path, database_url: str, size: Size, **settings: str) -> Start:

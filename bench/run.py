@@ -4,7 +4,7 @@ Measure what the service answers in a second, against the limit of what it is ma
 The service runs under gunicorn on a database of demo data, and beside it ``limits.py`` with the same
 answers by Flask and the driver alone. wrk asks both in turns, endpoint by endpoint and round by
 round; the ratios of their rates are what is judged. The report goes to the standard output, figures
-and picture to ``instance/bench/``. The exit status is 1 where a bar is missed or an answer was wrong.
+to ``instance/bench/``. The exit status is 1 where a bar is missed or an answer was wrong.
 
 Run it as ``make bench`` or ``python bench/run.py``; it needs wrk, and Linux for /proc.
 """
@@ -25,7 +25,6 @@ from bench import databases, processes, results, tables
 from bench.board import API, Board
 from bench.endpoints import Endpoint, chosen
 from bench.measuring import Bench
-from bench.plot import draw
 from bench.wrk import Load, Side, require_wrk
 from tests.servers import PROJECT
 
@@ -147,8 +146,7 @@ def arguments() -> argparse.Namespace:
     add("--wrk-threads", type=int, default=1, help="default: %(default)s")
     add("--connections", type=int, default=16, help="of wrk (default: %(default)s)")
     add("--starts", type=int, default=5, help="how often each server is started (default: %(default)s)")
-    add("--plot", type=Path, default=OUTPUT / "ratios.png", help="the picture (default: %(default)s)")
-    add("--show", type=Path, metavar="FILE", help="print the report of a file of results, and draw its picture")
+    add("--show", type=Path, metavar="FILE", help="print the report of a file of results")
     add("--compare", type=Path, nargs=2, metavar="FILE", help="print how the second's rates stand to the first's")
     return parser.parse_args()
 
@@ -160,10 +158,9 @@ def compare(smaller: Path, larger: Path) -> int:
     return int(not all(growth.is_reached for growth in results.growths(before, after)))
 
 
-def present(found: results.Results, faults: Sequence[str], plot: Path) -> int:
-    """Print the report and draw the picture; returns 1 where a bar is missed or something was wrong."""
+def present(found: results.Results, faults: Sequence[str]) -> int:
+    """Print the report; returns 1 where a bar is missed or something was wrong."""
     print(f"\n{tables.report(found)}\n")
-    draw(found, plot)
     missed = results.missed(found)
     for line in [*faults, *(f"missed: {name}" for name in missed)]:
         print(line)
@@ -176,7 +173,7 @@ def main() -> int:
     if options.compare:
         return compare(*options.compare)
     if options.show:
-        return present(results.load(options.show), [], options.plot)
+        return present(results.load(options.show), [])
     require_wrk()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT) as folder:
@@ -184,8 +181,8 @@ def main() -> int:
     part = "-part" if options.only else ""  # which must not stand for the whole
     path = OUTPUT / f"{found['conditions']['kind'].lower()}-{options.posts}{part}.json"
     results.save(found, path)
-    print(f"Figures: {path}, picture: {options.plot}")
-    return present(found, faults, options.plot)
+    print(f"Figures: {path}")
+    return present(found, faults)
 
 
 if __name__ == "__main__":
