@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from post.database.instrumentation import WatchedPool, watch
+from post.database.instrumentation import MeteredPool, watch
 from post.telemetry import metrics
 from tests.redis_replicas import own_redis
 from tests.servers import (
@@ -412,7 +412,7 @@ def counted(name: str, **labels: str) -> float | None:
 def small_pool(tmp_path, name, **options):
     """An engine with a pool of one connection. The name is for the test's own numbers."""
     engine = create_engine(
-        f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=WatchedPool, pool_size=1, max_overflow=0,
+        f"sqlite:///{tmp_path}/pool.sqlite3", poolclass=MeteredPool, pool_size=1, max_overflow=0,
         pool_logging_name=name, **options,
     )  # fmt: skip
     watch(engine, slow_query_ms=0)

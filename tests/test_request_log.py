@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.database.reads import Prepared, read
 from post.server.request_log import JsonRequestLogger, log_refusal
-from post.telemetry.request_info import Notes, note_caller, note_request, note_trace
+from post.telemetry.request_info import RequestInfo, attach_caller, attach_request_info, attach_trace
 from post.utils import Caller, new_id
 from tests.servers import Service, answering, running_service, wait_until
 
@@ -283,9 +283,9 @@ def test_all_logs_of_the_process_are_lines_on_stdout(gunicorn_log):
 def test_a_line_has_what_the_application_left_in_the_environ(gunicorn_log):
     log, written = gunicorn_log
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/글".encode().decode("latin-1"), "REMOTE_ADDR": "192.0.2.1"}
-    note_request(environ, Notes("r1", "/<word>"))
-    note_caller(environ, Caller(user_id="sub", username="ana"))
-    note_trace(environ, "6924b1f05ae4a1c9f0b3d2e177a1c5d3")
+    attach_request_info(environ, RequestInfo("r1", "/<word>"))
+    attach_caller(environ, Caller(user_id="sub", username="ana"))
+    attach_trace(environ, "6924b1f05ae4a1c9f0b3d2e177a1c5d3")
 
     log.access(Answered("503 Service Unavailable", 7), None, environ, timedelta(milliseconds=12.34))
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from post.database.instrumentation import WatchedPool
+from post.database.instrumentation import MeteredPool
 from post.shared.circuit import PROBE_SECONDS, Circuit
 
 # So long callers wait for the first probe: a slow query of a server that is well then costs nobody else an answer.
@@ -103,7 +103,7 @@ class DatabaseCircuit(Circuit):
         return True
 
 
-class GuardedPool(WatchedPool):
+class GuardedPool(MeteredPool):
     """A pool that gives no connection to a server which is known to be away."""
 
     circuit: DatabaseCircuit | None = None

@@ -13,7 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from config import Settings
 from post.database.circuit import GuardedPool
-from post.database.instrumentation import WatchedPool
+from post.database.instrumentation import MeteredPool
 
 READING = "reading"  # the bind whose connections only read
 REPLICA = "replica"  # the one of the same kind that leads to the replica, where there is one
@@ -92,7 +92,7 @@ def engine_options(database_url: str, *, pool_size: int, timeouts: Timeouts) -> 
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
-        pool = StaticPool if is_in_memory(url) else WatchedPool
+        pool = StaticPool if is_in_memory(url) else MeteredPool
         return {**QUIET, "poolclass": pool, "connect_args": {"timeout": 10}}
     # Below the driver's timeout, so that a wait for a row ends as error 1205, which is retried.
     lock_wait_seconds = max(1, min(LOCK_WAIT_SECONDS, math.ceil(timeouts.read_seconds) - 1))

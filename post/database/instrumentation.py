@@ -20,7 +20,7 @@ _SECONDS = {kind: metrics.QUERY_SECONDS.labels(kind) for kind in (*KINDS.values(
 _IN_USE = "post_in_use"
 
 
-class WatchedPool(QueuePool):
+class MeteredPool(QueuePool):
     """
     SQLAlchemy's pool, which tells how many connections are in use, and how long callers wait for one.
 

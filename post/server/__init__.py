@@ -1,1 +1,1 @@
-"""What gunicorn needs: the log of requests, and the metrics' server."""
+"""Parts of gunicorn's configuration: the log of requests, and the metrics' server."""

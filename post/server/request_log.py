@@ -11,25 +11,25 @@ from gunicorn.glogging import Logger
 
 from post.telemetry import metrics
 from post.telemetry.formatters import JsonFormatter, KeyValueFormatter
-from post.telemetry.request_info import Notes, noted_request, noted_user, trace_ids
+from post.telemetry.request_info import RequestInfo, request_info_of, trace_ids, user_of
 from post.utils import choose_request_id
 
 ACCESS = "gunicorn.access"
 
-_refused = threading.local()  # ``environ`` of the request that this thread is about to refuse
+_refused = threading.local()  # ``environ`` of the request that this thread refuses next
 
 
 class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """
-    What gunicorn logs with: everything on stdout, for people to read.
+    Gunicorn's logger: everything on stdout, as text for people.
 
-    A request's line is written when its answer has been sent, so that its bytes and its time are true.
+    A request is logged after its answer has been sent, so that its bytes and its time are right.
     """
 
     formatter: ClassVar[type[logging.Formatter]] = KeyValueFormatter
 
     def setup(self, cfg: Any) -> None:
-        """Set up the log of the process, as gunicorn is configured."""
+        """Set up the log of the process. Argument as for gunicorn's ``Logger``."""
         super().setup(cfg)
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(self.formatter())
@@ -39,14 +39,14 @@ class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         logging.captureWarnings(capture=True)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - gunicorn gives all four
-        """Log a request, and count it; one that gunicorn refuses is logged with its answer."""
-        request = noted_request(environ)
-        if request is None:
+        """Log and count a request; ``log_refusal`` does so for one that gunicorn refuses."""
+        info = request_info_of(environ)
+        if info is None:
             _refused.environ = environ
             return
         _log_request(
             environ,
-            request,
+            info,
             status=int(str(resp.status).partition(" ")[0]),
             seconds=request_time.total_seconds(),
             client=environ.get("REMOTE_ADDR"),
@@ -54,17 +54,17 @@ class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         )
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log a warning, but not one that quotes what a client has sent, in which a token may be."""
-        if not msg.startswith("Invalid request from ip="):  # which the request's own line tells
+        """Log a warning, but not one that quotes a client's bytes, which may hold a token."""
+        if not msg.startswith("Invalid request from ip="):  # the request has a line of its own
             super().warning(msg, *args, **kwargs)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log an error with its traceback; of a request's address without the query."""
+        """Log an error with its traceback, and a request's address without the query."""
         super().exception(msg, *(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in args), **kwargs)
 
 
 class JsonRequestLogger(RequestLogger):
-    """What gunicorn logs with in production: a line of JSON each."""
+    """The same in production: a line of JSON for each record."""
 
     formatter = JsonFormatter
 
@@ -78,18 +78,18 @@ def log_refusal(client: socket.socket, status: int) -> tuple[str, dict[str, Any]
         status: The answer's status.
 
     Returns:
-        The request's id, for the answer, and as much of its WSGI environ as gunicorn has read.
+        The request's id, for the answer, and the part of its WSGI environ that gunicorn has read.
     """
     environ: dict[str, Any] = vars(_refused).pop("environ", {})
-    request = Notes(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
+    info = RequestInfo(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
     peer = environ.get("REMOTE_ADDR") or _peer(client)
-    _log_request(environ, request, status=status, seconds=0, client=peer, sent_bytes=None)
-    return request.request_id, environ
+    _log_request(environ, info, status=status, seconds=0, client=peer, sent_bytes=None)
+    return info.request_id, environ
 
 
 def _log_request(
     environ: dict[str, Any],
-    request: Notes,
+    info: RequestInfo,
     *,
     status: int,
     seconds: float,
@@ -98,21 +98,21 @@ def _log_request(
 ) -> None:
     method = environ.get("REQUEST_METHOD")
     record = logging.LogRecord(ACCESS, logging.ERROR if status >= 500 else logging.INFO, "", 0, "request", None, None)
-    # Not by the logger's own method, which looks for the caller, and for the request that is over.
+    # Not by the logger's own method: it looks up the caller in the stack and the request, which is over.
     vars(record).update(
-        request_id=request.request_id,
+        request_id=info.request_id,
         method=method,
-        route=request.route,
+        route=info.route,
         path=_path(environ) or None,
         ms=round(seconds * 1000, 1),
-        user=noted_user(environ),
+        user=user_of(environ),
         client=client,
         bytes=sent_bytes,
         **trace_ids(environ),
         status=status,
     )
     logging.getLogger(ACCESS).handle(record)
-    metrics.count_request(method or "", request.route, status, seconds)
+    metrics.count_request(method or "", info.route, status, seconds)
 
 
 def _path(environ: dict[str, Any]) -> str:
@@ -123,5 +123,5 @@ def _path(environ: dict[str, Any]) -> str:
 def _peer(client: socket.socket) -> str | None:
     try:
         return str(client.getpeername()[0])
-    except OSError:  # it has gone
+    except OSError:  # the client has gone
         return None

@@ -57,7 +57,7 @@ class Circuit:
             self._closed.clear()
             self.losses += 1
             self.is_open = True
-        metrics.note_lost(self._name)
+        metrics.mark_lost(self._name)
         logger.warning(self._lost, extra=reason)
         threading.Thread(target=self._probe_until_back, name=f"{self._name}-probe", daemon=True).start()
 
@@ -71,7 +71,7 @@ class Circuit:
         with self._changing:
             self.is_open = False
             self._closed.set()
-        metrics.note_back(self._name)
+        metrics.mark_back(self._name)
         logger.warning(self._back, extra={"away_seconds": round(time.monotonic() - self._opened_at, 1)})
         self._after_return()
 

@@ -1,1 +1,1 @@
-"""Metrics, traces and logs: how the service is observed."""
+"""Metrics, traces and logs."""

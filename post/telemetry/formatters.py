@@ -1,4 +1,4 @@
-"""How a record of the log is written: as one JSON line in production, as text for people in development."""
+"""Formats of the log: one JSON line a record in production, text for people in development."""
 
 import json
 import logging
@@ -13,16 +13,16 @@ import orjson
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
-# Every attribute that a record has by itself; what else it has, a call's ``extra`` has added.
+# Every attribute that a record has by itself; any other comes from a call's ``extra``.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 # Ends of lines and a terminal's controls, which JSON need not escape (RFC 8259, section 7).
 _LEFT_BY_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
-# What a row would have held, in MySQL's words ("Server Error Message Reference": 1062, 1292, 1366).
+# A row's value in MySQL's messages ("Server Error Message Reference": 1062, 1292, 1366).
 _ROW_VALUE = re.compile(r"((?:entry|value:?) \\?)'.*'( for )")
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON, its traceback in a field of it."""
+    """A record as one line of JSON, with its traceback in a field."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line."""
@@ -39,7 +39,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class KeyValueFormatter(logging.Formatter):
-    """Writes a record's event name, then what ``extra`` says of it as ``key=value``, and below it a traceback."""
+    """A record's event, then the fields of its ``extra`` as ``key=value``, and its traceback below."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")

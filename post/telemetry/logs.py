@@ -1,4 +1,4 @@
-"""What the service says of itself in its log."""
+"""Set-up of the log."""
 
 import logging
 from typing import Any
@@ -10,17 +10,17 @@ from post.telemetry.request_info import trace_ids
 
 _CHATTY = (
     "alembic",  # one line for each migration context
-    "post.database.instrumentation.WatchedPool",  # where SQLAlchemy tells of a pool, by the name of its class
+    "post.database.instrumentation.MeteredPool",  # SQLAlchemy logs about a pool under the name of its class
 )
 
 
 def init_logging(level: str, *, as_json: bool) -> None:
     """
-    Write the log to stderr, unless the process has set its log up already, with the request's id in each line.
+    Log to stderr, with the request's id in each line, unless the process has set up its log already.
 
     Args:
         level: ``DEBUG`` to ``CRITICAL``.
-        as_json: Whether lines are for machines.
+        as_json: True for lines that machines read.
     """
     logging.setLogRecordFactory(_record_of_request)
     handler = logging.StreamHandler()

@@ -1,5 +1,5 @@
 """
-The metrics of the service, for Prometheus.
+The service's metrics, for Prometheus.
 
 Gunicorn's workers count in files, which ``post.server.metrics_server`` adds up; other processes in memory, for nobody.
 """
@@ -15,37 +15,37 @@ QUERY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 REQUESTS = Counter("post_http_requests_total", "Requests answered.", ("method", "route", "status"))
 REQUEST_SECONDS = Histogram(
     "post_http_request_duration_seconds",
-    "From the head of a request to the end of its answer.",
+    "Time from the head of a request to the end of its answer.",
     ("method", "route"),
     buckets=REQUEST_BUCKETS,
 )
-IN_FLIGHT = Gauge("post_http_requests_in_flight", "Requests that are being answered.", multiprocess_mode="livesum")
+IN_FLIGHT = Gauge("post_http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum")
 CONNECTIONS = Gauge(
     "post_database_connections_in_use", "Connections checked out.", ("pool",), multiprocess_mode="livesum"
 )
-POOL_WAITS = Counter("post_database_pool_waits_total", "Times that no connection was free.", ("pool",))
+POOL_WAITS = Counter("post_database_pool_waits_total", "Waits for a connection, when none was free.", ("pool",))
 POOL_WAIT_SECONDS = Counter("post_database_pool_wait_seconds_total", "Time spent waiting for a connection.", ("pool",))
 QUERY_SECONDS = Histogram(
-    "post_database_query_duration_seconds", "From a statement to its answer.", ("kind",), buckets=QUERY_BUCKETS
+    "post_database_query_duration_seconds", "Time from a statement to its answer.", ("kind",), buckets=QUERY_BUCKETS
 )
 QUERY_ERRORS = Counter("post_database_query_errors_total", "Statements that failed.", ("kind",))
-VIEWS = Counter("post_views_total", "Views of visible posts; a repeated one is within the window.", ("result",))
-LIKES = Counter("post_likes_total", "Likes that were set, unset, or as wanted already.", ("action",))
-JWKS_FETCHES = Counter("post_jwks_fetches_total", "Fetches of the keys that tokens are signed with.", ("result",))
-CACHE_REQUESTS = Counter("post_cache_requests_total", "Look-ups in a cache: hit or miss.", ("cache", "result"))
-LOSSES = Counter("post_server_losses_total", "Times that a process found a server away.", ("server",))
+VIEWS = Counter("post_views_total", "Views of visible posts; a view is repeated within the window.", ("result",))
+LIKES = Counter("post_likes_total", "Likes added and removed, and requests that changed nothing.", ("action",))
+JWKS_FETCHES = Counter("post_jwks_fetches_total", "Fetches of the keys that verify tokens.", ("result",))
+CACHE_REQUESTS = Counter("post_cache_requests_total", "Look-ups in a cache.", ("cache", "result"))
+LOSSES = Counter("post_server_losses_total", "Times that a process lost a server.", ("server",))
 SERVER_UP = Gauge(
     "post_server_up",
-    "Whether a server was there when this was last found out.",
+    "1 if the server answered when a process last used it, 0 if not.",
     ("server",),
     multiprocess_mode="mostrecent",
 )
-WRITE_RETRIES = Counter("post_write_retries_total", "Writes that were run again, by MySQL's number.", ("error",))
-RATE_LIMITED = Counter("post_rate_limited_total", "Requests over their limit.", ("scope",))
-WORKERS = Gauge("post_workers", "Workers that live.", multiprocess_mode="livesum")
-WORKER_STARTS = Counter("post_worker_starts_total", "Workers that were started, replacements included.")
+WRITE_RETRIES = Counter("post_write_retries_total", "Writes that ran again, by MySQL's error number.", ("error",))
+RATE_LIMITED = Counter("post_rate_limited_total", "Requests over a rate limit.", ("scope",))
+WORKERS = Gauge("post_workers", "Workers alive.", multiprocess_mode="livesum")
+WORKER_STARTS = Counter("post_worker_starts_total", "Workers started, replacements included.")
 
-# Series that show as 0 until something happens, so that the first time is a rise.
+# Series that are 0 from the start, so that the first event is a rise.
 for _result in ("counted", "repeated"):
     VIEWS.labels(_result)
 for _action in ("added", "removed", "unchanged"):
@@ -59,20 +59,20 @@ for _scope in ("read", "image", "write"):
 
 
 def expect_servers(*servers: str) -> None:
-    """Begin with servers that are there, and were never lost: ``database``, ``replica``, ``redis``."""
+    """Start with servers up and never lost: ``database``, ``replica``, ``redis``."""
     for server in servers:
         LOSSES.labels(server)
         SERVER_UP.labels(server).set(1)
 
 
-def note_lost(server: str) -> None:
-    """Count that a server was found away. Names as for ``expect_servers``."""
+def mark_lost(server: str) -> None:
+    """Count the loss of a server. Names as for ``expect_servers``."""
     LOSSES.labels(server).inc()
     SERVER_UP.labels(server).set(0)
 
 
-def note_back(server: str) -> None:
-    """Set that a server was found again."""
+def mark_back(server: str) -> None:
+    """Mark a server as up again. Names as for ``expect_servers``."""
     SERVER_UP.labels(server).set(1)
 
 
@@ -81,10 +81,10 @@ def count_request(method: str, route: str | None, status: int, seconds: float) -
     Count a request that was answered.
 
     Args:
-        method: Any; one that no route has counts as ``other``.
-        route: The URL rule that it met; None counts as ``unmatched``.
-        status: Of the answer.
-        seconds: How long it took.
+        method: Any; a method that no route has counts as ``other``.
+        route: The matched URL rule; None counts as ``unmatched``.
+        status: The answer's status.
+        seconds: The time it took.
     """
     requests, durations = _request_series(method if method in METHODS else "other", route or "unmatched", status)
     requests.inc()

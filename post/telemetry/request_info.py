@@ -1,4 +1,4 @@
-"""What the application leaves in a request's WSGI environ, for the server that logs and counts the request."""
+"""Facts that the application attaches to a request's WSGI environ, for the server's log and metrics."""
 
 from typing import Any, NamedTuple
 
@@ -8,41 +8,41 @@ _REQUEST, _CALLER, _TRACE = "post.request", "post.caller", "post.trace_id"
 XRAY_TIME_CHARS = 8  # of a trace id, in hex (AWS X-Ray: "Tracing header")
 
 
-class Notes(NamedTuple):
+class RequestInfo(NamedTuple):
     """
-    What is known of a request.
+    A request's id and route.
 
     Attributes:
-        request_id: The one that its answer has.
-        route: The URL rule that it met, such as ``/api/v1/posts/<post_id>``.
+        request_id: The id in its answer.
+        route: The URL rule that it matched, such as ``/api/v1/posts/<post_id>``.
     """
 
     request_id: str
     route: str | None
 
 
-def note_request(environ: dict[str, Any], notes: Notes) -> None:
-    """Leave what is known when the request begins."""
-    environ[_REQUEST] = notes
+def attach_request_info(environ: dict[str, Any], info: RequestInfo) -> None:
+    """Attach the id and the route, when the request begins."""
+    environ[_REQUEST] = info
 
 
-def note_caller(environ: dict[str, Any], caller: object) -> None:
-    """Leave what the token was found to be: whom it stands for, or why it was refused."""
+def attach_caller(environ: dict[str, Any], caller: object) -> None:
+    """Attach the result of checking the token: a ``Caller``, or the error that refused it."""
     environ[_CALLER] = caller
 
 
-def note_trace(environ: dict[str, Any], trace_id: str) -> None:
-    """Leave the id of the request's trace, 32 hex characters."""
+def attach_trace(environ: dict[str, Any], trace_id: str) -> None:
+    """Attach the id of the request's trace, 32 hex characters."""
     environ[_TRACE] = trace_id
 
 
-def noted_request(environ: dict[str, Any]) -> Notes | None:
-    """Return what ``note_request`` has left; None of a request that the application has not seen."""
-    notes: Notes | None = environ.get(_REQUEST)
-    return notes
+def request_info_of(environ: dict[str, Any]) -> RequestInfo | None:
+    """Return the attached id and route, or None if the request has not reached the application."""
+    info: RequestInfo | None = environ.get(_REQUEST)
+    return info
 
 
-def noted_user(environ: dict[str, Any]) -> str | None:
+def user_of(environ: dict[str, Any]) -> str | None:
     """Return the ``sub`` of the verified token, if the request had one."""
     caller = environ.get(_CALLER)
     return caller.user_id if isinstance(caller, Caller) else None

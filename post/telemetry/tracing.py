@@ -1,4 +1,4 @@
-"""Traces, by OpenTelemetry: imported only where they are sent somewhere."""
+"""Traces, by OpenTelemetry. Import this only if spans are exported."""
 
 import threading
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from post import __version__
-from post.telemetry.request_info import note_trace
+from post.telemetry.request_info import attach_trace
 
 UNTRACED = r"^\w+://[^/?]+/health(/ready)?/?(\?.*)?$"
 FLUSH_SECONDS = 3
-# Attributes that tell the request's target, with its query (OpenTelemetry: "HTTP spans", old and new).
+# Attributes with the request's target and query (OpenTelemetry: "HTTP spans", old and new).
 TARGET, QUERY = "http.target", "url.query"
 
 
@@ -37,11 +37,11 @@ def trace_requests(app: Flask, *, with_redis: bool) -> None:
         app: The application.
         with_redis: Whether it asks Redis too.
     """
-    # The later one is believed where a request names both its traces: what AWS's own proxies say.
+    # If a request names two traces, the later propagator's holds: AWS's proxies write that header.
     propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), AwsXRayPropagator()]))
     FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]  # the library's
         app,
-        request_hook=_note_trace,
+        request_hook=_attach_trace,
         response_hook=_without_query,
         excluded_urls=UNTRACED,
         enable_commenter=False,
@@ -54,22 +54,22 @@ def trace_requests(app: Flask, *, with_redis: bool) -> None:
 
 
 def trace_queries(engines: Sequence[Engine]) -> None:
-    """Trace what engines send to the database."""
+    """Trace the statements of engines."""
     for engine in engines:  # before the instrumentation listens, so that it finds the span ended
-        event.listen(engine, "handle_error", _end_without_words)
+        event.listen(engine, "handle_error", _end_without_message)
     SQLAlchemyInstrumentor().instrument(engines=engines)
 
 
 def start(endpoint: str) -> None:
     """
-    Send spans from now on: in a process that does not fork, since a thread of it does the sending.
+    Start to export spans, from a thread: the process may not fork afterwards.
 
     Args:
-        endpoint: Base URL of an OTLP collector. Whatever else there is to set, the SDK reads from the
-            environment (``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, …).
+        endpoint: Base URL of an OTLP collector. The SDK reads its other settings from the environment
+            (``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, …).
     """
     release = Resource({"service.name": "post-service", "service.version": __version__})
-    # The environment's attributes go before ours.
+    # The environment's attributes override ours.
     provider = TracerProvider(
         id_generator=AwsXRayIdGenerator(),
         resource=Resource.create().merge(release).merge(OTELResourceDetector().detect()),
@@ -79,23 +79,23 @@ def start(endpoint: str) -> None:
 
 
 def stop() -> None:
-    """Send what spans there are, if that does not take long, and end."""
+    """Export the remaining spans, within ``FLUSH_SECONDS``, and stop."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
-        # In a thread, since a collector that is away would be tried for as long as an export may last.
+        # In a thread: an export to a collector that is away is retried for longer.
         ending = threading.Thread(target=provider.shutdown, name="traces", daemon=True)
         ending.start()
         ending.join(FLUSH_SECONDS)
 
 
-def _note_trace(span: trace.Span, environ: dict[str, Any]) -> None:
+def _attach_trace(span: trace.Span, environ: dict[str, Any]) -> None:
     context = span.get_span_context()
     if context.is_valid:
-        note_trace(environ, trace.format_trace_id(context.trace_id))
+        attach_trace(environ, trace.format_trace_id(context.trace_id))
 
 
 def _without_query(span: trace.Span | None, _status: str, _headers: Any) -> None:
-    # Not when the span begins: the instrumentation sets its attributes once more after that.
+    # Not when the span begins: the instrumentation sets its attributes again afterwards.
     if span is None or not span.is_recording():
         return
     attributes = getattr(span, "attributes", {})
@@ -105,8 +105,8 @@ def _without_query(span: trace.Span | None, _status: str, _headers: Any) -> None
         span.set_attribute(QUERY, "")
 
 
-def _end_without_words(error: ExceptionContext) -> None:
-    # The instrumentation would add the driver's words, among which is what a row holds.
+def _end_without_message(error: ExceptionContext) -> None:
+    # The instrumentation would add the driver's message, which may quote a row's value.
     context: Any = error.execution_context
     span: trace.Span | None = getattr(context, "_otel_span", None)
     if span is None:

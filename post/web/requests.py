@@ -3,7 +3,7 @@
 from flask import Flask, Request, Response, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
-from post.telemetry.request_info import Notes, note_caller, note_request
+from post.telemetry.request_info import RequestInfo, attach_caller, attach_request_info
 from post.utils import choose_request_id
 from post.web.rate_limits import rate_limit_headers
 
@@ -33,11 +33,12 @@ def init_requests(app: Flask) -> None:
     @app.before_request
     def name_request() -> None:
         g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
-        note_request(request.environ, Notes(g.request_id, request.url_rule.rule if request.url_rule else None))
+        route = request.url_rule.rule if request.url_rule else None
+        attach_request_info(request.environ, RequestInfo(g.request_id, route))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        note_caller(request.environ, g.get("caller"))
+        attach_caller(request.environ, g.get("caller"))
         headers = response.headers
         # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
         headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
