@@ -1,54 +1,79 @@
-"""The database as ``limits.py`` reaches it: PyMySQL alone, two connections for each thread."""
+"""The service's own statements, sent by PyMySQL alone: two connections for each thread."""
 
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import pymysql
 from pymysql.cursors import Cursor
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine import make_url
 
+from post.database.engines import mysql_session
+
 T = TypeVar("T")
-Row = tuple[Any, ...]
+Values = Mapping[str, Any]
 
 DEADLOCK = 1213  # MySQL, "Server Error Message Reference"
 WRITE_ATTEMPTS = 6
-# The session's settings that the service's connections have, as far as they matter here.
-SESSION = "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', eq_range_index_dive_limit = 1"
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
-_URL = make_url(os.environ["DATABASE_URL"])
 _local = threading.local()
+
+
+class Statement:
+    """A statement of SQLAlchemy's as text for the driver; it is compiled once."""
+
+    def __init__(self, statement: ClauseElement, *columns: str) -> None:
+        """
+        Compile a statement.
+
+        Args:
+            statement: Without parameters that are lists.
+            columns: Of an INSERT.
+        """
+        compiled = statement.compile(dialect=MySQLDialect_pymysql(paramstyle="pyformat"), column_keys=columns or None)
+        self.text = str(compiled)
+        self.columns = [column.name for column in getattr(statement, "selected_columns", ())]
+        self._constants = compiled.params
+
+    def run(self, cursor: Cursor, values: Values) -> list[dict[str, Any]]:
+        """Return the rows by the names of their columns; none where it returns no rows."""
+        cursor.execute(self.text, {**self._constants, **values})
+        return [dict(zip(self.columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def run_many(self, cursor: Cursor, rows: Sequence[Values]) -> None:
+        """Insert rows."""
+        cursor.executemany(self.text, rows)
+
+    def read(self, values: Values) -> list[dict[str, Any]]:
+        """Run it as a query that stands alone."""
+        with _connection("reading").cursor() as cursor:
+            return self.run(cursor, values)
 
 
 def _connection(kind: Literal["reading", "writing"]) -> "pymysql.Connection[Cursor]":
     """Return this thread's connection: as the service has them, one that only reads needs no transactions."""
     if not hasattr(_local, kind):
+        url = make_url(os.environ["DATABASE_URL"])
         connection = pymysql.connect(
-            host=_URL.host or "127.0.0.1",
-            port=_URL.port or 3306,
-            user=_URL.username,
-            password=_URL.password or "",
-            database=_URL.database,
+            host=url.host or "127.0.0.1",
+            port=url.port or 3306,
+            user=url.username,
+            password=url.password or "",
+            database=url.database,
             charset="utf8mb4",
             autocommit=kind == "reading",
-            init_command=SESSION,
+            init_command=mysql_session(),
         )
         connection.query(ISOLATION)
         setattr(_local, kind, connection)
     kept: pymysql.Connection[Cursor] = getattr(_local, kind)
     return kept
-
-
-def rows_of(query: str, *values: Any) -> list[Row]:
-    """Run a query that stands alone; returns its rows."""
-    with _connection("reading").cursor() as cursor:
-        cursor.execute(query, values or None)
-        return list(cursor.fetchall())
 
 
 @contextmanager
@@ -74,8 +99,3 @@ def retried(write: Callable[[], T]) -> T:
                 raise
             time.sleep(0.005 * attempt)
     return write()
-
-
-def moment(value: datetime) -> str:
-    """Return a time as the API writes it."""
-    return f"{value.isoformat(timespec='milliseconds')}Z"

@@ -31,8 +31,8 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Those of gunicorn.conf.py, for a program that does not read it: else it would log and count as the service does.
 LIMIT_OPTIONS = [
     "--config=/dev/null",
-    "--worker-class=post.worker.BalancedWorker",
-    "--keep-alive=5",
+    "--worker-class=gthread",
+    "--keep-alive=75",
     "--timeout=30",
     "--preload",
     "--no-control-socket",
