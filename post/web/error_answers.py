@@ -75,6 +75,8 @@ def init_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def crashed(error: Exception) -> Response:
+        if type(error).__module__.startswith("gunicorn."):  # the chunks of a body break HTTP
+            return respond_error("malformed_request", 400)
         logger.error("request_failed", exc_info=error)
         return respond_error("internal_error", 500)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, get_type_hints
 
 from flask import request
-from gunicorn.http.errors import ParseException
 from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -78,7 +77,7 @@ def read_files() -> dict[str, list[Any]]:
         raise UnsupportedMediaType
     try:
         parts = read_parts(request, names=FILE_FIELDS)
-    except (ParseException, ValueError) as exc:  # the former is gunicorn's, of a chunked body that is malformed
+    except ValueError as exc:
         raise InvalidFields(FieldProblem("file", "file_required")) from exc
     if not parts.files:
         raise InvalidFields(FieldProblem("file", "file_required"))
@@ -102,10 +101,7 @@ def read_json(*, may_be_empty: bool = False) -> Any:
     """
     # Werkzeug cuts a chunked body off at its limit, without a word; one byte more tells that there was more.
     request.max_content_length = JSON_MAX_BYTES + 1
-    try:
-        data = request.get_data()
-    except ParseException as exc:  # gunicorn's, of a chunked body that is malformed
-        raise InvalidJson from exc
+    data = request.get_data()
     if len(data) > JSON_MAX_BYTES:
         raise RequestEntityTooLarge
     if request.content_length not in (None, len(data)):
