@@ -485,7 +485,7 @@ def assert_stopped_by_one_line(done: subprocess.CompletedProcess[str], variable:
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert done.stdout == ""
-    assert done.stderr.startswith(f"{variable}: must ")
+    assert done.stderr.startswith((f"{variable}: must ", f"{variable}: cannot use the database: "))
     assert done.stderr.count("\n") == 1
     assert PASSWORD not in done.stderr
 
@@ -555,5 +555,5 @@ def test_gunicorn_with_a_wrong_setting_says_which_without_a_traceback(tmp_path, 
 
     assert code != 0
     assert "Traceback" not in said
-    assert [line for line in said.splitlines() if line.startswith(f"{variable}: must ")]
+    assert [line for line in said.splitlines() if line.startswith((f"{variable}: must ", f"{variable}: cannot use "))]
     assert PASSWORD not in said

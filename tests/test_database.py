@@ -141,7 +141,7 @@ def test_a_schema_that_another_process_holds_for_too_long_stops_the_start(make_a
         with pytest.raises(ConfigError) as stopped:
             make_app(DATABASE_URL=new_mysql_database)
 
-    assert str(stopped.value).startswith("DATABASE_URL: must lead to a database that can be used: another process")
+    assert str(stopped.value).startswith("DATABASE_URL: cannot use the database: another process")
 
 
 def test_a_server_that_refuses_the_user_stops_the_start(make_app, mysql_server):

@@ -459,7 +459,7 @@ def test_a_command_makes_no_database_to_work_on(app, make_app, tmp_path, command
     result = app.test_cli_runner().invoke(args=list(command))
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: DATABASE_URL: must lead to a database that can be used: its schema is not")
+    assert result.output.startswith("Error: DATABASE_URL: cannot use the database: its schema is not")
 
 
 @both_storages
@@ -626,7 +626,7 @@ def test_a_wrong_value_is_refused_by_its_variable(variable, value):
 
 
 def test_a_cloudfront_domain_without_a_bucket_is_refused():
-    with pytest.raises(ConfigError, match=r"\AS3_BUCKET_NAME: must be set where CLOUDFRONT_DOMAIN is"):
+    with pytest.raises(ConfigError, match=r"\AS3_BUCKET_NAME: must be set if CLOUDFRONT_DOMAIN is"):
         load_config({"CLOUDFRONT_DOMAIN": "d111111abcdef8.cloudfront.net"})
 
 

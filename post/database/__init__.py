@@ -1,1 +1,1 @@
-"""The database as a server: its connections, its faults, its schema; no rule of the board."""
+"""Connections to the database, its faults and its schema; no rule of the board."""

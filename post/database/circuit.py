@@ -1,4 +1,4 @@
-"""The circuits of the database's servers: nobody waits for one that is away or hangs."""
+"""Circuit breakers of the database's servers: no caller waits for a server that is away or hangs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,26 +14,26 @@ from sqlalchemy.pool import PoolProxiedConnection
 from post.database.instrumentation import MeteredPool
 from post.shared.circuit import PROBE_SECONDS, Circuit
 
-# So long callers wait for the first probe: a slow query of a server that is well then costs nobody else an answer.
+# Callers wait so long for the first probe, so that one slow query on a healthy server fails no other request.
 GRACE_SECONDS = 0.1
 CANNOT_CONNECT = 2003  # "Client Error Message Reference"
-BUSY = frozenset({1040, 1203, 1226})  # the server is there, and has as many connections as it takes
+BUSY = frozenset({1040, 1203, 1226})  # the server is up, with all its connections in use
 READ_ONLY = frozenset({1290, 1792, 1836})
 
 
 class DatabaseCircuit(Circuit):
     """
-    The circuit of a database server, over the engines that lead to it.
+    The circuit of a database server, for all engines that connect to it.
 
-    It opens where a connection cannot be made, or one hangs. From then on all callers are refused.
+    It opens if a connection cannot be made, or hangs. From then on it refuses all callers.
     """
 
     def __init__(self, name: str) -> None:
         """
-        Make a closed one.
+        Make a closed circuit.
 
         Args:
-            name: What the log calls the server.
+            name: The server's name in the log.
         """
         super().__init__(name, is_back=self._connect_anew)
         self._engines: list[Engine] = []
@@ -41,22 +41,22 @@ class DatabaseCircuit(Circuit):
 
     def guard(self, engine: Engine) -> None:
         """
-        Watch over the connections of an engine, and refuse to give any while the server is away.
+        Watch the connections of an engine, and refuse new ones while the server is away.
 
         Args:
-            engine: With a ``GuardedPool``; another is left alone.
+            engine: Ignored unless its pool is a ``GuardedPool``.
         """
         if not isinstance(engine.pool, GuardedPool):
             return
         self._engines.append(engine)
         engine.pool.circuit = self
         event.listen(engine, "do_connect", self._connect)
-        event.listen(engine, "handle_error", self._look_at_error)
-        event.listen(engine, "invalidate", self._look_at_connection)
+        event.listen(engine, "handle_error", self._check_error)
+        event.listen(engine, "invalidate", self._check_connection)
 
     def admit(self) -> None:
         """
-        Let a caller through.
+        Return if the server may be used.
 
         Raises:
             OperationalError: The server is away.
@@ -65,7 +65,7 @@ class DatabaseCircuit(Circuit):
             raise OperationalError(CANNOT_CONNECT, f"{self._name} is away; it is tried again each {PROBE_SECONDS} s")
 
     def _connect(self, dialect: Dialect, _record: Any, args: Any, options: Any) -> Any:
-        self.admit()  # again, after a connection of the pool has turned out to be dead
+        self.admit()  # again, if the pool replaces a dead connection
         self._new_connection = partial(dialect.connect, *args, **options)
         try:
             return self._new_connection()
@@ -74,17 +74,18 @@ class DatabaseCircuit(Circuit):
                 self._lose(exc)
             raise
 
-    def _look_at_error(self, context: ExceptionContext) -> None:
-        self._look_at(context.original_exception)
+    def _check_error(self, context: ExceptionContext) -> None:
+        self._open_on_timeout(context.original_exception)
         if _number(context.original_exception) in READ_ONLY:
-            # After a failover the name may lead to another server by now: the next write connects anew.
+            # After a failover the name may mean another server: the next write connects anew.
             context.is_disconnect = True
 
-    def _look_at_connection(self, _connection: Any, _record: Any, error: BaseException | None) -> None:
-        self._look_at(error.__cause__ if isinstance(error, DisconnectionError) else error)  # of an idle one, as asked
+    def _check_connection(self, _connection: Any, _record: Any, error: BaseException | None) -> None:
+        # The ping of an idle connection raises a DisconnectionError from the driver's own.
+        self._open_on_timeout(error.__cause__ if isinstance(error, DisconnectionError) else error)
 
-    def _look_at(self, error: BaseException | None) -> None:
-        # One that was closed is another matter: an idle connection's end. The next one is made anew.
+    def _open_on_timeout(self, error: BaseException | None) -> None:
+        # Not on a closed connection, which was idle: the next one is opened anew.
         if isinstance(error, PyMySQLError) and isinstance(error.__context__, TimeoutError):
             self._lose(error)
 
@@ -92,7 +93,7 @@ class DatabaseCircuit(Circuit):
         self.open(losses=self.losses, error=_number(error))
 
     def _connect_anew(self) -> bool:
-        for engine in self._engines:  # Idle connections may lead to where nobody answers any more.
+        for engine in self._engines:  # their idle connections may be dead
             engine.dispose()
         if self._new_connection is None:
             return True
@@ -104,29 +105,29 @@ class DatabaseCircuit(Circuit):
 
 
 class GuardedPool(MeteredPool):
-    """A pool that gives no connection to a server which is known to be away."""
+    """A pool that refuses connections while its circuit is open."""
 
     circuit: DatabaseCircuit | None = None
 
     def connect(self) -> PoolProxiedConnection:
-        """Return a connection, or raise what the driver raises where it cannot connect."""
+        """Return a connection. An open circuit raises the driver's error, as a failed connect does."""
         if self.circuit is not None and self.circuit.is_open:
             self.circuit.admit()
         return super().connect()
 
     def recreate(self) -> "GuardedPool":
-        """Return an empty pool of the same kind, under the same circuit."""
+        """Return an empty pool with the same options and circuit."""
         pool = cast(GuardedPool, super().recreate())
         pool.circuit = self.circuit
         return pool
 
 
 def is_open(engine: Engine) -> bool:
-    """Tell whether the server of an engine is known to be away."""
+    """Return whether the circuit of an engine's server is open."""
     pool = engine.pool
     return isinstance(pool, GuardedPool) and pool.circuit is not None and pool.circuit.is_open
 
 
 def _number(error: BaseException) -> Any:
-    """Return MySQL's number of an error of the driver."""
+    """Return MySQL's number of a driver's error."""
     return error.args[0] if error.args else None

@@ -1,4 +1,4 @@
-"""How connections to the database are made: whose session, and how long anything of theirs may take."""
+"""Engines: their pools, their sessions, their timeouts."""
 
 import math
 import time
@@ -16,15 +16,15 @@ from post.database.circuit import GuardedPool
 from post.database.instrumentation import MeteredPool
 
 READING = "reading"  # the bind whose connections only read
-REPLICA = "replica"  # the one of the same kind that leads to the replica, where there is one
+REPLICA = "replica"  # the same for the replica, if there is one
 LOCK_WAIT_SECONDS = 3
-# For so long a replica may hang until the primary is asked instead: both take less than a second then.
+# A replica that hangs for longer is given up for the primary; both together then take less than a second.
 REPLICA_SECONDS = 0.75
-QUIET = {"hide_parameters": True}  # errors, which the log has, would name the values of a statement
+QUIET = {"hide_parameters": True}  # errors go to the log, and would quote a statement's values
 
 
 class Timeouts(NamedTuple):
-    """How long to wait at most: to connect, for the server's next word, for a connection of the pool; and its age."""
+    """Limits on the time to connect, to read from the server and to wait for the pool, and on a connection's age."""
 
     connect_seconds: float
     read_seconds: float
@@ -32,7 +32,7 @@ class Timeouts(NamedTuple):
     recycle_seconds: int
 
 
-# Of commands, whose queries read whole tables, and which nobody waits for.
+# For commands: their queries read whole tables, and no client waits for them.
 PATIENT = Timeouts(connect_seconds=5, read_seconds=15, pool_seconds=10, recycle_seconds=280)
 
 
@@ -41,14 +41,14 @@ def database_config(url: str, settings: Settings, *, for_command: bool) -> dict[
     Return Flask-SQLAlchemy's configuration.
 
     Args:
-        url: The primary's, or SQLite's.
-        settings: Of threads, timeouts and the replica.
-        for_command: For a command of ``flask``, which waits longer, rather than for the service.
+        url: URL of the primary, or of SQLite.
+        settings: Their threads, timeouts and replica are used.
+        for_command: True for a command of ``flask``, which waits longer than the service.
     """
     timeouts = PATIENT if for_command else _timeouts(settings)
     options = engine_options(url, pool_size=settings.web_threads, timeouts=timeouts)
     config: dict[str, Any] = {"SQLALCHEMY_ENGINE_OPTIONS": options}
-    if "pool_size" in options:  # MySQL's: SQLite reads and writes by the same connections
+    if "pool_size" in options:  # MySQL; SQLite reads and writes on the same connections
         binds = reading_binds(options, database_url=url, replica_url=settings.database_replica_url)
         config["SQLALCHEMY_BINDS"] = binds
     return config
@@ -65,41 +65,40 @@ def _timeouts(settings: Settings) -> Timeouts:
 
 def mysql_session(lock_wait_seconds: int = LOCK_WAIT_SECONDS) -> str:
     """
-    Return the statement that a connection to MySQL begins with.
+    Return the first statement of each connection to MySQL.
 
     Args:
-        lock_wait_seconds: How long a statement waits for a row that another transaction holds.
+        lock_wait_seconds: Limit on the wait for a row that another transaction has locked.
     """
     return (
         "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', "
         f"innodb_lock_wait_timeout = {lock_wait_seconds}, "
-        # A list's version is its rows' versions in one text: of 51 rows, the most that a page reads.
+        # A list's version joins the versions of its rows, 51 at most.
         "group_concat_max_len = 16384, "
-        # No look into an index before each query: for a frequent pair of characters it took a millisecond of a page's
-        # three tenths, and which index a list is read by is said already.
+        # No index dives before a query: for a frequent bigram they took a millisecond, beside 0.3 for the page
+        # itself, and the query names its index already.
         "eq_range_index_dive_limit = 1"
     )
 
 
 def engine_options(database_url: str, *, pool_size: int, timeouts: Timeouts) -> dict[str, Any]:
     """
-    Return what ``create_engine`` should be given.
+    Return the arguments of ``create_engine``.
 
     Args:
         database_url: ``mysql+pymysql://…`` or ``sqlite:///…``.
-        pool_size: Connections to keep: as many as the process has threads.
-        timeouts: Of MySQL; SQLite has its own.
+        pool_size: Connections to keep, one for each thread of the process.
+        timeouts: For MySQL; SQLite has its own.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         pool = StaticPool if is_in_memory(url) else MeteredPool
         return {**QUIET, "poolclass": pool, "connect_args": {"timeout": 10}}
-    # Below the driver's timeout, so that a wait for a row ends as error 1205, which is retried.
+    # Below the driver's timeout, so that a wait for a row ends with error 1205, which is retried.
     lock_wait_seconds = max(1, min(LOCK_WAIT_SECONDS, math.ceil(timeouts.read_seconds) - 1))
     return {
         **QUIET,
-        # Each statement sees what is committed: what was just inserted by another can be read,
-        # and no gap locks stand between concurrent inserts.
+        # Each statement reads the latest committed rows, and concurrent inserts take no gap locks.
         "isolation_level": "READ COMMITTED",
         "poolclass": GuardedPool,
         "pool_size": pool_size,
@@ -119,23 +118,24 @@ def engine_options(database_url: str, *, pool_size: int, timeouts: Timeouts) -> 
 
 def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return what ``create_engine`` should be given for connections that only read: a query is then one round trip.
+    Return the arguments of ``create_engine`` for connections that only read: a query is then one round trip.
+
+    No transaction begins or ends, and no ping checks a connection before its use.
 
     Args:
-        options: What ``engine_options`` gave for MySQL. No transaction is begun or ended, and
-            whether a connection is still good is found out by using it.
+        options: Result of ``engine_options`` for MySQL.
     """
     return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_events": []}
 
 
 def reading_binds(options: Mapping[str, Any], *, database_url: str, replica_url: str | None) -> dict[str, Any]:
     """
-    Return the binds to read by.
+    Return the binds for reads.
 
     Args:
         options: As for ``reading_options``.
-        database_url: The primary's.
-        replica_url: The replica's, where there is one.
+        database_url: URL of the primary.
+        replica_url: URL of the replica, if there is one.
     """
     reading = reading_options(options)
     binds = {READING: {**reading, "url": database_url, "pool_logging_name": READING}}
@@ -148,7 +148,7 @@ def reading_binds(options: Mapping[str, Any], *, database_url: str, replica_url:
 
 
 def is_in_memory(url: URL) -> bool:
-    """Tell whether a URL names an SQLite database without a file: one connection is then all there is."""
+    """Return whether a URL names an SQLite database without a file, which has a single connection."""
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
@@ -156,14 +156,14 @@ def is_in_memory(url: URL) -> bool:
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     if not type(connection).__module__.startswith("sqlite3"):
         return
-    connection.isolation_level = None  # else the driver begins transactions by itself, too late
+    connection.isolation_level = None  # else the driver begins transactions itself, too late
     connection.executescript("PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
 
 
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and then writes would fail at once when another wrote in
-    # between (SQLITE_BUSY_SNAPSHOT); one that begins IMMEDIATE waits for its turn.
+    # A transaction that reads and then writes fails at once if another wrote in between
+    # (SQLITE_BUSY_SNAPSHOT). A transaction that begins IMMEDIATE waits for its turn.
     if connection.dialect.name == "sqlite":
         mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
         connection.exec_driver_sql(f"BEGIN {mode}")
@@ -172,17 +172,17 @@ def _begin_sqlite(connection: Connection) -> None:
 IDLE_SECONDS = 1
 
 
-def note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
-    """Note when a connection was given back: for the pool's event ``checkin``."""
+def record_checkin(_connection: Any, record: ConnectionPoolEntry) -> None:
+    """Record the time at which a connection is returned: for the pool's event ``checkin``."""
     record.info["used_at"] = time.monotonic()
 
 
 def ping_idle(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
     """
-    Ask an idle connection whether it is still good: for the pool's event ``checkout``.
+    Ping a pooled connection on checkout only if it was idle for over a second: for the pool's event ``checkout``.
 
     Raises:
-        DisconnectionError: It is not; the pool then opens another.
+        DisconnectionError: The connection is dead; the pool then opens another.
     """
     if time.monotonic() - record.info.get("used_at", math.inf) > IDLE_SECONDS:
         try:
@@ -191,4 +191,4 @@ def ping_idle(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None
             raise DisconnectionError from exc
 
 
-POOL_EVENTS = [(note_use, "checkin"), (ping_idle, "checkout")]
+POOL_EVENTS = [(record_checkin, "checkin"), (ping_idle, "checkout")]

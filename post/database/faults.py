@@ -1,4 +1,4 @@
-"""What an error of the database means: a deadlock, a lock's timeout, a server that is away."""
+"""Meanings of the database's errors: a deadlock, a lock's timeout, a server that is away."""
 
 import time
 
@@ -7,42 +7,38 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # MySQL error numbers ("Server Error Message Reference", "Client Error Message Reference").
 DEADLOCK, LOCK_WAIT_TIMEOUT = 1213, 1205
-
-
 TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
 CUT_OFF = frozenset({2006, 2013, 4031})
 SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
-
-
-# What fails sooner was a connection that the server had closed; what takes longer is the server.
+# A statement that fails sooner met a connection that the server had closed; later, the server is at fault.
 STALE_SECONDS = 1
 
 
 def error_number(error: DBAPIError) -> int | None:
-    """Return MySQL's error number, or None where the driver gave none."""
+    """Return MySQL's error number, or None if the driver gave none."""
     args = getattr(error.orig, "args", ())
     return args[0] if args and isinstance(args[0], int) else None
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Tell whether the statement was chosen as a deadlock's victim or waited too long for a lock."""
+    """Return whether the statement was a deadlock's victim, or waited too long for a lock."""
     return error_number(error) in TRANSIENT
 
 
 def was_stale(error: DBAPIError, started: float) -> bool:
-    """Tell whether the server had closed the connection: seen in a statement, not in COMMIT, which has no text."""
+    """Return whether the server had closed the connection before a statement; a COMMIT, which has no text, is none."""
     is_cut_off = error.statement is not None and error_number(error) in CUT_OFF
     return is_cut_off and time.monotonic() - started <= STALE_SECONDS
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
-    """Tell whether the statement waited too long for a row that another transaction holds."""
+    """Return whether the statement waited too long for a row that another transaction has locked."""
     return error_number(error) == LOCK_WAIT_TIMEOUT
 
 
 def is_away(error: Exception) -> bool:
-    """Tell whether an error means that the database cannot be used now, rather than a fault of ours."""
+    """Return whether an error means that the database cannot be used now; others are faults of ours."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):

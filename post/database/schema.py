@@ -1,4 +1,4 @@
-"""The schema: the database it is in, the lock around its changes, its upgrade at the start."""
+"""The schema: its database, the lock around its changes, its upgrade at the start."""
 
 import fcntl
 import logging
@@ -20,7 +20,7 @@ from post.models import db
 
 logger = logging.getLogger(__name__)
 
-# What a file of Alembic's says of itself, and of the revision before it.
+# The revision of a file of Alembic's, and the revision before it.
 _REVISION = re.compile(r"""^(revision|down_revision) = ["'](\w+)["']$""", re.MULTILINE)
 MIGRATIONS_DIR = Path(__file__).resolve().parents[2] / "migrations"
 LOCK_SECONDS = 120
@@ -28,18 +28,18 @@ UNKNOWN_DATABASE = 1049  # MySQL, "Server Error Message Reference"
 
 
 class DatabaseUnusableError(Exception):
-    """The database cannot be reached, refuses, or its schema's lock is held; ``str()`` is a line for the operator."""
+    """The database is away, refuses, or its schema's lock is held; ``str()`` is a line for the operator."""
 
     def __init__(self, reason: object) -> None:
-        super().__init__(f"DATABASE_URL: must lead to a database that can be used: {reason}")
+        super().__init__(f"DATABASE_URL: cannot use the database: {reason}")
 
 
 def prepare_schema(app: Flask) -> None:
     """
-    Create the database when it is missing and bring its schema up to date.
+    Create the database if it is missing, and bring its schema up to date.
 
-    Any number of processes may do this at once: one works while the others wait. A schema that a
-    later release has made is left as it is: it must suit this code too, which may be still running.
+    Processes may do this at the same time: one works while the others wait. The schema of a later
+    release stays as it is: it must suit this code too, which may be running still.
 
     Raises:
         DatabaseUnusableError: The server is away or refuses, or another process holds the lock for too long.
@@ -58,10 +58,10 @@ def prepare_schema(app: Flask) -> None:
 
 def require_schema(app: Flask) -> None:
     """
-    Check that the database is there, with the schema of this release: a command must not work on another, or a new one.
+    Check that the database exists and has this release's schema, since a command must create neither.
 
     Raises:
-        DatabaseUnusableError: It is not there, cannot be reached, or its schema is behind.
+        DatabaseUnusableError: It does not exist, cannot be reached, or its schema is behind.
     """
     with app.app_context():
         try:
@@ -74,7 +74,7 @@ def require_schema(app: Flask) -> None:
 
 def init_migrations(app: Flask) -> ModuleType:
     """
-    Make the app ready for Flask-Migrate, which is loaded now: with Alembic it takes 15 MiB of each worker.
+    Load Flask-Migrate and prepare the app for it. With Alembic it takes 15 MiB of each worker.
 
     Returns:
         Flask-Migrate.
@@ -88,9 +88,9 @@ def init_migrations(app: Flask) -> ModuleType:
 
 def _is_behind() -> bool:
     files = (MIGRATIONS_DIR / "versions").glob("*.py")
-    said = [line for path in files for line in _REVISION.findall(path.read_text())]
-    own = {name for what, name in said if what == "revision"}
-    heads = own - {name for what, name in said if what == "down_revision"}
+    revisions = [line for path in files for line in _REVISION.findall(path.read_text())]
+    own = {name for kind, name in revisions if kind == "revision"}
+    heads = own - {name for kind, name in revisions if kind == "down_revision"}
     stored = _stored_revisions()
     unknown = stored - own
     if unknown:
@@ -109,7 +109,7 @@ def _stored_revisions() -> set[str]:
 @contextmanager
 def schema_connection(engine: Engine) -> Iterator[Connection]:
     """
-    Connect for changes of the schema: alone, and without the limits on time of requests.
+    Connect for changes of the schema: under its lock, and without the timeouts of requests.
 
     Args:
         engine: The application's.
@@ -124,7 +124,7 @@ def schema_connection(engine: Engine) -> Iterator[Connection]:
 
 
 def create_missing_database(url: URL) -> None:
-    """Create the database that a URL names, where it does not exist."""
+    """Create the database of a URL if it does not exist."""
     if url.get_backend_name() == "sqlite":
         if not is_in_memory(url):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -148,10 +148,10 @@ def _engine(url: URL) -> Engine:
 @contextmanager
 def schema_lock(url: URL) -> Iterator[None]:
     """
-    Hold the lock under which one process at a time changes the schema, or what is derived from the posts.
+    Hold the lock for changes of the schema, or of rows derived from posts: one process at a time.
 
     Args:
-        url: The database's.
+        url: URL of the database.
 
     Raises:
         DatabaseUnusableError: Another process holds it for too long.
@@ -169,7 +169,7 @@ def schema_lock(url: URL) -> Iterator[None]:
 
 @contextmanager
 def _mysql_lock(url: URL) -> Iterator[None]:
-    # Of a connection of its own: DDL commits, and the lock must outlive that.
+    # On a connection of its own: DDL commits, and the lock must outlive that.
     with _engine(url).connect() as connection:
         lock = {"name": f"post-service:{url.database}"[:64], "seconds": LOCK_SECONDS}  # GET_LOCK's limit on names
         if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), lock) != 1:

@@ -1,4 +1,4 @@
-"""Writes: one transaction each, retried where MySQL refuses it for a deadlock."""
+"""Writes: one transaction each, retried after a deadlock."""
 
 import functools
 import logging
@@ -28,15 +28,14 @@ WRITE_RETRY_SECONDS = 6
 
 def retried(write: Callable[P, R]) -> Callable[P, R]:
     """
-    Run a write service again when MySQL refuses it for a deadlock or a lock's timeout, or had closed its connection.
+    Retry a write service after a deadlock, a lock's timeout, or on a connection that the server had closed.
 
-    The service must be one ``transaction()`` and nothing else: that is rolled back whole, so running
-    it again is safe. Only what was cut off in its COMMIT may have been stored, and is not run again.
-    Locks are taken in one order (post, then category or like), so deadlocks are rare; foreign keys and
-    index gaps still can.
+    The service must be one ``transaction()`` and nothing else: a rollback undoes all of it, so a retry is
+    safe. A transaction that was cut off in its COMMIT may be stored, and is not retried. Locks are acquired
+    in one order (post, then category or like), so deadlocks are rare: foreign keys and index gaps cause them.
 
     Raises:
-        OperationalError: It failed so ``WRITE_ATTEMPTS`` times, or for ``WRITE_RETRY_SECONDS``.
+        OperationalError: It failed ``WRITE_ATTEMPTS`` times, or for ``WRITE_RETRY_SECONDS``.
     """
 
     @functools.wraps(write)
@@ -51,7 +50,7 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
                     raise
                 metrics.WRITE_RETRIES.labels(error_number(exc)).inc()
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries; no secret
         return write(*args, **kwargs)
 
     return run
@@ -59,37 +58,37 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
 
 def insert_unless_there(connection: Connection, table: Any, values: dict[str, Any]) -> None:
     """
-    Insert a row, unless one stands in the way of a unique key.
+    Insert a row, unless a row with the same unique key exists.
 
-    Of concurrent transactions that insert the same, one does; the others wait here for its commit.
+    If concurrent transactions insert the same key, one succeeds; the others wait here for its commit.
 
     Args:
-        connection: That of the transaction.
+        connection: The transaction's.
         table: A model.
         values: The row's columns.
     """
     if connection.dialect.name == "sqlite":
         connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing())
         return
-    # Not INSERT IGNORE: it takes a shared lock only, and forgives also what does not fit a column.
+    # Not INSERT IGNORE: it acquires a shared lock only, and also ignores values that do not fit a column.
     unchanged = {column.name: column for column in inspect(table).primary_key}
     connection.execute(mysql.insert(table).values(values).on_duplicate_key_update(unchanged))
 
 
-# What is to be done after the transaction that the code is in.
+# Calls to make after the current transaction.
 _afterwards: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_transaction", default=None)
 
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """
-    Run a block as one transaction: committed when the block ends, rolled back when it raises.
+    Run a block as one transaction, which commits when the block ends and rolls back when it raises.
 
     Yields:
-        Its connection. On SQLite it holds the write lock from its first statement on.
+        The connection. On SQLite it holds the write lock from its first statement on.
 
     Raises:
-        RuntimeError: The caller is inside another such block, whose end would not be this one's.
+        RuntimeError: The caller is inside another such block.
     """
     if _afterwards.get() is not None:
         raise RuntimeError("transactions do not nest")
@@ -100,17 +99,20 @@ def transaction() -> Iterator[Connection]:
             yield connection
     finally:
         _afterwards.reset(token)
-        # Also where it failed: a server that was lost during the COMMIT may have done it.
+        # Also after a failure: a server that was lost during the COMMIT may have stored it.
         for call in afterwards:
             call()
 
 
 def after_transaction(call: Callable[[], None]) -> None:
     """
-    Have something done once the transaction has ended that the caller is in, and before that is answered.
+    Make a call after the caller's transaction has ended, and before its request is answered.
 
     Args:
-        call: What must not raise; it is done once, however often it is named.
+        call: Must not raise. It is made once, however often it is passed.
+
+    Raises:
+        RuntimeError: The caller is not in a transaction.
     """
     afterwards = _afterwards.get()
     if afterwards is None:
