@@ -31,7 +31,7 @@ coverage: ## Run them with the coverage of post/ (10 minutes)
 drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (4 minutes)
 	$(BIN)/python -m pytest -s tests/drills
 
-bench: .venv/dev ## Measure the service against its limits (20 minutes); POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
+bench: .venv/dev ## Measure the service against its limits (25 minutes); POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
 
 lint: .venv/dev ## Check style and types

@@ -61,8 +61,15 @@ class Memory(NamedTuple):
 class Server:
     """A server whose workers are watched."""
 
-    def __init__(self, service: Service) -> None:
-        self.url = service.url
+    def __init__(self, service: Service, *, url: str = "") -> None:
+        """
+        Watch a server.
+
+        Args:
+            service: Whose workers are watched.
+            url: Where it is asked, if not straight.
+        """
+        self.url = url or service.url
         self._service = service
         self._workers = sorted(children_of(service.process.pid))
 

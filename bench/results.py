@@ -15,7 +15,7 @@ START_MAX_SECONDS = 2.0
 
 
 class Side(NamedTuple):
-    """Medians over the rounds, of the service or of its limit: as runs have them."""
+    """Medians over the rounds, of one side: as runs have them."""
 
     rate: float
     p50_ms: float
@@ -31,14 +31,18 @@ class Row:
     Attributes:
         endpoint: What was measured.
         service: None where the service lacks it.
+        nginx: The service through nginx.
         limit: None where there is none.
-        ratios: The medians of each round's ratios.
+        of_straight: The rate through nginx, of the rate straight to gunicorn.
+        ratios: The service's rates, of what they are compared with.
         is_reached: Whether the bar is; None where there is none, or none on this server.
     """
 
     endpoint: Endpoint
     service: Side | None
+    nginx: Side | None
     limit: Side | None
+    of_straight: float | None
     ratios: dict[Reference, float]
     is_reached: bool | None
 
@@ -58,6 +62,8 @@ def _row(endpoint: Endpoint, results: Results) -> Row:
     return Row(
         endpoint=endpoint,
         service=_side(rounds, "service"),
+        nginx=_side(rounds, "nginx"),
+        of_straight=_ratio([each["nginx"] for each in rounds], [each["service"] for each in rounds]),
         limit=_side(rounds, "limit"),
         ratios=ratios,
         is_reached=is_reached,
@@ -72,18 +78,24 @@ def _side(rounds: list[dict[str, Any]], side: str) -> Side | None:
 
 
 def _ratios(endpoint: Endpoint, results: Results) -> dict[Reference, float]:
-    """Return how an endpoint stands to what it is compared with: the medians of each round's ratios."""
+    """Return how an endpoint stands to what it is compared with."""
     rounds = results["endpoints"][endpoint.name]
     references: dict[Reference, list[Any]] = {"limit": [each["limit"] for each in rounds]}
     if endpoint.has_page_one:
         references["page 1"] = [each["service"] for each in results["endpoints"][PAGE_ONE]]
     ratios: dict[Reference, float] = {}
     for reference, runs in references.items():
-        both = [(each["service"], run) for each, run in zip(rounds, runs, strict=True)]
-        known = [service["rate"] / run["rate"] for service, run in both if service and run and run["rate"]]
-        if known:
-            ratios[reference] = statistics.median(known)
+        ratio = _ratio([each["service"] for each in rounds], runs)
+        if ratio is not None:
+            ratios[reference] = ratio
     return ratios
+
+
+def _ratio(runs: list[Any], references: list[Any]) -> float | None:
+    """Return the median of each round's ratio of rates; None where one of both was not measured."""
+    both = zip(runs, references, strict=True)
+    known = [run["rate"] / reference["rate"] for run, reference in both if run and reference and reference["rate"]]
+    return statistics.median(known) if known else None
 
 
 def largest_worker_mib(results: Results) -> int:

@@ -2,11 +2,12 @@
 Measure what the service answers in a second, against the limit of what it is made of.
 
 The service runs under gunicorn on a database of demo data, and beside it ``limits.py`` with the same
-answers by Flask and the driver alone. wrk asks both in turns, endpoint by endpoint and round by
-round; the ratios of their rates are what is judged. The report goes to the standard output, figures
-to ``instance/bench/``. The exit status is 1 where a bar is missed or an answer was wrong.
+answers by Flask and the driver alone. wrk asks in turns, endpoint by endpoint and round by round: the
+service, the service through nginx, the limit. The ratios of the rates to the limit's are judged. The
+report goes to the standard output, figures to ``instance/bench/``. The exit status is 1 if a bar is
+missed or an answer was wrong.
 
-Run it as ``make bench`` or ``python bench/run.py``; it needs wrk, and Linux for /proc.
+Run it as ``make bench`` or ``python bench/run.py``; it needs wrk, nginx, and Linux for /proc.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -25,7 +27,8 @@ from bench import databases, processes, results, tables
 from bench.board import API, Board
 from bench.endpoints import Endpoint, chosen
 from bench.measuring import Bench
-from bench.wrk import Load, Side, require_wrk
+from bench.wrk import Load, Side, require_programs
+from tests.nginx import running_nginx
 from tests.servers import PROJECT
 
 OUTPUT = PROJECT / "instance" / "bench"
@@ -75,14 +78,22 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[results.Results,
         with processes.running(starts["service"]) as service:
             board = Board(service.url, url)
             bare_body.write_bytes(board.get(f"{API}/posts").content)
-            with processes.running(starts["limit"]) as limits:
-                servers: dict[Side, processes.Server]
-                servers = {"service": processes.Server(service), "limit": processes.Server(limits)}
+            with processes.running(starts["limit"]) as limits, running_nginx(port_of(service.url)) as nginx:
+                servers: dict[Side, processes.Server] = {
+                    "service": processes.Server(service),
+                    "nginx": processes.Server(service, url=nginx.url),
+                    "limit": processes.Server(limits),
+                }
                 bench = Bench(servers, board, load_of(options), folder)
                 measured = run_rounds(bench, servers, endpoints, options.rounds)
             faults = bench.faults + (last_errors(service.log, limits.log) if bench.faults else [])
         seconds = {side: processes.median_start(start, times=options.starts) for side, start in starts.items()}
     return {"conditions": conditions(options, server), "starts": seconds, **measured}, faults
+
+
+def port_of(url: str) -> int:
+    """Return the port of a URL."""
+    return urlsplit(url).port or 80
 
 
 def load_of(options: argparse.Namespace) -> Load:
@@ -174,7 +185,7 @@ def main() -> int:
         return compare(*options.compare)
     if options.show:
         return present(results.load(options.show), [])
-    require_wrk()
+    require_programs()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT) as folder:
         found, faults = measure(options, Path(folder))

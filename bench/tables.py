@@ -19,11 +19,14 @@ from bench.results import (
 HEADINGS = (
     "endpoint",
     "req/s",
+    "nginx",
     "limit",
     "p50 / p99 ms",
+    "nginx",
     "limit's",
     "CPU ms",
     "limit's",
+    "nginx / straight",
     "of limit",
     "of page 1",
     "bar",
@@ -48,10 +51,11 @@ def report(results: Results) -> str:
 
 def _cells(row: Row) -> list[str]:
     rate = f"{row.service.rate:,.0f}" if row.service else "no ETag" if row.endpoint.status == 304 else "—"
-    limit = f"{row.limit.rate:,.0f}" if row.limit else "—"
-    ratios = [f"{row.ratios[of]:.2f}" if of in row.ratios else "—" for of in ("limit", "page 1")]
-    times = [_times(row.service), _times(row.limit), _cpu(row.service), _cpu(row.limit)]
-    return [row.endpoint.title, rate, limit, *times, *ratios, _bar(row.endpoint), _verdict(row.is_reached)]
+    rates = [rate, *(f"{side.rate:,.0f}" if side else "—" for side in (row.nginx, row.limit))]
+    times = [_times(row.service), _times(row.nginx), _times(row.limit), _cpu(row.service), _cpu(row.limit)]
+    ratios = [row.of_straight, row.ratios.get("limit"), row.ratios.get("page 1")]
+    shown = ["—" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+    return [row.endpoint.title, *rates, *times, *shown, _bar(row.endpoint), _verdict(row.is_reached)]
 
 
 def _times(side: Side | None) -> str:

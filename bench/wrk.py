@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from tests.servers import SBIN
+
 SCRIPT = Path(__file__).with_name("requests.lua")
 SEPARATOR = b"\0"  # no request has one: JSON writes it as an escape
 
-Side = Literal["service", "limit"]
+Side = Literal["service", "nginx", "limit"]  # nginx: the service through it
 
 
 class User(NamedTuple):
@@ -54,7 +56,7 @@ class Request:
         headers = dict(self.headers)
         if self.body:
             headers["Content-Type"] = "application/json"
-        if self.user and side == "service":
+        if self.user and side != "limit":
             headers["Authorization"] = f"Bearer {self.user.token}"
         if self.user and side == "limit":
             headers |= {"X-User-Id": self.user.user_id, "X-Username": self.user.name}
@@ -98,10 +100,11 @@ class Answers(NamedTuple):
     broken: int
 
 
-def require_wrk() -> None:
-    """End the program with a line where wrk is not installed."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("wrk is needed (Debian: apt install wrk)")
+def require_programs() -> None:
+    """End the program with a line for a program that is not installed."""
+    for program in ("wrk", "nginx"):
+        if shutil.which(program, path=SBIN) is None:
+            raise SystemExit(f"{program} is needed (Debian: apt install {program})")
 
 
 def send(requests: Iterable[Request], *, side: Side, url: str, load: Load, file: Path) -> Answers:
