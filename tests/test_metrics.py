@@ -308,6 +308,7 @@ def test_a_scrape_that_fails_is_in_the_log_and_the_next_is_answered(tmp_path):
 def test_whether_servers_are_there_shows_whichever_worker_has_found_out(tmp_path):
     with running_mysql() as database, own_redis(tmp_path) as redis:
         settings = {"DATABASE_URL": database.url, "REDIS_URL": redis.url, "SECRET_KEY": "of-the-tests", **UNLIMITED}
+        settings["REDIS_TIMEOUT_MS"] = "1000"  # a busy machine is not to lose it before the test does
         with running_service(tmp_path, **settings) as service:
 
             def wait_until_told(told: float) -> Scrape:
