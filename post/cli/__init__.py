@@ -1,1 +1,1 @@
-"""Commands: what `flask` runs, for who has a shell."""
+"""Commands of `flask`, for operators."""

@@ -1,4 +1,4 @@
-"""Commands of ``flask``, for whoever runs the service."""
+"""Commands of ``flask``, for operators."""
 
 import functools
 import time
@@ -30,7 +30,7 @@ from post.utils import fold_case
 BATCH_POSTS = 2000
 REPORTED_MAX = 100
 
-# What a post has of its category, by the name that the demo data give it.
+# A post's columns about its category, by the category's name in the demo data.
 StoredCategories = dict[str, Row]
 
 
@@ -41,12 +41,12 @@ def register(app: Flask) -> None:
 
 
 def _on_database(command: Callable[..., None]) -> Callable[..., None]:
-    """Run a command on a database that is in use, and end it with a line where something is away."""
+    """Run a command on a database with this release's schema; a known failure ends it with one line."""
 
     @with_appcontext
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        with _told():
+        with _failures_as_lines():
             require_schema(current_app)
             command(*args, **kwargs)
 
@@ -54,7 +54,7 @@ def _on_database(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _failures_as_lines() -> Iterator[None]:
     try:
         yield
     except DatabaseUnusableError as exc:
@@ -78,7 +78,7 @@ def images() -> None:
 )
 @_on_database
 def prune_images(hours: float) -> None:
-    """Remove stored images that no post has; an age of 0 takes those of uploads under way too."""
+    """Remove stored images that no post has; an age of 0 includes uploads in progress."""
     pruned = services.prune_images(older_than=timedelta(hours=hours))
     click.echo(f"Removed {pruned.removed} objects ({pruned.removed_bytes} bytes), left {pruned.kept}.")
 
@@ -92,7 +92,7 @@ def users() -> None:
 @click.argument("sub")
 @_on_database
 def reactivate(sub: str) -> None:
-    """Let a user write again whose account is deactivated."""
+    """Reactivate the account of a user, who may then write again."""
     if not services.reactivate_account(sub, directory=components().user_directory):
         raise click.ClickException(f"no account of {sub} is deactivated")
     click.echo(f"Reactivated {sub}.")
@@ -115,34 +115,34 @@ def idempotency() -> None:
 @idempotency.command("prune")
 @_on_database
 def prune_idempotency() -> None:
-    """Remove the answers that are older than 24 hours."""
+    """Remove answers older than 24 hours."""
     click.echo(f"Removed {services.prune_idempotency_keys()} answers.")
 
 
 @click.group()
 def counters() -> None:
-    """Counts that are kept: of lists, of likes, of images."""
+    """Kept counts: of lists, likes and images."""
 
 
 @counters.command("verify")
-@click.option("--repair", is_flag=True, help="Set right what is wrong; others may write meanwhile.")
+@click.option("--repair", is_flag=True, help="Correct what is wrong; others may write meanwhile.")
 @_on_database
 def verify_counters(*, repair: bool) -> None:
-    """Compare every counter with its rows; exit status 1 where one is wrong and not repaired."""
+    """Compare every counter with its rows; exit status 1 if one is wrong and not repaired."""
     with schema_lock(db.engine.url):
         _report(services.verify_counters(repair=repair), repaired=repair)
 
 
 @click.group()
 def search() -> None:
-    """What the search looks up."""
+    """The search's index."""
 
 
 @search.command("verify")
-@click.option("--repair", is_flag=True, help="Set right what is wrong; others may write meanwhile.")
+@click.option("--repair", is_flag=True, help="Correct what is wrong; others may write meanwhile.")
 @_on_database
 def verify_search(*, repair: bool) -> None:
-    """Compare what the search looks up with the titles; exit status 1 where something is wrong and not repaired."""
+    """Compare the search's index with the titles; exit status 1 if a title is wrong and not repaired."""
     with schema_lock(db.engine.url):
         _report(services.verify_search(repair=repair), repaired=repair)
 
@@ -166,7 +166,7 @@ def seed_demo(count: int, seed: int, *, yes: bool) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
     if components().settings.is_production and not yes:
         raise click.ClickException("FLASK_ENV is production: repeat with --yes to add made-up posts to this board")
-    with _told():
+    with _failures_as_lines():
         prepare_schema(current_app)
     started = time.perf_counter()
     likes = 0
@@ -180,7 +180,7 @@ def seed_demo(count: int, seed: int, *, yes: bool) -> None:
 
 
 def _prepare(seed: int) -> tuple[StoredCategories, int]:
-    """Store the categories that are missing; returns all of them, and how many were missing."""
+    """Store the missing categories; return all of them, and the number of new ones."""
     names = {fold_case(name): name for name in demo_categories()}
     with transaction() as connection:
         if connection.scalar(select(Post.id).where(Post.id == first_post_id(seed))) is not None:
@@ -201,7 +201,7 @@ def _batches(posts: Iterator[DemoPost], size: int) -> Iterator[list[DemoPost]]:
 
 
 def _store(batch: Sequence[DemoPost], categories: StoredCategories) -> int:
-    """Store posts with their likes in one transaction; returns how many likes."""
+    """Store posts with their likes in one transaction; return the number of likes."""
     posts = [post.row | categories[post.row["category"]] for post in batch]
     likes = [like for post in batch for like in post.likes]
     with transaction() as connection:

@@ -1,4 +1,4 @@
-"""Demo data: a Korean community board of the texts in ``demo.toml``, the same for the same seed every time."""
+"""Demo data: a Korean community board with texts from ``demo.toml``. A seed always gives the same data."""
 
 import tomllib
 import uuid
@@ -25,7 +25,7 @@ EDITED_SHARE = 0.12
 
 
 class DemoPost(NamedTuple):
-    """A post without ``No`` and ``category_id``, which the database knows, and likes of other users without ids."""
+    """A post without ``No`` and ``category_id``, which the database knows, and its likes without ids."""
 
     row: Row
     likes: list[Row]
