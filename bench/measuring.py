@@ -10,12 +10,11 @@ import requests as http
 from bench.board import TIMEOUT_SECONDS, Board
 from bench.endpoints import Endpoint
 from bench.processes import Server
+from bench.results import BUSIER_MAX
 from bench.wrk import Answers, Load, Request, Side, send
 
 WARM_UP_SECONDS = 1
-# Gunicorn's workers take connections by chance: a run that one worker did nearly alone is not compared.
-BUSIER_MAX = 0.65
-ATTEMPTS = 4
+ATTEMPTS = 4  # at an even run: chance decides which of gunicorn's workers takes a connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ Results = dict[str, Any]
 
 RSS_MAX_MIB = 130
 START_MAX_SECONDS = 2.0
+BUSIER_MAX = 0.65  # of a run's work, for one of two workers
 
 
 class Side(NamedTuple):
