@@ -596,7 +596,7 @@ def test_one_too_many_does_not_wait_where_nothing_moves(monkeypatch):
     cleaner = ImageCleaner(waiting_max=1)
     monkeypatch.setattr(images, "PATIENCE_SECONDS", 0)
 
-    with cleaner._place(), pytest.raises(StorageUnavailable):
+    with cleaner._waiting_place(), pytest.raises(StorageUnavailable):
         cleaner.clean(io.BytesIO(jpeg()), deadline=time.monotonic() + 60)
 
 

@@ -1,1 +1,1 @@
-"""Images: checked and cleaned in a program apart, kept on disk or in S3."""
+"""Images: checked and cleaned by a separate program, kept on disk or in S3."""

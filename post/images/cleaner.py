@@ -1,8 +1,8 @@
 """
-Uploaded images: judged by their content, decoded and encoded anew in a process apart.
+Uploaded images: checked by their content, then decoded and encoded again in a separate process.
 
-Decoding 40 megapixels takes hundreds of megabytes, and bytes from strangers find faults in decoders;
-both stay in that process (``post.images.program.clean``), which this service's workers start one at a time.
+Decoding 40 megapixels takes hundreds of megabytes, and hostile bytes find faults in decoders. Both stay in
+that process (``post.images.program.clean``). The service's workers start one at a time.
 """
 
 import json
@@ -27,8 +27,8 @@ PATIENCE_SECONDS = 1.5
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp")
 CLEANING_TIMEOUT_SECONDS = 60
 _CLEANER = Path(__file__).with_name("program") / "__main__.py"
-# The first bytes of each type (WHATWG MIME Sniffing, 6.1); of WebP, whose bytes 4 to 8 are its length.
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+# The first bytes of each type but WebP (WHATWG MIME Sniffing, 6.1).
+_FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 
 Format = Literal["JPEG", "PNG", "GIF", "WEBP"]
 
@@ -43,10 +43,10 @@ class ImageRefused(Exception):
 
 class CleanImage(NamedTuple):
     """
-    An image as it is kept: upright, with nothing but the picture.
+    A cleaned image: upright, with nothing but the picture.
 
     Attributes:
-        format: Of ``content``; a thumbnail is WebP.
+        format: The format of ``content``; a thumbnail is WebP.
         width: In pixels.
         height: In pixels.
         content: The encoded image.
@@ -62,13 +62,13 @@ class CleanImage(NamedTuple):
 
 def check_beginning(file: BinaryIO) -> None:
     """
-    Check what can be told without decoding: the size, and that the file begins as an image.
+    Check a file without decoding it: its size and its first bytes.
 
     Args:
         file: The upload, at any position.
 
     Raises:
-        ImageRefused: It is empty, over 5 MiB, or of another type.
+        ImageRefused: The file is empty, over 5 MiB, or of another type.
     """
     size = file.seek(0, 2)
     if size == 0:
@@ -78,16 +78,16 @@ def check_beginning(file: BinaryIO) -> None:
     file.seek(0)
     beginning = file.read(12)
     is_webp = beginning.startswith(b"RIFF") and beginning.endswith(b"WEBP")
-    if not (is_webp or beginning.startswith(_BEGINNINGS)):
+    if not (is_webp or beginning.startswith(_FIRST_BYTES)):
         raise ImageRefused("not_an_image")
 
 
 class ImageCleaner:
     """
-    Has uploads cleaned, one at a time for all workers.
+    Cleans uploads, one at a time for all workers.
 
-    A worker lets so many of its threads wait for it that others are left for everything else. More
-    may wait only as long as images follow each other quickly.
+    Only some of a worker's threads may wait for their turn, so that others are free for other requests.
+    More threads may wait only while images follow each other quickly.
     """
 
     def __init__(self, *, waiting_max: int) -> None:
@@ -95,39 +95,39 @@ class ImageCleaner:
         Make a cleaner, before the workers are forked.
 
         Args:
-            waiting_max: How many threads of this process may wait for longer than a moment.
+            waiting_max: The number of this process's threads that may wait for longer than a moment.
         """
         self._turn = SharedLock()
         self._waiting = threading.BoundedSemaphore(waiting_max)
-        self._begun_at = time.monotonic()  # the last image of this process
+        self._begun_at = time.monotonic()  # monotonic time of this process's last start
 
     def clean(self, file: BinaryIO, *, deadline: float) -> CleanImage:
         """
-        Decode an upload and encode it anew.
+        Decode an upload and encode it again.
 
         Args:
-            file: What ``check_beginning`` has found good.
-            deadline: By ``time.monotonic()``; what has not begun by then is given up.
+            file: A file that has passed ``check_beginning``.
+            deadline: Latest start, by ``time.monotonic()``.
 
         Returns:
-            The image as it is to be kept.
+            The cleaned image.
 
         Raises:
-            ImageRefused: It breaks a limit or is damaged.
-            StorageUnavailable: Too many others are waiting for the same.
+            ImageRefused: The image breaks a limit or is damaged.
+            StorageUnavailable: Too many others are waiting.
         """
         try:
-            with self._place(), self._turn.held(timeout_seconds=max(0, deadline - time.monotonic())):
+            with self._waiting_place(), self._turn.held(timeout_seconds=max(0, deadline - time.monotonic())):
                 self._begun_at = time.monotonic()
                 file.seek(0)
                 done = _run_cleaner(file.read())
         except (TimeoutError, subprocess.TimeoutExpired) as exc:
             logger.warning("image_cleaning_busy")
             raise StorageUnavailable from exc
-        return _read(done)
+        return _read_outcome(done)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _waiting_place(self) -> Iterator[None]:
         while not self._waiting.acquire(timeout=PATIENCE_SECONDS / 10):
             if time.monotonic() - self._begun_at > PATIENCE_SECONDS:
                 raise TimeoutError
@@ -138,28 +138,28 @@ class ImageCleaner:
 
 
 def _run_cleaner(data: bytes) -> subprocess.CompletedProcess[bytes]:
-    # Isolated (-I), and without this process's environment, where the secrets are.
+    # Isolated (-I), and without this process's environment, which has secrets.
     command = [sys.executable, "-I", str(_CLEANER)]
-    return subprocess.run(  # noqa: S603 - the command is ours alone
+    return subprocess.run(  # noqa: S603 - the command has no input of users
         command, input=data, capture_output=True, timeout=CLEANING_TIMEOUT_SECONDS, env={}, check=False
     )
 
 
-def _read(done: subprocess.CompletedProcess[bytes]) -> CleanImage:
+def _read_outcome(done: subprocess.CompletedProcess[bytes]) -> CleanImage:
     if done.stderr:
         logger.warning("image_damaged", extra={"reason": done.stderr.decode(errors="replace")})
     if done.returncode:
         _refuse(done.returncode)
     verdict, _, encoded = done.stdout.partition(b"\n")
-    said = json.loads(verdict)
-    if "refused" in said:
-        raise ImageRefused(said["refused"], **said["params"])
-    size = said["size"]
-    return CleanImage(said["format"], said["width"], said["height"], encoded[:size], encoded[size:])
+    outcome = json.loads(verdict)
+    if "refused" in outcome:
+        raise ImageRefused(outcome["refused"], **outcome["params"])
+    size = outcome["size"]
+    return CleanImage(outcome["format"], outcome["width"], outcome["height"], encoded[:size], encoded[size:])
 
 
 def _refuse(returncode: int) -> NoReturn:
-    """Tell why the process ended without a verdict: by its limits or a decoder's fault, the image is to blame."""
+    """Raise for a process that ended without a verdict; its limits and crashes of a decoder are the image's fault."""
     logger.warning("image_cleaning_died", extra={"returncode": returncode})
     if -returncode in (signal.SIGXCPU, signal.SIGKILL):
         raise ImageRefused("image_too_complex")

@@ -1,4 +1,4 @@
-"""Where images are kept: in files of this machine, or in a bucket of S3. What a key names never changes."""
+"""Storage of images: files of this machine, or objects in a bucket of S3. An object never changes."""
 
 import contextlib
 import hashlib
@@ -25,7 +25,7 @@ _KEY = re.compile(rf"[0-9a-f]{{32}}-[0-9a-f]{{64}}\.({'|'.join(CONTENT_TYPES)})"
 
 
 class StoredObject(NamedTuple):
-    """An object as a storage lists it: its key, its size in bytes, and when it was stored, in UTC."""
+    """An object in a storage's list: its key, its size in bytes, and the time of its storing, in UTC."""
 
     key: str
     size: int
@@ -36,28 +36,28 @@ class ImageStorage(Protocol):
     """
     A place for images.
 
-    Every method raises ``StorageUnavailable`` where the place cannot be reached or refuses.
+    Every method raises ``StorageUnavailable`` if the place cannot be reached or refuses.
     """
 
     def put(self, key: str, content: bytes) -> None:
-        """Store an object: whole, for good, or not at all."""
+        """Store an object durably, as a whole or not at all."""
 
     def read(self, key: str) -> bytes | None:
-        """Return an object, or None where there is none."""
+        """Return an object, or None if there is none."""
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects; those that are not there are passed over."""
+        """Remove objects; missing ones are skipped."""
 
     def objects(self) -> Iterator[StoredObject]:
-        """List what is stored, what a crash has left half written included."""
+        """List the stored objects, and those that a crash has left half written."""
 
     def url(self, key: str) -> str:
-        """Return where browsers find an object."""
+        """Return the URL of an object for browsers."""
 
 
 def new_key(content: bytes, extension: str) -> str:
     """
-    Return a key that nobody can guess, with the content's SHA-256.
+    Return a random key that ends with the content's SHA-256.
 
     Args:
         content: The object.
@@ -67,37 +67,37 @@ def new_key(content: bytes, extension: str) -> str:
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a text has the shape of a key; no other ever reaches a storage."""
+    """Check if a text has the shape of a key; no other text reaches a storage."""
     return _KEY.fullmatch(text) is not None
 
 
 def digest_of(key: str) -> str:
-    """Return the SHA-256, in hex, of what a key names."""
+    """Return the SHA-256 in a key, in hex."""
     return key.partition("-")[2].partition(".")[0]
 
 
 def content_type_of(key: str) -> str:
-    """Return the media type of what a key names."""
+    """Return the media type of a key's object."""
     return CONTENT_TYPES[key.rpartition(".")[2]]
 
 
 class FileStorage:
-    """Images as files of one folder."""
+    """Images as files in one folder."""
 
     def __init__(self, folder: Path, *, base_url: str) -> None:
         """
-        Make a storage; the folder is made with the first object.
+        Make a storage; the first ``put`` makes the folder.
 
         Args:
-            folder: Where the files are.
-            base_url: Where the service answers with them, such as ``/api/v1/images/``.
+            folder: The folder of the files.
+            base_url: The service's path of images, such as ``/api/v1/images/``.
         """
         self._folder = folder
         self._base_url = base_url
 
     def put(self, key: str, content: bytes) -> None:
-        """Write under another name and rename, so that neither a crash nor a power cut leaves half a file."""
-        with _reported("put"):
+        """Write under another name and rename, so that no crash or power cut leaves half a file."""
+        with _reporting_failures("put"):
             self._folder.mkdir(parents=True, exist_ok=True)
             descriptor, unfinished = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")
             try:
@@ -121,7 +121,7 @@ class FileStorage:
 
     def read(self, key: str) -> bytes | None:
         """Return a file's content."""
-        with _reported("read"):
+        with _reporting_failures("read"):
             try:
                 return (self._folder / key).read_bytes()
             except FileNotFoundError:
@@ -129,18 +129,18 @@ class FileStorage:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Unlink files."""
-        with _reported("delete"):
+        with _reporting_failures("delete"):
             for key in keys:
                 (self._folder / key).unlink(missing_ok=True)
 
     def objects(self) -> Iterator[StoredObject]:
-        """List the files of our names, and the unfinished ones."""
-        with _reported("list"):
+        """List the files with the name of a key, and unfinished ones."""
+        with _reporting_failures("list"):
             if not self._folder.exists():
                 return
             for file in os.scandir(self._folder):
                 if is_key(file.name) or (file.name.startswith(".") and file.name.endswith(".tmp")):
-                    with contextlib.suppress(FileNotFoundError):  # removed, or finished, since
+                    with contextlib.suppress(FileNotFoundError):  # removed or finished in the meantime
                         found = file.stat()
                         yield StoredObject(file.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
@@ -150,17 +150,17 @@ class FileStorage:
 
 
 class S3Storage:
-    """Images as objects of a bucket; others' objects there are left alone."""
+    """Images as objects in a bucket; objects without the name of a key are left alone."""
 
     def __init__(self, client: Any, *, bucket: str, prefix: str, base_url: str) -> None:
         """
         Make a storage.
 
         Args:
-            client: boto3's, of ``s3``.
+            client: boto3's client of ``s3``.
             bucket: The bucket's name.
-            prefix: What our keys begin with there: empty, or ending with a slash.
-            base_url: What makes a URL of a key: CloudFront's domain with the prefix, or the service's path.
+            prefix: The prefix of keys there: empty, or ending with a slash.
+            base_url: The URL before a key: CloudFront's domain with the prefix, or the service's path.
         """
         self._client = client
         self._bucket = bucket
@@ -168,14 +168,14 @@ class S3Storage:
         self._base_url = base_url
 
     def put(self, key: str, content: bytes) -> None:
-        """Store an object with the headers that CloudFront passes on."""
+        """Store an object with the headers that CloudFront sends to browsers."""
         headers = {"ContentType": content_type_of(key), "CacheControl": CACHE_CONTROL, "ContentDisposition": "inline"}
-        with _reported("put"):
+        with _reporting_failures("put"):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=content, **headers)
 
     def read(self, key: str) -> bytes | None:
         """Fetch an object."""
-        with _reported("read"):
+        with _reporting_failures("read"):
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
                 return cast(bytes, answer["Body"].read())
@@ -184,7 +184,7 @@ class S3Storage:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, up to 1,000 at a time."""
-        with _reported("delete"):
+        with _reporting_failures("delete"):
             for start in range(0, len(keys), DELETE_BATCH):
                 named = [{"Key": self._prefix + key} for key in keys[start : start + DELETE_BATCH]]
                 answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True})
@@ -192,8 +192,8 @@ class S3Storage:
                     raise ClientError({"Error": error}, "DeleteObjects")
 
     def objects(self) -> Iterator[StoredObject]:
-        """List the objects under the prefix that have names of ours."""
-        with _reported("list"):
+        """List the objects under the prefix that have the name of a key."""
+        with _reporting_failures("list"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
             for page in pages:
                 for found in page.get("Contents", []):
@@ -207,8 +207,8 @@ class S3Storage:
 
 
 @contextlib.contextmanager
-def _reported(action: str) -> Iterator[None]:
-    """Log why a storage failed, and say only that it did."""
+def _reporting_failures(action: str) -> Iterator[None]:
+    """Log a storage's failure with its reason, and raise ``StorageUnavailable``, which has none."""
     try:
         yield
     except (OSError, BotoCoreError, ClientError) as exc:

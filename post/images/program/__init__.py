@@ -1,1 +1,1 @@
-"""The program that decodes and encodes images: a process apart, which imports nothing of the service."""
+"""The program that decodes and encodes images: a separate process, which imports nothing of the service."""

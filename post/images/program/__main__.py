@@ -1,4 +1,4 @@
-"""The program that cleans an image. Isolated, Python finds the service's modules only where it is told."""
+"""The program that cleans an image. Python runs it isolated, so it adds the project's folder to its path."""
 
 import sys
 from pathlib import Path

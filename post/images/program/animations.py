@@ -18,9 +18,9 @@ class GifFrame(NamedTuple):
     A frame as it stands in a GIF.
 
     Attributes:
-        box: Where it is drawn: left, top, width, height.
-        control: Of its graphic control extension: flags, delay and transparent index.
-        flags: Of its descriptor.
+        box: Its place: left, top, width, height.
+        control: From its graphic control extension: flags, delay and transparent index.
+        flags: From its descriptor.
         table: Its own colours, or none.
         data: Its compressed indexes.
     """
@@ -33,7 +33,7 @@ class GifFrame(NamedTuple):
 
 
 class Gif(NamedTuple):
-    """A GIF's size, its global colours, how often it plays (None: once) and its frames."""
+    """A GIF: its size, its global colours, its number of plays (None: once) and its frames."""
 
     size: tuple[int, int]
     flags: int
@@ -44,14 +44,14 @@ class Gif(NamedTuple):
 
 def read_gif(data: bytes, *, max_frames: int) -> Gif:
     """
-    Take a GIF apart; what is not of its pictures is left out.
+    Take a GIF apart; only its pictures and their times are kept.
 
     Args:
         data: The file.
-        max_frames: After one more the rest is left unread.
+        max_frames: The limit; reading stops after one more.
 
     Raises:
-        IndexError, ValueError, struct.error: It is cut off.
+        IndexError, ValueError, struct.error: The file is cut off.
     """
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + _table_bytes(flags)
@@ -78,8 +78,8 @@ def read_gif(data: bytes, *, max_frames: int) -> Gif:
     return Gif((width, height), flags, table, plays, frames)
 
 
-def gif_picture(gif: Gif, frame: GifFrame) -> Image.Image:
-    """Decode a frame by itself: a picture of indexes, or of greys that are its indexes."""
+def decode_frame(gif: Gif, frame: GifFrame) -> Image.Image:
+    """Decode a frame by itself: a picture of indexes, or of greys equal to its indexes."""
     flags, table = (frame.flags, frame.table) if frame.table else (gif.flags, gif.table)
     place = struct.pack("<4HB", 0, 0, *frame.box[2:], frame.flags & 0x40)
     screen = struct.pack("<HHBBB", *frame.box[2:], flags & 0x87, 0, 0) + table
@@ -89,8 +89,8 @@ def gif_picture(gif: Gif, frame: GifFrame) -> Image.Image:
     return picture
 
 
-def written_gif(gif: Gif) -> bytes:
-    """Put a GIF together, of its frames decoded and encoded anew."""
+def encode_gif(gif: Gif) -> bytes:
+    """Put a GIF together from its frames, each decoded and encoded again."""
     output = [b"GIF89a", struct.pack("<HHBBB", *gif.size, gif.flags & 0x87, 0, 0), gif.table]
     if gif.plays is not None:
         output += [b"!\xff\x0bNETSCAPE2.0\x03\x01", gif.plays, b"\0"]
@@ -98,15 +98,15 @@ def written_gif(gif: Gif) -> bytes:
         if frame.control:
             output += [b"!\xf9\x04", frame.control[:1], frame.control[1:], b"\0"]
         output += [struct.pack("<c4HB", b",", *frame.box, frame.flags & 0x87), frame.table]
-        output.append(_compressed(gif_picture(gif, frame)))
+        output.append(_compress(decode_frame(gif, frame)))
     return b"".join([*output, b";"])
 
 
-def _compressed(picture: Image.Image) -> bytes:
+def _compress(picture: Image.Image) -> bytes:
     indexes = Image.frombytes("L", picture.size, picture.tobytes())
     output = io.BytesIO()
     indexes.save(output, "GIF", optimize=False, interlace=False)
-    # Behind the screen, a table of 256 greys, and the descriptor; before the trailer.
+    # After the screen, a table of 256 greys and the descriptor; before the trailer.
     return output.getvalue()[13 + 768 + 10 : -1]
 
 

@@ -1,10 +1,9 @@
 """
-What becomes of an uploaded image: decoded, freed of all that is not picture, and encoded anew.
+The cleaning of an uploaded image: it is decoded, and encoded again with nothing but the picture.
 
-``post.images.cleaner`` runs this in a process of its own, which imports nothing of the service and is given
-nothing of its environment: what hostile bytes cost in memory and time, or break in a decoder, ends
-with that process. It reads the file from stdin and writes to stdout a line of JSON, then the image,
-then its thumbnail.
+``post.images.cleaner`` runs this in a process of its own, which imports nothing of the service and has
+none of its environment. Memory and time that hostile bytes cost, and faults of a decoder, end with that
+process. It reads the file from stdin. It writes to stdout a line of JSON, the image, and its thumbnail.
 """
 
 import ctypes
@@ -21,37 +20,37 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from post.images.program.animations import gif_picture, read_gif, written_gif
+from post.images.program.animations import decode_frame, encode_gif, read_gif
 from post.images.program.stills import (
     Refused,
-    check_kept,
+    check_encoded_size,
     check_pixels,
-    decoded,
-    encoded,
-    in_srgb,
+    decode,
+    encode,
+    make_thumbnail,
     open_image,
-    orientation_of,
-    thumbnail_of,
-    upright,
+    read_orientation,
+    to_srgb,
+    turn_upright,
 )
 
 MAX_FRAMES = 300
 MAX_ANIMATION_PIXELS = 75_000_000  # of all frames
-MAX_SCANS = 500  # of a JPEG: one of 50 bytes keeps a decoder busy for milliseconds, and 5 MiB have 100,000
-# Of addresses: 730 MiB in use at most, beside 240 of the service in a pod of a GiB, which is ended if it outgrows it.
-# An opaque WebP of 40 megapixels needs 700; one that is transparent may have some 30.
+MAX_SCANS = 500  # of a JPEG: a scan of 50 bytes takes a decoder milliseconds, and 5 MiB can hold 100,000
+# Address space. 730 MiB are used at most, beside 240 MiB of the service; a pod that needs over 1 GiB is killed.
+# An opaque WebP of 40 megapixels needs 700 MiB; a transparent one fits with some 30 megapixels.
 MAX_MEMORY_BYTES = 760 * 1024**2
 MAX_CPU_SECONDS = 10
 PR_SET_PDEATHSIG = 1  # prctl(2)
-STILL: dict[str, dict[str, Any]] = {
+STILL_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 85},
     "PNG": {},
-    "WEBP": {"quality": 90, "method": 2},  # a slower method gains little, and takes 10 s for 40 megapixels
+    "WEBP": {"quality": 90, "method": 2},  # slower methods gain little, and take 10 s for 40 megapixels
 }
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PARTS = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND"}  # of an APNG, its first image
 ONCE = {b"iCCP", b"eXIf"}
-# What a JPEG's picture depends on, and how much of each is needed: JFIF, EXIF (the orientation), ICC, Adobe.
+# The segments that a JPEG's picture depends on, with the number needed: JFIF, EXIF (the orientation), ICC, Adobe.
 JPEG_PARTS = {(0xE0, b"JFIF\0"): 1, (0xE1, b"Exif\0"): 1, (0xE2, b"ICC_P"): 255, (0xEE, b"Adobe"): 1}
 _MARKER = re.compile(rb"\xff+([^\xff\0])")
 
@@ -77,37 +76,39 @@ class Cleaned(NamedTuple):
 
 def clean(data: bytes) -> Cleaned:
     """
-    Decode an image and encode it anew, upright and with nothing but the picture.
+    Decode an image and encode it again, upright and with nothing but the picture.
 
     Args:
         data: A file that begins as a JPEG, PNG, GIF or WebP.
 
     Raises:
-        Refused: It breaks a limit, is damaged, or is something else as well.
-        Exception: Whatever Pillow raises over damaged files.
+        Refused: The file breaks a limit, is damaged, or is also a file of another kind.
+        Exception: Any error that Pillow raises on damaged files.
     """
     _refuse_polyglots(data)
     if data.startswith(b"GIF"):
         return _clean_gif(data)
     if data.startswith(PNG_SIGNATURE):
-        data = _bare_png(data)
+        data = _strip_png(data)
     elif data.startswith(b"\xff\xd8"):
-        data = _bare_jpeg(data)
+        data = _strip_jpeg(data)
     elif data[12:16] == b"VP8X" and data[20] & 2:
-        # What no frame of an animation covers is transparent, also where no frame is (RFC 9649, 2.7.1.1).
+        # Parts that no frame covers are transparent, even if no frame has alpha (RFC 9649, 2.7.1.1).
         data = data[:20] + bytes([data[20] | 0x10]) + data[21:]
     with open_image(data) as image:
         kept_format = str(image.format)
         if getattr(image, "n_frames", 1) > 1:
             return _clean_webp(image, data)
-        picture, orientation = decoded(image, data)
+        picture, orientation = decode(image, data)
     del image
-    picture = upright(picture, orientation)
-    return Cleaned(kept_format, *picture.size, encoded(picture, kept_format, STILL[kept_format]), thumbnail_of(picture))
+    picture = turn_upright(picture, orientation)
+    return Cleaned(
+        kept_format, *picture.size, encode(picture, kept_format, STILL_OPTIONS[kept_format]), make_thumbnail(picture)
+    )
 
 
 def _refuse_polyglots(data: bytes) -> None:
-    # Each would be opened as that by its own readers (PDF: ISO 32000-1, annex H.3.4.1).
+    # Readers of ZIP and PDF would open such an image as theirs (PDF: ISO 32000-1, annex H.3.4.1).
     if _ends_as_zip(data):
         raise Refused("image_is_more", format="ZIP")
     if b"%PDF-" in data[:1024]:
@@ -115,7 +116,7 @@ def _refuse_polyglots(data: bytes) -> None:
 
 
 def _ends_as_zip(data: bytes) -> bool:
-    """Tell whether a directory of files ends the file (APPNOTE 4.3.16); four bytes alone prove nothing."""
+    """Check for a ZIP directory at the end of the file (APPNOTE 4.3.16); its signature alone proves nothing."""
     end = data.rfind(b"PK\5\6", max(0, len(data) - 65_557))
     if end < 0 or end + 22 > len(data):
         return False
@@ -123,8 +124,8 @@ def _ends_as_zip(data: bytes) -> bool:
     return data[max(0, directory) :][:4] in (b"PK\1\2", b"PK\5\6") or data[max(0, end - 20) : end][:4] == b"PK\6\7"
 
 
-def _bare_png(data: bytes) -> bytes:
-    """Leave out the chunks that no picture is made of, whose number and size once inflated nothing limits."""
+def _strip_png(data: bytes) -> bytes:
+    """Drop the chunks that are not part of the picture: nothing limits their number and their inflated size."""
     kept, seen = [PNG_SIGNATURE], set()
     for name, chunk in _png_chunks(data):
         if name in PNG_PARTS and name not in seen:
@@ -134,7 +135,7 @@ def _bare_png(data: bytes) -> bytes:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return the name and the bytes of each chunk; whatever follows the last is left out."""
+    """Return the name and the bytes of each chunk, up to ``IEND``."""
     position, name = len(PNG_SIGNATURE), b""
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, position)
@@ -145,8 +146,8 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def _bare_jpeg(data: bytes) -> bytes:
-    """Leave out the segments that no picture is made of; what follows the first scan's header stays."""
+def _strip_jpeg(data: bytes) -> bytes:
+    """Drop the segments that are not part of the picture; everything from the first scan on stays."""
     kept, left, position = [b"\xff\xd8"], dict(JPEG_PARTS), 2
     while (marker := _MARKER.search(data, position)) and marker[1] != b"\xda":
         position = marker.end()
@@ -179,35 +180,35 @@ def _clean_gif(data: bytes) -> Cleaned:
     for left, top, width, height in (frame.box for frame in gif.frames):
         if left + width > gif.size[0] or top + height > gif.size[1]:
             raise Refused("image_damaged")
-    picture = gif_picture(gif, gif.frames[0])
+    picture = decode_frame(gif, gif.frames[0])
     if picture.size != gif.size:
         part, picture = picture.convert("RGBA"), Image.new("RGBA", gif.size)
         picture.paste(part, gif.frames[0].box[:2])
-    return Cleaned("GIF", *gif.size, check_kept(written_gif(gif)), thumbnail_of(picture))
+    return Cleaned("GIF", *gif.size, check_encoded_size(encode_gif(gif)), make_thumbnail(picture))
 
 
 def _clean_webp(image: Any, data: bytes) -> Cleaned:
     _check_frames(image.n_frames, image.n_frames * image.width * image.height)
-    orientation, profile = orientation_of(image), image.info.get("icc_profile")
+    orientation, profile = read_orientation(image), image.info.get("icc_profile")
     durations, pictures, thumbnail = [], [], b""
     for number in range(image.n_frames):
         image.seek(number)
         image.load()
         durations.append(image.info["duration"])
         if orientation != 1 or profile or not thumbnail:
-            picture = upright(in_srgb(image.copy(), profile), orientation)
+            picture = turn_upright(to_srgb(image.copy(), profile), orientation)
             pictures.append(picture)
-            thumbnail = thumbnail or thumbnail_of(picture)
+            thumbnail = thumbnail or make_thumbnail(picture)
     options = {"quality": 85, "method": 1, "duration": durations, "loop": image.info["loop"], "save_all": True}
     size = pictures[0].size
     if len(pictures) == 1:
         pictures = [open_image(data)]
     options["append_images"] = pictures[1:]
-    return Cleaned("WEBP", *size, encoded(pictures[0], "WEBP", options), thumbnail)
+    return Cleaned("WEBP", *size, encode(pictures[0], "WEBP", options), thumbnail)
 
 
 def _limit_this_process() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a worker that is killed takes this process with it
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a killed worker ends this process too
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -215,7 +216,7 @@ def _limit_this_process() -> None:
 
 
 def main() -> None:
-    """Clean the image that stdin has; what is told on stderr is for the log."""
+    """Clean the image on stdin; the service logs what is written to stderr."""
     _limit_this_process()
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -228,7 +229,7 @@ def main() -> None:
         verdict = {"refused": refusal.key, "params": refusal.params}
     except MemoryError:
         verdict = {"refused": "image_too_complex", "params": {}}
-    except Exception:  # noqa: BLE001 - there is no end to what Pillow raises over damaged files
+    except Exception:  # noqa: BLE001 - Pillow raises many types on damaged files
         traceback.print_exc()
         verdict = {"refused": "image_damaged", "params": {}}
     for part in (json.dumps(verdict).encode(), b"\n", content, thumbnail):

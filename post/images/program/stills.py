@@ -1,4 +1,4 @@
-"""One picture: decoded as browsers show it, its thumbnail, and encoded anew. It knows nothing of the service."""
+"""One picture: decoded as browsers show it, encoded again, and its thumbnail. It knows nothing of the service."""
 
 import io
 import itertools
@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageCms
 MAX_PIXELS = 40_000_000
 MAX_KEPT_BYTES = 10 * 1024**2  # twice what may be uploaded
 THUMBNAIL_MAX_WIDTH = 480
-THUMBNAIL_MAX_HEIGHT = 4_800  # keeps a strip of 40 megapixels within what WebP can say (16,383)
+THUMBNAIL_MAX_HEIGHT = 4_800  # keeps a strip of 40 megapixels below the limit of WebP (16,383)
 ORIENTATION = 0x0112  # Exif 2.3, 4.6.4
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -21,7 +21,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow raises over it; what else there may be is told in the log, with the image refused.
+# Errors that Pillow raises on damaged EXIF; any other is logged, and the image refused.
 DAMAGED_EXIF = (SyntaxError, ValueError, TypeError, LookupError, OverflowError, OSError, struct.error)
 MODES = {"JPEG": {"L", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}}
 
@@ -52,27 +52,27 @@ def check_pixels(size: tuple[int, int]) -> None:
         raise Refused("too_many_pixels", maximum=MAX_PIXELS // 1_000_000)
 
 
-def decoded(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
-    """Return the picture as it is to be kept but for its orientation, which is told beside it."""
+def decode(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
+    """Return the picture, not yet turned upright, and its orientation."""
     image.load()
-    picture = image._new(image.im)  # noqa: SLF001 - without the file, and WebP's decoder of thrice the picture's size
+    picture = image._new(image.im)  # noqa: SLF001 - frees the file, and WebP's decoder of three times the picture's size
     if image.format == "PNG":
-        picture = _in_eight_bits(picture, data[24])
-    picture = _as_kept(in_srgb(picture, image.info.get("icc_profile")), str(image.format))
-    return picture, orientation_of(image)
+        picture = _to_eight_bits(picture, data[24])
+    picture = _to_kept_mode(to_srgb(picture, image.info.get("icc_profile")), str(image.format))
+    return picture, read_orientation(image)
 
 
-def orientation_of(image: Image.Image) -> int:
-    """Return the orientation that EXIF tells, 1 to 8."""
+def read_orientation(image: Image.Image) -> int:
+    """Return the orientation in EXIF, 1 to 8."""
     try:
         orientation = image.getexif().get(ORIENTATION)
-    except DAMAGED_EXIF:  # which does not damage the picture
+    except DAMAGED_EXIF:  # the picture is intact
         return 1
     return orientation if orientation in UPRIGHT else 1
 
 
-def _in_eight_bits(picture: Image.Image, depth: int) -> Image.Image:
-    """Return a picture of 16 bits as a screen shows it; Pillow gives a transparent colour as the file has it."""
+def _to_eight_bits(picture: Image.Image, depth: int) -> Image.Image:
+    """Return a picture of 16 bits with 8; Pillow leaves its transparent colour at the file's depth."""
     transparent = picture.info.get("transparency")
     if picture.mode.startswith("I"):
         picture = picture.convert("I").point(lambda value: value / 256).convert("L")
@@ -84,8 +84,8 @@ def _in_eight_bits(picture: Image.Image, depth: int) -> Image.Image:
     return picture
 
 
-def in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return the picture in sRGB, which is what a browser takes an image without a profile for."""
+def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert a picture to sRGB, which browsers assume for an image without a profile."""
     if not profile:
         return picture
     if picture.mode == "P":
@@ -93,20 +93,20 @@ def in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if picture.mode in ("L", "LA"):
-            return _greys_in_srgb(picture, source)
+            return _greys_to_srgb(picture, source)
         if picture.mode not in ("RGB", "RGBA", "CMYK"):
             return picture
         mode = "RGBA" if picture.mode == "RGBA" else "RGB"
         is_same = picture.mode == mode
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), picture.mode, mode)
-        if is_same and _changes_nothing(transform, mode):
+        if is_same and _is_srgb(transform, mode):
             return picture
         return ImageCms.applyTransform(picture, transform, inPlace=is_same) or picture
-    except (ImageCms.PyCMSError, OSError, ValueError):  # a damaged profile: nobody could show it otherwise
+    except (ImageCms.PyCMSError, OSError, ValueError):  # a damaged profile, which no browser can apply
         return picture
 
 
-def _greys_in_srgb(picture: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+def _greys_to_srgb(picture: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
     transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "L", "RGB")
     ramp = Image.frombytes("L", (256, 1), bytes(range(256)))
     shown = ImageCms.applyTransform(ramp, transform)
@@ -115,8 +115,8 @@ def _greys_in_srgb(picture: Image.Image, source: ImageCms.ImageCmsProfile) -> Im
     return Image.merge("LA", [grey, *alpha]) if alpha else grey
 
 
-def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Tell whether a profile is sRGB, of which there are many that differ in their names and rounding."""
+def _is_srgb(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Check if a profile is sRGB by its effect: names and rounding of sRGB profiles differ."""
     steps = bytes(itertools.chain.from_iterable(itertools.product(range(0, 256, 15), repeat=3)))
     probe = Image.frombytes("RGB", (18**3, 1), steps).convert(mode)
     changed = ImageCms.applyTransform(probe, transform)
@@ -124,42 +124,42 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return all(not any(band.histogram()[3:]) for band in differences)
 
 
-def upright(picture: Image.Image, orientation: int) -> Image.Image:
-    """Return a picture as its orientation says that it is seen."""
+def turn_upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Turn a picture as its orientation asks."""
     return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
 
 
-def _as_kept(picture: Image.Image, kept_format: str) -> Image.Image:
+def _to_kept_mode(picture: Image.Image, kept_format: str) -> Image.Image:
     if picture.mode not in MODES.get(kept_format, {"RGB", "RGBA"}):
         has_alpha = picture.has_transparency_data and kept_format != "JPEG"
         picture = picture.convert("RGBA" if has_alpha else "RGB")
-    # The rest would be written again: comments, profiles, resolutions.
+    # Pillow would write the rest again: comments, profiles, resolutions.
     picture.info = {name: value for name, value in picture.info.items() if name == "transparency"}
     return picture
 
 
-def thumbnail_of(picture: Image.Image) -> bytes:
-    """Return a WebP of at most 480 pixels in width."""
+def make_thumbnail(picture: Image.Image) -> bytes:
+    """Encode a WebP of at most 480 pixels in width."""
     scale = min(1, THUMBNAIL_MAX_WIDTH / picture.width, THUMBNAIL_MAX_HEIGHT / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     mode = "RGBA" if picture.has_transparency_data else "RGB"
     small = picture if picture.mode == mode else picture.convert(mode)
-    small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)  # a copy, also of the same size
-    return encoded(small, "WEBP", {"quality": 80})
+    small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)  # a copy, even at the same size
+    return encode(small, "WEBP", {"quality": 80})
 
 
-def encoded(picture: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
+def encode(picture: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
     """Encode a picture within the limit of bytes."""
     output = io.BytesIO()
     try:
         picture.save(output, image_format, **options)
-    except ValueError as exc:  # libwebp's way of having no memory
+    except ValueError as exc:  # libwebp out of memory
         raise Refused("image_too_complex") from exc
-    return check_kept(output.getvalue())
+    return check_encoded_size(output.getvalue())
 
 
-def check_kept(content: bytes) -> bytes:
-    """Return what is within the limit of bytes."""
+def check_encoded_size(content: bytes) -> bytes:
+    """Return an encoded image, unless it is over the limit of bytes."""
     if len(content) > MAX_KEPT_BYTES:
         raise Refused("image_too_complex")
     return content
