@@ -229,10 +229,10 @@ def test_who_has_written_is_known_on_the_other_replica(redis, tmp_path):
     state = RedisState(redis.url, timeout_seconds=1, names_key="a-secret-of-the-tests")
     one, other = (RecentWriters(RedisWriters(state, SharedCounters()), seconds=60) for _ in range(2))
 
-    one.note("user:ana")
+    one.remember("user:ana")
 
-    assert other.wrote_lately("user:ana")
-    assert not other.wrote_lately("user:bo")
+    assert other.wrote_recently("user:ana")
+    assert not other.wrote_recently("user:bo")
     assert not any(b"ana" in key for key in redis.client().scan_iter())
 
 
@@ -241,10 +241,10 @@ def test_without_redis_a_replica_knows_its_own_writers(tmp_path):
     state = RedisState(url, timeout_seconds=1, names_key="a-secret-of-the-tests")
     writers = RecentWriters(RedisWriters(state, SharedCounters()), seconds=60)
 
-    writers.note("user:ana")
+    writers.remember("user:ana")
 
-    assert writers.wrote_lately("user:ana")
-    assert not writers.wrote_lately("user:bo")
+    assert writers.wrote_recently("user:ana")
+    assert not writers.wrote_recently("user:bo")
 
 
 # TLS

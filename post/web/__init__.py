@@ -1,1 +1,1 @@
-"""HTTP: how requests are read and checked, and how answers are made; no rule of the board."""
+"""HTTP: the reading and checking of requests, the making of answers; no rule of the board."""

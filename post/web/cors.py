@@ -1,4 +1,4 @@
-"""CORS: which sites' pages may read the answers, by flask-cors."""
+"""CORS by flask-cors: pages of the configured sites may read the answers."""
 
 import re
 from functools import lru_cache
@@ -12,11 +12,11 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 ALLOWED_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
 EXPOSED_HEADERS = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]
 MAX_AGE_SECONDS = 86_400
-ORIGINS_KEPT = 64  # whose headers are known without asking flask-cors again
+ORIGINS_KEPT = 64  # their headers are cached
 
 
 def headers_for(origin: str) -> dict[str, str]:
-    """Return what lets a configured site read an answer that Flask does not make: as flask-cors has it."""
+    """Return flask-cors's headers for a configured site, for an answer that Flask does not make."""
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
@@ -28,11 +28,11 @@ def init_cors(app: Flask, *, origins: tuple[str, ...]) -> None:
     """
     Let pages of other sites read the app's answers.
 
-    It stands for ``CORS(app)``, whose hook works for a quarter of the time that Flask itself takes.
+    In place of ``CORS(app)``: the hook of that takes a quarter of Flask's own time for a request.
 
     Args:
         app: The application.
-        origins: The sites, such as ``https://example.com``.
+        origins: The sites that may read, such as ``https://example.com``.
     """
     options = get_cors_options(
         app,
@@ -55,7 +55,7 @@ def init_cors(app: Flask, *, origins: tuple[str, ...]) -> None:
     @app.after_request
     def share(response: Response) -> Response:
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin and request.method == "OPTIONS":  # whose answer depends on more of the request's headers
+        if origin and request.method == "OPTIONS":  # its answer depends on more of the request's headers
             response.headers.extend(get_cors_headers(options, request.headers, "OPTIONS"))
         elif origin:
             response.headers.extend(known_headers_for(origin))

@@ -1,4 +1,4 @@
-"""The envelope: the one form of every answer, in the request's language."""
+"""The envelope: one form for every answer, in the request's language."""
 
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 def request_language() -> Language:
-    """Return the language of the request's messages: English where ``Accept-Language`` prefers it, else Korean."""
+    """Return the language of the request's messages: English if ``Accept-Language`` prefers it, else Korean."""
     if not has_request_context():
         return "ko"
     return preferred_language(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
@@ -23,8 +23,8 @@ def request_language() -> Language:
 
 @lru_cache(maxsize=256)  # browsers send few different ones
 def preferred_language(accepted: str) -> Language:
-    """Return the language for an ``Accept-Language``."""
-    # Not best_match(): of "en-US,ko;q=0.9" it would take what matches to the letter, the second.
+    """Return the language that an ``Accept-Language`` header asks for."""
+    # Not best_match(): of "en-US,ko;q=0.9" it takes the second, the only exact match.
     for tag, quality in parse_accept_header(accepted, LanguageAccept):
         primary = tag.replace("_", "-").partition("-")[0].lower()
         if quality > 0 and primary in messages.LANGUAGES:
@@ -44,11 +44,11 @@ def respond(
     Return a success in the envelope.
 
     Args:
-        data: What JSON can say; dates already as text.
+        data: JSON values, with dates as text.
         message: A key of the message catalogue.
         status: The HTTP status.
-        meta: For lists.
-        headers: To add, such as ``Location``.
+        meta: The ``meta`` of a list.
+        headers: Further headers, such as ``Location``.
     """
     return json_response(success_body(data, message=message, meta=meta), status=status, headers=headers)
 
@@ -76,8 +76,8 @@ def respond_error(
         code: The error's code, which is its key in the message catalogue.
         status: The HTTP status.
         details: ``{"field", "message"}`` for each wrong field.
-        headers: To add, such as ``Allow``. A 503 has ``Retry-After`` of itself.
-        beside: To stand beside the envelope's own fields.
+        headers: Further headers, such as ``Allow``. A 503 always has ``Retry-After``.
+        beside: Fields beside the envelope's own.
     """
     if status == 503:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} | (headers or {})
@@ -89,13 +89,13 @@ def error_envelope(
     code: str, status: int, language: Language, request_id: str, details: list[dict[str, str]] | None = None
 ) -> dict[str, Any]:
     """
-    Return the body of an error, whichever layer it comes from.
+    Return the body of an error, from any layer.
 
     Args:
         code: The error's code, which is its key in the message catalogue.
         status: The HTTP status.
-        language: Of the message.
-        request_id: The one that the answer's header has.
+        language: The message's language.
+        request_id: The value of the answer's ``X-Request-ID``.
         details: ``{"field", "message"}`` for each wrong field.
     """
     error = {"code": code, "status": status, "details": details or [], "request_id": request_id}
@@ -103,7 +103,7 @@ def error_envelope(
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a value, or the JSON that it is already, as a response whose words depend on ``Accept-Language``."""
+    """Return a value, or bytes of JSON, as a response that varies by ``Accept-Language``."""
     # By orjson: Flask's own writer takes several times as long, and escapes Korean text.
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     own = {"Content-Type": "application/json", "Vary": "Accept-Language"}

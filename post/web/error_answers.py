@@ -1,4 +1,4 @@
-"""Which HTTP answer each error is given."""
+"""The HTTP answer to each error."""
 
 import logging
 
@@ -33,7 +33,7 @@ HTTP_STATUS: dict[type[ServiceError], int] = {
     UnsupportedMediaType: 415,
     Unavailable: 503,
 }
-# Codes of what Flask and Werkzeug refuse by themselves.
+# Codes for refusals of Flask and Werkzeug themselves.
 HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -44,7 +44,7 @@ HTTP_CODES = {
 
 
 def init_errors(app: Flask) -> None:
-    """Answer every error with the envelope, on an app."""
+    """Make an app answer every error in the envelope."""
 
     @app.errorhandler(ServiceError)
     def refused(error: ServiceError) -> Response:
@@ -82,6 +82,6 @@ def init_errors(app: Flask) -> None:
 
 
 def _challenge(code: str) -> str:
-    """Return ``WWW-Authenticate``: without a token no error is named (RFC 6750, section 3.1)."""
+    """Return ``WWW-Authenticate``; it names no error if there was no token (RFC 6750, section 3.1)."""
     realm = 'Bearer realm="post-service"'
     return realm if code == "token_missing" else f'{realm}, error="invalid_token", error_description="{code}"'

@@ -1,4 +1,4 @@
-"""Answers that a cache may keep, and must ask about each time: entity tags (RFC 9110, 8.8.3; RFC 9111, 5.2.2.4)."""
+"""Answers that a cache may keep and must revalidate each time: entity tags (RFC 9110, 8.8.3; RFC 9111, 5.2.2.4)."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from post import __version__
 from post.messages import Language
 from post.web.envelope import request_language
 
-TAGS_KEPT = 64  # a request asks for one twice
+TAGS_KEPT = 64  # a request computes one twice
 _FOR_ALL, _FOR_ITS_CALLER = "public, no-cache", "private, no-cache"
 
 T = TypeVar("T")
@@ -19,19 +19,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Versioned(Protocol[T_co]):
-    """What a service returns: a version, and the value, or None where the version was known already."""
+    """A service's result: a version, and the value, or None if the client has that version."""
 
     @property
     def version(self) -> str:
-        """Any text; an equal one stands for an equal value."""
+        """Any text; equal texts mean equal values."""
 
     @property
     def value(self) -> T_co | None:
-        """What the version is of."""
+        """The value of this version."""
 
 
 def known_version() -> Callable[[str], bool] | None:
-    """Return what tells whether the request's ``If-None-Match`` names a version; None where it has none."""
+    """Return a check for the versions in the request's ``If-None-Match``; None without that header."""
     if "HTTP_IF_NONE_MATCH" not in request.environ:
         return None
     known, language = request.if_none_match, request_language()
@@ -40,14 +40,14 @@ def known_version() -> Callable[[str], bool] | None:
 
 def respond_versioned(found: Versioned[T], respond: Callable[[T], Response]) -> Response:
     """
-    Return a response with an ``ETag``: 304 where the caller has this version, as ``known_version`` told the service.
+    Return a response with an ``ETag``; 304 if the caller has this version, by ``known_version``.
 
-    A cache asks each time whether what it has is still good, so that nobody is shown what they have
-    changed themselves as it was; and what is asked for with a token stays in that caller's own cache.
+    A cache must revalidate each time, so that users always see their own changes. Answers to
+    requests with a token stay in that caller's own cache.
 
     Args:
-        found: What a service returned.
-        respond: Makes the response of its value.
+        found: A service's result.
+        respond: Makes the response from the value.
     """
     if found.value is None:
         response = Response(status=304, headers={"Vary": "Accept-Language"})
@@ -63,12 +63,12 @@ def respond_versioned(found: Versioned[T], respond: Callable[[T], Response]) -> 
 
 def not_modified_if_known(file: Response) -> Response:
     """
-    Make a whole file's response 304 without a body where the caller has the file already.
+    Turn a file's response into a 304 without a body if the caller has the file already.
 
-    ``If-Match`` is left to those who would change something: on a read it would make an error of the file itself.
+    ``If-Match`` is ignored: on a read it would turn the file itself into an error.
 
     Args:
-        file: With an ``ETag``.
+        file: A response with an ``ETag``.
     """
     environ = {name: value for name, value in request.environ.items() if name != "HTTP_IF_MATCH"}
     file.make_conditional(environ)
@@ -77,5 +77,5 @@ def not_modified_if_known(file: Response) -> Response:
 
 @lru_cache(maxsize=TAGS_KEPT)
 def _tag(version: str, language: Language) -> str:
-    # The same data is told in other words by another release, and in another language.
+    # Another release or language words the same data differently.
     return hashlib.blake2b(f"{__version__} {language} {version}".encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Multipart bodies (RFC 7578) of which some files are wanted; all else is read past, so that it takes no memory."""
+"""Multipart bodies (RFC 7578): the wanted files are kept; all other parts are skipped, so that they take no memory."""
 
 from collections.abc import Collection, Iterator
 from typing import IO, NamedTuple
@@ -9,12 +9,12 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from werkzeug.wrappers import Request
 
 BUFFER_BYTES = 64 * 1024
-HEAD_MAX_BYTES = 4 * BUFFER_BYTES  # of a part, with what has been read beyond it
+HEAD_MAX_BYTES = 4 * BUFFER_BYTES  # of a part, with the bytes read beyond it
 PARTS_MAX = 1000
 
 
 class Parts(NamedTuple):
-    """The wanted parts of a body: its files, and the names of those that are texts instead."""
+    """The wanted parts of a body: its files, and the names of wanted fields that are text."""
 
     files: ImmutableMultiDict[str, FileStorage]
     texts: set[str]
@@ -25,8 +25,8 @@ def read_parts(request: Request, *, names: Collection[str]) -> Parts:
     Return the files of a request's body; they are closed with the request.
 
     Args:
-        request: With a stream that is limited in its length.
-        names: Of the fields that are wanted.
+        request: A request with a stream of limited length.
+        names: The names of the wanted fields.
 
     Raises:
         ValueError: The body is malformed or cut off.
@@ -37,7 +37,7 @@ def read_parts(request: Request, *, names: Collection[str]) -> Parts:
     sink: IO[bytes] | None = None
     for event in _events(request.stream, request.mimetype_params.get("boundary", "").encode("ascii")):
         if isinstance(event, Data):
-            _take(event, sink)
+            _write(event, sink)
         elif isinstance(event, File) and event.name in names:
             sink = default_stream_factory(request.content_length, None, None)
             files.append((event.name, FileStorage(sink, event.filename, event.name, headers=event.headers)))
@@ -59,7 +59,7 @@ def _events(stream: IO[bytes], boundary: bytes) -> Iterator[Event]:
             yield event
 
 
-def _take(data: Data, sink: IO[bytes] | None) -> None:
+def _write(data: Data, sink: IO[bytes] | None) -> None:
     if sink is not None:
         sink.write(data.data)
         if not data.more_data:

@@ -1,4 +1,4 @@
-"""Rate limits: of each user with a token, else of each address."""
+"""Rate limits: for each user with a token, else for each address."""
 
 import functools
 import ipaddress
@@ -16,11 +16,11 @@ from post.telemetry import metrics
 EXEMPT_ENDPOINTS = {"system.health", "system.ready", "dev.issue_token"}
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
-NETWORKS_KEPT = 1024  # of addresses whose network is known without reading them again
+NETWORKS_KEPT = 1024  # addresses with a cached network
 
 
 class RateLimiter:
-    """The limits of requests: reads, images and writes are counted apart."""
+    """The limits of requests; reads, images and writes are counted separately."""
 
     def __init__(self, settings: Settings, windows: RateWindows) -> None:
         """
@@ -28,30 +28,30 @@ class RateLimiter:
 
         Args:
             settings: ``ratelimit_read`` and ``ratelimit_write``.
-            windows: Where requests are counted.
+            windows: The counters of requests.
         """
         self.windows = windows
         reads, writes = (sorted(parse_many(rates)) for rates in (settings.ratelimit_read, settings.ratelimit_write))
-        # Images apart, so that a page of thumbnails does not use up what its visitor may read.
+        # Images have counters of their own: a page of thumbnails must not use up its visitor's reads.
         self._limits = {"read": reads, "image": reads, "write": writes}
 
     def count_request(self) -> None:
         """
-        Count a request, for each of its limits from the shortest on.
+        Count a request for each of its limits, the shortest first.
 
         Raises:
-            TooManyRequests: It is not within one of them.
+            TooManyRequests: The request is over a limit.
         """
         endpoint = request.endpoint
         scope = None if endpoint is None else _scope(endpoint, request.method)
         if scope is None:
             return
-        client, told = _client(), None
+        client, shown = _client(), None
         for limit in self._limits[scope]:
             hit = self.windows.hit(limit.key_for(client, scope), limit.amount, limit.get_expiry())
-            # The client is told of the limit that it has used up, else of the shortest.
-            if told is None or not hit.is_let_in:
-                told = g.rate_limit = (limit, hit)
+            # The headers show the limit that is used up, else the shortest.
+            if shown is None or not hit.is_let_in:
+                shown = g.rate_limit = (limit, hit)
             if not hit.is_let_in:
                 metrics.RATE_LIMITED.labels(scope).inc()
                 raise TooManyRequests
@@ -66,7 +66,7 @@ def init_rate_limits(app: Flask, settings: Settings, windows: RateWindows) -> Ra
 
 @functools.cache  # a rule's methods are few: a request with another one has no endpoint
 def _scope(endpoint: str, method: str) -> str | None:
-    """Return the name of a request's limits, or None where it has none."""
+    """Return the name of a request's limits, or None if it has none."""
     if endpoint in EXEMPT_ENDPOINTS:
         return None
     if method in WRITES:
@@ -83,7 +83,7 @@ def _client() -> str:
 
 @functools.lru_cache(maxsize=NETWORKS_KEPT)
 def _network(address: str) -> str:
-    """Return an address, or of IPv6 the /64 that one customer commands whole (RFC 6177, section 2)."""
+    """Return an IPv4 address, or the /64 of an IPv6 one: one customer has all of it (RFC 6177, section 2)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -96,7 +96,7 @@ def rate_limit_headers() -> dict[str, str]:
     Return ``RateLimit-*`` headers of this request's limit (draft-ietf-httpapi-ratelimit-headers-07).
 
     Returns:
-        No headers where the route has no limit; ``Retry-After`` too, once it is used up.
+        No headers if the route has no limit; also ``Retry-After`` once the limit is used up.
     """
     counted: tuple[RateLimitItem, Hit] | None = g.get("rate_limit")
     if counted is None:
@@ -111,24 +111,24 @@ def rate_limit_headers() -> dict[str, str]:
     wait = seconds_until_room(
         amount, period, previous=hit.previous, current=hit.current, remaining_seconds=hit.remaining_seconds
     )
-    # Never longer than the limit's own period, which is all that a client can know of it.
+    # Never longer than the limit's own period, the only one that clients know.
     seconds = str(max(1, min(period, math.ceil(wait))))
     return headers | {"RateLimit-Reset": seconds} | ({} if hit.is_let_in else {"Retry-After": seconds})
 
 
 def seconds_until_room(amount: int, period: int, *, previous: int, current: int, remaining_seconds: float) -> float:
     """
-    Return how long until one more request is within a limit, if no other comes.
+    Return the seconds until one more request is within a limit, if no other comes.
 
     Args:
         amount: Requests allowed in a period.
         period: Seconds of a window.
-        previous: Requests of the window before this one, which counts less and less.
+        previous: Requests of the window before this one; its weight shrinks with time.
         current: Requests of this window.
-        remaining_seconds: Until this window ends.
+        remaining_seconds: Seconds until this window ends.
     """
     room = amount - 1 - current
-    if room < 0:  # this window will be carried over whole, and then shrink
+    if room < 0:  # this window is first carried over whole, then shrinks
         return remaining_seconds + period * (1 - (amount - 1) / current)
     if previous * remaining_seconds / period <= room:
         return 0

@@ -1,4 +1,4 @@
-"""Which requests are read on the replica: those that read, of whoever has written nothing of late."""
+"""The choice between primary and replica: a user who has just written reads from the primary."""
 
 import time
 from collections.abc import Callable
@@ -18,13 +18,13 @@ def init_read_routing(app: Flask, settings: Settings, counters: Counters) -> Non
     Args:
         app: The application.
         settings: ``database_replica_url``, ``database_replica_lag_seconds`` and ``like_requires_auth``.
-        counters: Where it is kept who has written of late.
+        counters: The memory of recent writers.
     """
     if settings.database_replica_url is None:
         return
     writers = RecentWriters(counters, seconds=settings.database_replica_lag_seconds)
 
-    def who() -> str | None:
+    def identity() -> str | None:
         caller = optional_caller()
         if caller is not None:
             return f"user:{caller.user_id}"
@@ -32,16 +32,16 @@ def init_read_routing(app: Flask, settings: Settings, counters: Counters) -> Non
 
     @app.before_request
     def choose_server() -> None:
-        reader = who() if request.method in READS else None
-        allow_replica(request.method in READS and not (reader is not None and writers.wrote_lately(reader)))
+        reader = identity() if request.method in READS else None
+        allow_replica(request.method in READS and not (reader is not None and writers.wrote_recently(reader)))
 
     @app.after_request
-    def note_writer(response: Response) -> Response:
-        # After a 5xx it may have been written all the same.
+    def remember_writer(response: Response) -> Response:
+        # A request that ends in a 5xx may have written all the same.
         is_refused = 400 <= response.status_code < 500
-        writer = None if request.method in READS or is_refused else who()
+        writer = None if request.method in READS or is_refused else identity()
         if writer is not None:
-            writers.note(writer)
+            writers.remember(writer)
         return response
 
     @app.teardown_request
@@ -50,29 +50,29 @@ def init_read_routing(app: Flask, settings: Settings, counters: Counters) -> Non
 
 
 class RecentWriters:
-    """Remembers for a while who has written: they must see what they wrote, so they read where they wrote."""
+    """Remembers recent writers: they read from the primary, so that they see what they wrote."""
 
     def __init__(self, counters: Counters, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
         """
         Make a memory.
 
         Args:
-            counters: Where it is kept.
-            seconds: For how long at least; for twice as long at most.
-            clock: Seconds since the epoch.
+            counters: Counters with a time to live.
+            seconds: The time that a writer is remembered, at least; at most twice as long.
+            clock: Returns seconds since the epoch.
         """
         self._counters = counters
         self._seconds = seconds
         self._clock = clock
 
-    def note(self, who: str) -> None:
-        """Take note that somebody has written: any text that stands for them."""
+    def remember(self, who: str) -> None:
+        """Remember a writer, by any text that identifies them."""
         self._counters.add(self._key(who, 0), ttl_seconds=2 * self._seconds)
 
-    def wrote_lately(self, who: str) -> bool:
-        """Tell whether they have, of late."""
+    def wrote_recently(self, who: str) -> bool:
+        """Check for a recent write."""
         return any(self._counters.get(self._key(who, spans_ago)) for spans_ago in (0, 1))
 
     def _key(self, who: str, spans_ago: int) -> str:
-        # A counter's end cannot be put off, so each span of time has one of its own.
+        # A counter's time to live cannot be extended, so each span of time has its own counter.
         return f"wrote:{int(self._clock() // self._seconds) - spans_ago}:{who}"

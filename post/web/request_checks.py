@@ -1,4 +1,4 @@
-"""How a request is checked: its body's size and type, then its ids, then its fields."""
+"""The checks of a request: its body's size and type, then its ids, then its fields."""
 
 import functools
 import json
@@ -24,40 +24,40 @@ ARGUMENTS = ("path", "query", "header", "body", "form")
 
 def checked(route: Route) -> Route:
     """
-    Check what a route's ``path``, ``query``, ``header``, ``body`` and ``form`` arguments are annotated with.
+    Check a request by the models that a route's ``path``, ``query``, ``header``, ``body`` and ``form`` name.
 
-    It stands innermost, so that the token is checked before the request. The order is the API's:
-    size and type of the body, then ids, then fields.
+    This decorator is the innermost, so that the token is checked before the request. The order is the
+    API's: size and type of the body, then ids, then fields.
 
     Raises:
-        UnsupportedMediaType: The body is not JSON, or for a form not multipart, by its type.
-        InvalidJson: Nor by its content.
+        UnsupportedMediaType: The content type is not JSON, or not multipart for a form.
+        InvalidJson: The body is not JSON.
         InvalidPostId: The id in the path cannot be a post's.
-        InvalidFields: A field is wrong, or missing.
+        InvalidFields: A field is wrong or missing.
     """
     hints = get_type_hints(route)
     models: dict[str, type[RequestModel]] = {name: hints[name] for name in ARGUMENTS if name in hints}
 
     @functools.wraps(route)
     def check(**url_values: str) -> Any:
-        said: dict[str, Any] = {"path": url_values}
+        raw: dict[str, Any] = {"path": url_values}
         try:
             if "body" in models:
-                said["body"] = read_json(may_be_empty=models["body"].may_be_empty)
+                raw["body"] = read_json(may_be_empty=models["body"].may_be_empty)
             if "form" in models:
-                said["form"] = read_files()
+                raw["form"] = read_files()
         except Invalid:
-            if "path" in models:  # whose ids are checked before what a body says
+            if "path" in models:  # its ids are checked before the body's fields
                 read_fields(models["path"], url_values)
             raise
         if "query" in models:
-            said["query"] = request.args.to_dict()
+            raw["query"] = request.args.to_dict()
         if "header" in models:
             names = [str(field.alias) for field in models["header"].model_fields.values()]
-            said["header"] = {name: request.headers[name] for name in names if name in request.headers}
-        return route(**{name: read_fields(models[name], said[name]) for name in models})
+            raw["header"] = {name: request.headers[name] for name in names if name in request.headers}
+        return route(**{name: read_fields(models[name], raw[name]) for name in models})
 
-    check.__delay_validate_request__ = True  # type: ignore[attr-defined]  # tells flask-openapi to leave this to us
+    check.__delay_validate_request__ = True  # type: ignore[attr-defined]  # makes flask-openapi leave the check to us
     return cast(Route, check)
 
 
@@ -66,11 +66,11 @@ def read_files() -> dict[str, list[Any]]:
     Return the files of the request's multipart body by field, each with its stream and its name.
 
     Raises:
-        RequestEntityTooLarge: It is over 52 MiB, or has more than 1,000 parts.
+        RequestEntityTooLarge: The body is over 52 MiB, or has more than 1,000 parts.
         UnsupportedMediaType: Its type is not ``multipart/form-data``.
-        InvalidFields: It has no file, or is malformed or cut off (RFC 7578).
+        InvalidFields: The body has no file, or is malformed or cut off (RFC 7578).
     """
-    request.max_content_length = UPLOAD_MAX_BYTES + 1  # of a body without a length; it is told apart by the one more
+    request.max_content_length = UPLOAD_MAX_BYTES + 1  # one byte more shows that a body without a length is too long
     if (request.content_length or 0) > UPLOAD_MAX_BYTES:
         raise RequestEntityTooLarge
     if request.mimetype != "multipart/form-data":
@@ -92,14 +92,14 @@ def read_json(*, may_be_empty: bool = False) -> Any:
     Return the request's JSON body.
 
     Args:
-        may_be_empty: An empty body, of whatever type, is ``{}``.
+        may_be_empty: Take an empty body of any type for ``{}``.
 
     Raises:
-        RequestEntityTooLarge: It is over 1 MiB.
+        RequestEntityTooLarge: The body is over 1 MiB.
         UnsupportedMediaType: Its type is not ``application/json``.
-        InvalidJson: It is not JSON in UTF-8 (RFC 8259).
+        InvalidJson: The body is not JSON in UTF-8 (RFC 8259).
     """
-    # Werkzeug cuts a chunked body off at its limit, without a word; one byte more tells that there was more.
+    # Werkzeug cuts a chunked body at its limit without an error; one byte more shows that it was longer.
     request.max_content_length = JSON_MAX_BYTES + 1
     data = request.get_data()
     if len(data) > JSON_MAX_BYTES:
@@ -111,14 +111,14 @@ def read_json(*, may_be_empty: bool = False) -> Any:
     if not request.is_json:
         raise UnsupportedMediaType
     try:
-        # Not orjson: it refuses lone surrogates without a word on the field that has them.
+        # Not orjson: it refuses lone surrogates without naming their field.
         return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_read_int)
     except (ValueError, RecursionError) as exc:
         raise InvalidJson from exc
 
 
 def _read_int(digits: str) -> int | float:
-    # Python refuses to read more digits (sys.int_info), also in a field that nobody looks at.
+    # Python refuses to read more digits (sys.int_info), even in a field that is not used.
     return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else float(digits)
 
 
@@ -126,20 +126,20 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def read_fields(model: type[Model], said: Any) -> Model:
+def read_fields(model: type[Model], raw: Any) -> Model:
     """
-    Return what was said, checked.
+    Return a client's values, checked.
 
     Args:
-        model: What may be said.
-        said: By the names that clients use.
+        model: The fields and their limits.
+        raw: The client's values, by the names that clients use.
 
     Raises:
         InvalidPostId: The id in the path cannot be a post's.
-        InvalidFields: A field is wrong, or missing.
+        InvalidFields: A field is wrong or missing.
     """
     try:
-        return model.model_validate(said)
+        return model.model_validate(raw)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_input=False)
     if issubclass(model, PostPath) and any(error["loc"] == ("post_id",) for error in errors):
@@ -147,7 +147,7 @@ def read_fields(model: type[Model], said: Any) -> Model:
     raise InvalidFields(*(_field_problem(error) for error in errors))
 
 
-# Pydantic's error types in the catalogue's words: the key, and which of the error's values it shows as what
+# The message for each of pydantic's error types: its key, and its parameters' names by those of the error's values
 # (pydantic docs: "Validation Errors").
 _WORDS = {
     "missing": ("required", {}),

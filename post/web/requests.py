@@ -10,24 +10,24 @@ from post.web.rate_limits import rate_limit_headers
 
 class NullSessions(SecureCookieSessionInterface):
     """
-    Opens and saves sessions as Flask does, where there is one.
+    Opens and saves sessions as Flask does, but only if there is one.
 
-    Flask makes a signer at every request, and reads seven settings at its end. Callers are known
-    by their tokens here, so that hardly any request has a cookie.
+    Flask makes a signer for every request, and reads seven settings at its end. Callers here have
+    tokens, so that hardly any request has a cookie.
     """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return what the request's cookie says."""
+        """Return the session in the request's cookie, or an empty one."""
         return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Set the cookie, unless nobody has looked at the session and there is nothing in it."""
+        """Set the cookie if the session was used or has values."""
         if session or session.accessed:
             super().save_session(app, session, response)
 
 
 def init_requests(app: Flask) -> None:
-    """Give every request its id, and every answer the headers that all have."""
+    """Give every request an id, and every answer the common headers."""
     app.session_interface = NullSessions()
 
     @app.before_request
@@ -40,9 +40,9 @@ def init_requests(app: Flask) -> None:
     def add_headers(response: Response) -> Response:
         attach_caller(request.environ, g.get("caller"))
         headers = response.headers
-        # For caches: CORS headers depend on it, also where it is absent. Not ``response.vary``, which parses it twice.
+        # For caches: CORS headers depend on Origin, even if it is absent. Not ``response.vary``, which parses it twice.
         headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
-        # Unless a route says otherwise: what one caller may see is not another's to find in a cache.
+        # Unless a route sets it: a cache must not show one caller's answer to another.
         if not headers.getlist("Cache-Control"):
             headers.add("Cache-Control", "no-store")
         headers.extend({"X-Request-ID": g.request_id, "X-Content-Type-Options": "nosniff", **rate_limit_headers()})

@@ -297,14 +297,14 @@ def test_a_writer_is_remembered_from_the_last_write_on():
     writers = RecentWriters(SharedCounters(entries=64, clock=clock), seconds=5, clock=clock)
     remembered = []
     for _ in range(4):
-        writers.note("user:ana")
+        writers.remember("user:ana")
         clock.now += 4.9
-        remembered.append(writers.wrote_lately("user:ana"))
+        remembered.append(writers.wrote_recently("user:ana"))
     clock.now += 5.2
 
     assert remembered == [True] * 4
-    assert not writers.wrote_lately("user:ana")
-    assert not writers.wrote_lately("user:bo")
+    assert not writers.wrote_recently("user:ana")
+    assert not writers.wrote_recently("user:bo")
 
 
 def test_a_thread_may_not_read_there_once_its_request_has_ended():
