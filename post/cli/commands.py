@@ -119,18 +119,20 @@ def prune_idempotency() -> None:
     click.echo(f"Removed {services.prune_idempotency_keys()} answers.")
 
 
+_repair_option = click.option("--repair", is_flag=True, help="Correct what is wrong; others may write meanwhile.")
+
+
 @click.group()
 def counters() -> None:
     """Kept counts: of lists, likes and images."""
 
 
 @counters.command("verify")
-@click.option("--repair", is_flag=True, help="Correct what is wrong; others may write meanwhile.")
+@_repair_option
 @_on_database
 def verify_counters(*, repair: bool) -> None:
     """Compare every counter with its rows; exit status 1 if one is wrong and not repaired."""
-    with schema_lock(db.engine.url):
-        _report(services.verify_counters(repair=repair), repaired=repair)
+    _verify(services.verify_counters, repair=repair)
 
 
 @click.group()
@@ -139,21 +141,22 @@ def search() -> None:
 
 
 @search.command("verify")
-@click.option("--repair", is_flag=True, help="Correct what is wrong; others may write meanwhile.")
+@_repair_option
 @_on_database
 def verify_search(*, repair: bool) -> None:
     """Compare the search's index with the titles; exit status 1 if a title is wrong and not repaired."""
+    _verify(services.verify_search, repair=repair)
+
+
+def _verify(verify: Callable[..., Sequence[services.Mismatch]], *, repair: bool) -> None:
     with schema_lock(db.engine.url):
-        _report(services.verify_search(repair=repair), repaired=repair)
-
-
-def _report(wrong: Sequence[services.Mismatch], *, repaired: bool) -> None:
+        wrong = verify(repair=repair)
     for mismatch in wrong[:REPORTED_MAX]:
         click.echo(f"{mismatch.what} of {mismatch.of}: {mismatch.kept} kept, {mismatch.counted} counted")
     if len(wrong) > REPORTED_MAX:
         click.echo(f"… and {len(wrong) - REPORTED_MAX} more")
-    click.echo(f"{len(wrong)} wrong{', repaired' if wrong and repaired else ''}.")
-    if wrong and not repaired:
+    click.echo(f"{len(wrong)} wrong{', repaired' if wrong and repair else ''}.")
+    if wrong and not repair:
         raise SystemExit(1)
 
 
