@@ -1,4 +1,4 @@
-"""What is asked of the board: which posts, categories, authors, pages and words, and as whom."""
+"""The board that is measured: the posts, categories, authors, pages, words and users of the requests."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ USERS = 8
 LIKES = 1000
 NEW_POSTS = 2000
 NEW_CATEGORIES = 4
-NEW_POST_BYTES = 1350  # of the text, which with the rest of the body makes about 1.5 KB
+NEW_POST_BYTES = 1350  # of text; the whole body has about 1.5 KB
 NEW_POSTS_SEED = 2026  # not the demo data's
 SAMPLE_POSTS = 5000
 WORDS = 8  # of each frequency
@@ -28,7 +28,7 @@ TIMEOUT_SECONDS = 60
 
 
 class Board:
-    """The board as it is before the clock starts; the same at every run on the same demo data."""
+    """The board before the clock starts; the same in every run on the same demo data."""
 
     def __init__(self, service_url: str, database_url: str) -> None:
         self.url = service_url
@@ -36,19 +36,19 @@ class Board:
         self._session = requests.Session()
 
     def get(self, path: str, **headers: str) -> requests.Response:
-        """Ask the service."""
+        """Send a GET request to the service."""
         answer = self._session.get(self.url + path, headers=headers, timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()
         return answer
 
     def log_in_again(self) -> None:
-        """Have all that bears a token made anew: the local issuer's tokens hold for an hour."""
+        """Forget all requests with a token: the local issuer's tokens expire after an hour."""
         for name in ("users", "likes", "new_posts"):
             vars(self).pop(name, None)
 
     @cached_property
     def users(self) -> list[User]:
-        """Those who like and write."""
+        """The users who like and write."""
         return [self._log_in(BENCH_NAMES.replace("%", str(number))) for number in range(1, USERS + 1)]
 
     def _log_in(self, name: str) -> User:
@@ -82,7 +82,7 @@ class Board:
 
     @cached_property
     def post_ids(self) -> list[str]:
-        """Ids of visible posts, taken from all over the board."""
+        """Ids of visible posts, at random."""
         ((last,),) = self._rows("SELECT MAX(`No`) FROM posts WHERE username NOT LIKE %s", BENCH_NAMES)
         chance = _chance()
         numbers = chance.sample(range(1, last + 1), min(last, DETAIL_POSTS * 2))
@@ -93,17 +93,17 @@ class Board:
 
     @cached_property
     def deep_page(self) -> int:
-        """The number of a page far back: ``DEEP_PAGE``, or the last where there are fewer."""
+        """The number of a page far back: ``DEEP_PAGE``, or the last page if there are fewer."""
         return min(DEEP_PAGE, int(self.get(f"{API}/posts").json()["meta"]["pages"]))
 
     @cached_property
     def shallow_cursor(self) -> str:
-        """What leads on from the first page."""
+        """The cursor behind the first page."""
         return self._cursor_behind(1)
 
     @cached_property
     def deep_cursor(self) -> str:
-        """What leads on from a page far back."""
+        """A cursor far back."""
         return self._cursor_behind(max(1, self.deep_page - 1))
 
     def _cursor_behind(self, page: int) -> str:
@@ -128,14 +128,14 @@ class Board:
 
     @cached_property
     def likes(self) -> list[Request]:
-        """Likes of random posts by several users; each is taken back at the next turn."""
+        """Likes of random posts by several users; the next turn takes each back."""
         choose = _chance().choice
         paths = [f"{API}/posts/{choose(self.post_ids)}/like" for _ in range(LIKES)]
         return [Request(method="POST", path=path, user=choose(self.users)) for path in paths]
 
     @cached_property
     def new_posts(self) -> list[Request]:
-        """Posts to create, no two with one title."""
+        """Posts to create, each with its own title."""
         return [self._new_post(number, post.row) for number, post in enumerate(demo_posts(NEW_POSTS, NEW_POSTS_SEED))]
 
     def _new_post(self, number: int, row: dict[str, Any]) -> Request:

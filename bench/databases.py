@@ -1,4 +1,4 @@
-"""The database that is measured on: its server, its demo data, its rest before the clock starts."""
+"""The measured database: its server, its demo data, and a quiet moment before the clock starts."""
 
 import os
 import subprocess
@@ -20,10 +20,10 @@ BUFFER_POOL_MAX = 4 * GIB
 RESIZE_SECONDS = 60
 QUIET_BYTES_PER_SECOND = 1 << 20
 QUIET_SECONDS_MAX = 120
-# Of those who post while it is measured: by their names their posts are told from the demo data.
+# The names of users who post during a run: they distinguish these posts from the demo data.
 BENCH_NAMES = "bench-%"
 
-# Posts above a number, with all that is kept of them but the counts.
+# Posts above a number, with their rows in other tables but the counts.
 REMOVE_NEW = (
     "DELETE FROM likes WHERE post_id IN (SELECT id FROM posts WHERE `No` > %s)",
     "DELETE FROM search_grams WHERE `No` > %s",
@@ -38,8 +38,8 @@ class Server(NamedTuple):
 
     Attributes:
         kind: ``MySQL`` or ``MariaDB``.
-        version: As it says itself.
-        buffer_pool_mib: What it keeps of tables in memory.
+        version: Its own name of its version.
+        buffer_pool_mib: Its memory for tables.
         flushes_at_commit: ``innodb_flush_log_at_trx_commit``: only with 1 does a commit wait for the disk.
     """
 
@@ -52,11 +52,11 @@ class Server(NamedTuple):
 @contextmanager
 def server_of(url: str | None, *, name: str) -> Iterator[str]:
     """
-    Lead to a database, which need not be there yet.
+    Run or find a server for a database, which need not exist yet.
 
     Args:
-        url: ``mysql+pymysql://…`` of a server to use; None for a private one that ends with the block.
-        name: Of the database, in the place of the URL's.
+        url: ``mysql+pymysql://…`` of a server; None for a private one that ends with the block.
+        name: The database's name, in place of the URL's.
 
     Yields:
         The database's URL.
@@ -73,11 +73,11 @@ def server_of(url: str | None, *, name: str) -> Iterator[str]:
 @contextmanager
 def cursor_of(url: str, *, database: bool = True) -> Iterator[Cursor]:
     """
-    Connect for statements of our own, each a transaction.
+    Connect with autocommit; yields a cursor.
 
     Args:
-        url: Of the database.
-        database: Whether to use it, or only to reach its server.
+        url: The database's URL.
+        database: False to connect to the server alone.
     """
     parsed = make_url(url)
     connection = pymysql.connect(
@@ -107,12 +107,12 @@ def flask(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProces
     Run a command of ``flask``.
 
     Args:
-        url: Of the database.
-        folder: As the instance folder.
-        arguments: The command's.
+        url: The database's URL.
+        folder: The parent of the instance folder.
+        arguments: The command and its options.
 
     Returns:
-        How it ended, with what it printed.
+        The ended process, with its output.
     """
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
     env |= {"DATABASE_URL": url, "FLASK_ENV": "development", "INSTANCE_PATH": str(folder / "instance")}
@@ -123,20 +123,20 @@ def flask(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProces
 
 
 def require(done: subprocess.CompletedProcess[str]) -> None:
-    """End the program with what a command printed, where it failed."""
+    """End the program with a command's output if it failed."""
     if done.returncode:
         raise SystemExit(f"{' '.join(done.args[2:])}\n{done.stdout}")
 
 
 def prepare(url: str, folder: Path, *, posts: int, fresh: bool) -> Server:
     """
-    See to it that the database has its demo data, and is at rest.
+    Seed a database with the demo data, unless it has them, and wait until its server is quiet.
 
     Args:
-        url: Of the database.
-        folder: For the seeding's instance folder.
-        posts: How many demo posts.
-        fresh: Whether to drop what is there. A database of another number of posts is dropped anyway.
+        url: The database's URL.
+        folder: The parent of the seeding's instance folder.
+        posts: The number of demo posts.
+        fresh: Drop an existing database. One with another number of posts is always dropped.
 
     Returns:
         The server.
@@ -159,7 +159,7 @@ def prepare(url: str, folder: Path, *, posts: int, fresh: bool) -> Server:
 
 
 def drop(url: str) -> None:
-    """Drop a database, where it is there."""
+    """Drop a database if it exists."""
     with cursor_of(url, database=False) as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS `{_name(url)}`")
 
@@ -169,11 +169,11 @@ def _name(url: str) -> str:
 
 
 def _demo_posts(cursor: Cursor, database: str) -> int:
-    """Return how many posts of the demo data a database has; 0 where it is not there."""
+    """Return the number of a database's demo posts; 0 if it does not exist."""
     try:
         ((count,),) = rows_of(
             cursor,
-            f"SELECT COUNT(*) FROM `{database}`.posts WHERE username NOT LIKE %s",  # noqa: S608 - a name of ours
+            f"SELECT COUNT(*) FROM `{database}`.posts WHERE username NOT LIKE %s",  # noqa: S608 - a name of our own
             BENCH_NAMES,
         )
     except pymysql.MySQLError:
@@ -182,7 +182,7 @@ def _demo_posts(cursor: Cursor, database: str) -> int:
 
 
 def _remove_new_posts(url: str, folder: Path) -> None:
-    """Remove the posts of an earlier run, so that the board is again what it was."""
+    """Remove the posts of an earlier run, so that the board is as before it."""
     with cursor_of(url) as cursor:
         ((last, end),) = rows_of(
             cursor, "SELECT MAX(IF(username LIKE %s, NULL, `No`)), MAX(`No`) FROM posts", BENCH_NAMES
@@ -191,12 +191,12 @@ def _remove_new_posts(url: str, folder: Path) -> None:
             return
         for statement in REMOVE_NEW:
             cursor.execute(statement, (last,))
-        cursor.execute("ALTER TABLE posts AUTO_INCREMENT = 1")  # InnoDB goes on behind the last that is left
+        cursor.execute("ALTER TABLE posts AUTO_INCREMENT = 1")  # InnoDB continues after the last number
     require(flask(url, folder, "counters", "verify", "--repair"))
 
 
 def _enlarge_buffer_pool(cursor: Cursor) -> Server:
-    """Let the server keep the data in memory, where it and the user may."""
+    """Give the server memory for the data, if it and the user's rights allow that."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     wanted = min(BUFFER_POOL_MAX, memory // 4)
     if _buffer_pool(cursor) < wanted:
@@ -217,14 +217,14 @@ def _buffer_pool(cursor: Cursor) -> int:
 
 
 def _wait_for_buffer_pool(cursor: Cursor, size: int) -> None:
-    # MySQL resizes it in the background, and MariaDB may stop short of what was asked for.
+    # MySQL resizes it in the background, and MariaDB may stop at a smaller size.
     deadline = time.monotonic() + RESIZE_SECONDS
     while _buffer_pool(cursor) < size and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
 def wait_until_quiet(cursor: Cursor) -> None:
-    """Wait until the server has written out what was done before; give up after ``QUIET_SECONDS_MAX``."""
+    """Wait until the server has flushed earlier writes, for at most ``QUIET_SECONDS_MAX``."""
     deadline = time.monotonic() + QUIET_SECONDS_MAX
     before = _written_bytes(cursor)
     while time.monotonic() < deadline:
@@ -233,7 +233,7 @@ def wait_until_quiet(cursor: Cursor) -> None:
         if after - before < QUIET_BYTES_PER_SECOND:
             return
         before = after
-    print("The database server does not come to rest.")
+    print("The database server is not quiet; its writes go on.")
 
 
 def _written_bytes(cursor: Cursor) -> int:

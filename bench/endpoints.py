@@ -1,4 +1,4 @@
-"""What is measured: each endpoint's requests, what it is compared with, and its bar."""
+"""The measured endpoints: the requests of each, its reference, and its bar."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from bench.board import API, Board
 from bench.wrk import Request
 
-PAGE_ONE = "list"  # the endpoint whose rate others are compared with
+PAGE_ONE = "list"  # the reference of other endpoints
 BARE = "bare"
 
 Requests = Callable[[Board], list[Request]]
@@ -17,12 +17,12 @@ Reference = Literal["limit", "page 1"]
 
 class Bar(NamedTuple):
     """
-    What a ratio must reach.
+    The least ratio that an endpoint must reach.
 
     Attributes:
         at_least: The ratio.
-        of: Of the limit's rate, or of that of the list's first page in the same round.
-        server: Where it holds alone; None for every database server.
+        of: Its reference: the limit's rate, or that of the list's first page in the same round.
+        server: The only database server that it holds for; None for every one.
     """
 
     at_least: float
@@ -33,17 +33,17 @@ class Bar(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """
-    An endpoint that is measured.
+    A measured endpoint.
 
     Attributes:
-        name: As ``ONLY`` has it.
-        title: As the table has it.
-        requests: To the service, made anew before each run; none where it lacks what is measured.
-        limit: ``same`` requests to ``limits.py``, its ``/bare``, or nothing to compare with.
-        has_page_one: Whether it is also compared with the list's first page.
+        name: Its name in ``ONLY``.
+        title: Its name in the report.
+        requests: The requests to the service, made before each run; none if the service cannot answer them.
+        limit: The reference: the ``same`` requests to ``limits.py``, its ``/bare``, or none.
+        has_page_one: Also compare it with the list's first page.
         bar: None for a row that only informs.
-        status: Of each answer of the service.
-        grows: What its rate on ten times the posts must reach of its rate here.
+        status: The status of each answer of the service.
+        grows: The least ratio of its rate on ten times the posts to its rate here.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Endpoint:
     grows: float = 0.85
 
     def reference(self, of: Reference) -> str:
-        """Return what a ratio is of, for people."""
+        """Return the name of a ratio's reference for the report."""
         return "bare Flask" if of == "limit" and self.limit == BARE else of
 
     def limit_requests(self, board: Board) -> list[Request]:
@@ -78,7 +78,7 @@ def _details(board: Board, *, has_token: bool = False) -> list[Request]:
 
 
 def _unchanged(board: Board, path: str) -> list[Request]:
-    """Return what is answered with 304; nothing where the service sends no ETag."""
+    """Return a request that gets 304; none if the service sends no ETag."""
     etag = board.get(path).headers.get("ETag")
     return [Request(path=path, headers={"If-None-Match": etag})] if etag else []
 
@@ -176,10 +176,10 @@ def chosen(names: str) -> list[Endpoint]:
     Return the endpoints to measure.
 
     Args:
-        names: Separated by commas; all where it is empty.
+        names: Names separated by commas; empty for all.
 
     Returns:
-        Those that are named, and the list's first page where one is compared with it.
+        The named endpoints, and the list's first page if it is a reference of one.
     """
     wanted = {name.strip() for name in names.split(",") if name.strip()} or {each.name for each in ENDPOINTS}
     unknown = wanted - {each.name for each in ENDPOINTS}

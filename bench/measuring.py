@@ -20,12 +20,12 @@ ATTEMPTS = 4  # at an even run: chance decides which of gunicorn's workers takes
 @dataclass(frozen=True, slots=True)
 class Run:
     """
-    A run of wrk that counts.
+    A measured run of wrk.
 
     Attributes:
-        answers: What wrk told.
-        cpu_ms: The workers' time on a processor for an answer.
-        busier: The busier worker's share of that.
+        answers: The report of wrk.
+        cpu_ms: The workers' processor time for an answer.
+        busier: The busier worker's share of that time.
     """
 
     answers: Answers
@@ -33,12 +33,12 @@ class Run:
     busier: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return the run as results keep it."""
+        """Return the run in the form of the results."""
         return self.answers._asdict() | {"cpu_ms": self.cpu_ms, "busier": self.busier}
 
 
 class Bench:
-    """The servers, what is asked of them, and the faults that were found."""
+    """Measures the servers, and collects the faults that it finds."""
 
     def __init__(self, servers: dict[Side, Server], board: Board, load: Load, folder: Path) -> None:
         self._servers, self._board, self._load = servers, board, load
@@ -46,7 +46,7 @@ class Bench:
         self.faults: list[str] = []
 
     def warm_up(self, endpoint: Endpoint) -> None:
-        """Run an endpoint for a moment, and see that all sides answer alike."""
+        """Run an endpoint for a moment, and check that all sides answer alike."""
         load = self._load._replace(seconds=WARM_UP_SECONDS)
         for side, requests in self._sides(endpoint):
             if requests:
@@ -54,7 +54,7 @@ class Bench:
         self._compare(endpoint)
 
     def begin_round(self) -> None:
-        """Make what the last round may have used up."""
+        """Log in again, since tokens of the last round may expire."""
         self._board.log_in_again()
 
     def measure(self, endpoint: Endpoint) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Bench:
         Run an endpoint against the service, then through nginx, then against its limit.
 
         Returns:
-            A run for each side, as results keep them; None for one that there is not.
+            A run for each side, in the form of the results; None for a side without requests.
         """
         measured: dict[str, Any] = dict.fromkeys(self._servers)
         for side, requests in self._sides(endpoint):
@@ -74,7 +74,7 @@ class Bench:
 
     def _sides(self, endpoint: Endpoint) -> list[tuple[Side, Sequence[Request]]]:
         requests = endpoint.requests(self._board)
-        # Without its counterpart the limit tells nothing.
+        # Without a rate of the service, the limit's has no use.
         limit = endpoint.limit_requests(self._board) if endpoint.limit is not None and requests else []
         return [("service", requests), ("nginx", requests), ("limit", limit)]
 
@@ -104,7 +104,7 @@ class Bench:
                 self.faults.append(f"{endpoint.name}: status {status} of the {side} after the run, not 304")
 
     def _compare(self, endpoint: Endpoint) -> None:
-        """Look at one answer of each: a limit that answers something else is none."""
+        """Compare one answer of each side."""
         shown: dict[Side, Any] = {}
         for side, requests in self._sides(endpoint):
             if not requests or (side == "limit" and endpoint.limit != "same"):
@@ -124,13 +124,13 @@ class Bench:
 
 
 def _comparable(data: Any) -> Any:
-    """Return an answer's data without its views, which the service may show before they are written."""
+    """Return an answer's data without its views, which the service shows before it writes them."""
     if isinstance(data, list):
         return [_comparable(each) for each in data]
     return {name: value for name, value in data.items() if name != "view_count"} if isinstance(data, dict) else data
 
 
 def _are_alike(endpoint: Endpoint, service: Any, limit: Any) -> bool:
-    # What is written twice has two ids: of that the shape is compared.
+    # Each write has its own id, so only the names of the fields are compared.
     is_read = endpoint.status == 200 and endpoint.name != "like"
     return bool(service == limit if is_read else service.keys() == limit.keys())

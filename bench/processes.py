@@ -1,4 +1,4 @@
-"""The two servers that are compared, as processes: their start, their workers, what these use."""
+"""The compared servers as processes: their start, their workers, and the workers' time and memory."""
 
 import http.client
 import os
@@ -26,9 +26,9 @@ from tests.servers import (
 
 POLL_SECONDS = 0.002
 START_SECONDS_MAX = 60
-LOG_CHARS = 2000  # of its end, where something went wrong
+LOG_CHARS = 2000  # of its end, in an error
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-# Those of gunicorn.conf.py, for a program that does not read it: else it would log and count as the service does.
+# Values of gunicorn.conf.py, without the service's log and metrics that this file adds.
 LIMIT_OPTIONS = [
     "--config=/dev/null",
     "--worker-class=gthread",
@@ -45,29 +45,29 @@ Start = Callable[[], Service]
 
 
 class Size(NamedTuple):
-    """How many workers gunicorn has, and threads in each."""
+    """The number of gunicorn's workers, and of threads in each."""
 
     workers: int
     threads: int
 
 
 class Memory(NamedTuple):
-    """What a worker has in memory, in MiB: resident, and proportional (what is shared is shared out)."""
+    """A worker's memory in MiB: resident, and proportional (shared pages are divided among their processes)."""
 
     rss: int
     pss: int
 
 
 class Server:
-    """A server whose workers are watched."""
+    """A running server, with the time and memory of its workers."""
 
     def __init__(self, service: Service, *, url: str = "") -> None:
         """
-        Watch a server.
+        Take a running server.
 
         Args:
-            service: Whose workers are watched.
-            url: Where it is asked, if not straight.
+            service: The server's processes.
+            url: The address for requests, if not its own.
         """
         self.url = url or service.url
         self._service = service
@@ -75,7 +75,7 @@ class Server:
 
     def cpu_seconds(self) -> list[float]:
         """
-        Return the time on a processor that each worker has had (proc(5): ``utime`` and ``stime``).
+        Return the processor time of each worker so far (proc(5): ``utime`` and ``stime``).
 
         Raises:
             RuntimeError: A worker has ended.
@@ -86,12 +86,12 @@ class Server:
             raise RuntimeError(f"a worker has ended: {self._service.log[-LOG_CHARS:]}") from None
 
     def memory(self) -> list[Memory]:
-        """Return what each worker has in memory."""
+        """Return the memory of each worker."""
         return [_memory(worker) for worker in self._workers]
 
 
 def _cpu_seconds(process_id: int) -> float:
-    # The name of the program stands in brackets, and may have spaces.
+    # The name of the program is in brackets, and may have spaces.
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
@@ -104,29 +104,29 @@ def _memory(process_id: int) -> Memory:
 
 def service_starter(folder: Path, database_url: str, size: Size, **settings: str) -> Start:
     """
-    Return what starts the service as production does, but for its rate limits and its tokens.
+    Return a function that starts the service as in production, but without effective rate limits and with local tokens.
 
     Args:
-        folder: For its log, and as its instance folder.
-        database_url: Of a database with the schema.
-        size: Of gunicorn.
-        settings: Further ones.
+        folder: The folder for its log and its instance folder.
+        database_url: The URL of a database with the schema.
+        size: The size of gunicorn.
+        settings: Further settings.
     """
     settings = {"DATABASE_URL": database_url, "FLASK_ENV": "development"} | settings
     settings |= {"WEB_CONCURRENCY": str(size.workers), "WEB_THREADS": str(size.threads)}
-    settings |= UNLIMITED  # so that the limits' bookkeeping is paid for and nothing is refused
-    return lambda: start_service(folder, **settings)  # which finds free ports each time
+    settings |= UNLIMITED  # requests are counted, and none is refused
+    return lambda: start_service(folder, **settings)  # finds free ports each time
 
 
 def limits_starter(folder: Path, database_url: str, size: Size, *, bare_body: Path) -> Start:
     """
-    Return what starts ``limits.py`` under the same gunicorn.
+    Return a function that starts ``limits.py`` under the same gunicorn.
 
     Args:
-        folder: For its log.
-        database_url: Of the database that the service has.
-        size: Of gunicorn.
-        bare_body: A file with what ``/bare`` answers.
+        folder: The folder for its log.
+        database_url: The URL of the service's database.
+        size: The size of gunicorn.
+        bare_body: A file with the answer of ``/bare``.
     """
     return partial(_start_limits, folder, database_url, size, bare_body)
 
@@ -147,7 +147,7 @@ def _start_limits(folder: Path, database_url: str, size: Size, bare_body: Path) 
 
 @contextmanager
 def running(start: Start) -> Iterator[Service]:
-    """Run a server until the block ends; yields it once all its workers are there."""
+    """Run a server until the block ends; yields it once all its workers run."""
     service = start()
     try:
         wait_until_healthy(service)
@@ -157,7 +157,7 @@ def running(start: Start) -> Iterator[Service]:
 
 
 def median_start(start: Start, *, times: int) -> float:
-    """Return how many seconds pass from a server's start to its first 200 on ``/health``."""
+    """Return the seconds from a server's start to its first 200 on ``/health``."""
     return statistics.median(_seconds_to_answer(start) for _ in range(times))
 
 

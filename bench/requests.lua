@@ -1,4 +1,4 @@
--- What wrk does: sends the requests of a file by turns, and tells in JSON what came of them.
+-- The script of wrk: it sends the requests of a file by turns, and writes a report in JSON.
 
 local requests, turn, threads = {}, 0, 0
 

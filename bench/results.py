@@ -1,4 +1,4 @@
-"""What was measured: its file, its ratios, and whether the bars are reached."""
+"""The results: their file, their ratios, and the bars that they reach."""
 
 import json
 import statistics
@@ -16,7 +16,7 @@ BUSIER_MAX = 0.65  # of a run's work, for one of two workers
 
 
 class Side(NamedTuple):
-    """Medians over the rounds, of one side: as runs have them."""
+    """Medians of one side's runs over the rounds."""
 
     rate: float
     p50_ms: float
@@ -30,13 +30,13 @@ class Row:
     An endpoint's figures.
 
     Attributes:
-        endpoint: What was measured.
-        service: None where the service lacks it.
+        endpoint: The endpoint.
+        service: None if the service cannot answer it.
         nginx: The service through nginx.
-        limit: None where there is none.
-        of_straight: The rate through nginx, of the rate straight to gunicorn.
-        ratios: The service's rates, of what they are compared with.
-        is_reached: Whether the bar is; None where there is none, or none on this server.
+        limit: None without a limit.
+        of_straight: The rate through nginx, divided by the rate straight to gunicorn.
+        ratios: The service's rate, divided by each reference's.
+        is_reached: True if the bar is reached; None without a bar on this server.
     """
 
     endpoint: Endpoint
@@ -49,7 +49,7 @@ class Row:
 
 
 def rows_of(results: Results) -> list[Row]:
-    """Return the rows of all endpoints that were measured, in their order."""
+    """Return the rows of all measured endpoints, in their order."""
     measured = results["endpoints"]
     return [_row(endpoint, results) for endpoint in ENDPOINTS if endpoint.name in measured]
 
@@ -79,7 +79,7 @@ def _side(rounds: list[dict[str, Any]], side: str) -> Side | None:
 
 
 def _ratios(endpoint: Endpoint, results: Results) -> dict[Reference, float]:
-    """Return how an endpoint stands to what it is compared with."""
+    """Return an endpoint's ratios to its references."""
     rounds = results["endpoints"][endpoint.name]
     references: dict[Reference, list[Any]] = {"limit": [each["limit"] for each in rounds]}
     if endpoint.has_page_one:
@@ -93,19 +93,19 @@ def _ratios(endpoint: Endpoint, results: Results) -> dict[Reference, float]:
 
 
 def _ratio(runs: list[Any], references: list[Any]) -> float | None:
-    """Return the median of each round's ratio of rates; None where one of both was not measured."""
+    """Return the median of each round's ratio of rates; None if one of both was not measured."""
     both = zip(runs, references, strict=True)
     known = [run["rate"] / reference["rate"] for run, reference in both if run and reference and reference["rate"]]
     return statistics.median(known) if known else None
 
 
 def largest_worker_mib(results: Results) -> int:
-    """Return what the largest of the service's workers has resident after all runs."""
+    """Return the resident memory of the service's largest worker after all runs."""
     return max(int(rss) for rss, _ in results["memory"]["service"]["after"])
 
 
 def missed(results: Results) -> list[str]:
-    """Return the bars that are missed, by name."""
+    """Return the names of missed bars."""
     names = [row.endpoint.title for row in rows_of(results) if row.is_reached is False]
     if largest_worker_mib(results) >= RSS_MAX_MIB:
         names.append("memory of a worker")
@@ -116,13 +116,13 @@ def missed(results: Results) -> list[str]:
 
 class Growth(NamedTuple):
     """
-    How an endpoint's rate stands to that on another board.
+    An endpoint's change from one board to a larger one.
 
     Attributes:
-        endpoint: What was measured.
-        rate: Of the rates.
-        ratio: Of the ratios to the limit, which do not change where the machine alone does; None without a limit.
-        is_reached: Whether the rate reaches the bar.
+        endpoint: The endpoint.
+        rate: The quotient of both rates.
+        ratio: The quotient of both ratios to the limit, whatever the machine's speed; None without a limit.
+        is_reached: True if ``rate`` reaches the bar.
     """
 
     endpoint: Endpoint
@@ -136,11 +136,11 @@ def growths(before: Results, after: Results) -> list[Growth]:
     Compare two results.
 
     Args:
-        before: On the smaller board.
-        after: On the larger board.
+        before: Results on the smaller board.
+        after: Results on the larger board.
 
     Returns:
-        Of each endpoint that both have.
+        The growth of each endpoint that both have.
     """
     found, smaller = [], {row.endpoint.name: row for row in rows_of(before)}
     for row in rows_of(after):
@@ -155,7 +155,7 @@ def growths(before: Results, after: Results) -> list[Growth]:
 
 
 def machine_drift(before: Results, after: Results) -> float | None:
-    """Return how the rates of bare Flask stand to each other, which no database changes; None if they are unknown."""
+    """Return the quotient of bare Flask's rates, which no database changes; None if they are unknown."""
     rates = []
     for results in (before, after):
         bare = [row.limit.rate for row in rows_of(results) if row.endpoint.limit == BARE and row.limit]

@@ -1,5 +1,5 @@
 """
-Measure what the service answers in a second, against the limit of what it is made of.
+Measure the service's rate, against the limit of its parts.
 
 The service runs under gunicorn on a database of demo data, and beside it ``limits.py`` with the same
 answers by Flask and the driver alone. wrk asks in turns, endpoint by endpoint and round by round: the
@@ -36,7 +36,7 @@ LOG_LINES = 10
 
 
 def conditions(options: argparse.Namespace, server: databases.Server) -> dict[str, Any]:
-    """Return under what it is measured."""
+    """Return the conditions of the measurement."""
     return {
         "posts": options.posts,
         **server._asdict(),
@@ -58,14 +58,14 @@ def _processor() -> str:
 
 def measure(options: argparse.Namespace, folder: Path) -> tuple[results.Results, list[str]]:
     """
-    Measure everything that is asked for.
+    Measure the chosen endpoints.
 
     Args:
-        options: Of the command line.
-        folder: For what is thrown away afterwards.
+        options: The command line's.
+        folder: A folder for temporary files.
 
     Returns:
-        The results, and the faults that were found.
+        The results, and the faults found.
     """
     endpoints = chosen(options.only)
     with databases.server_of(options.database_url, name=f"postdb_bench_{options.posts}") as url:
@@ -97,7 +97,7 @@ def port_of(url: str) -> int:
 
 
 def load_of(options: argparse.Namespace) -> Load:
-    """Return how much wrk asks for."""
+    """Return the load of the command line's options."""
     return Load(options.wrk_threads, options.connections, options.seconds)
 
 
@@ -108,7 +108,7 @@ def run_rounds(
     Measure endpoints, round by round.
 
     Returns:
-        Each worker's memory before and after, and the runs of each endpoint, as results keep them.
+        Each worker's memory before and after, and the runs of each endpoint, in the form of the results.
     """
     memory: dict[str, Any] = {side: {"before": server.memory()} for side, server in servers.items()}
     print("Warming up …", flush=True)
@@ -127,18 +127,18 @@ def run_rounds(
 
 
 def show(endpoint: Endpoint, measured: dict[str, Any]) -> None:
-    """Print what a turn found."""
-    told = [
+    """Print the runs of a turn."""
+    shown = [
         f"{side} {run['rate']:,.0f}/s ({run['p50_ms']:.1f} ms, busier worker {run['busier']:.0%}"
         + (f", {run['broken']} connections broken)" if run["broken"] else ")")
         for side, run in measured.items()
         if run
     ]
-    print(f"  {endpoint.title}: {', '.join(told) or 'no ETag'}", flush=True)
+    print(f"  {endpoint.title}: {', '.join(shown) or 'no ETag'}", flush=True)
 
 
 def last_errors(*logs: str) -> list[str]:
-    """Return the last lines of logs that tell of errors."""
+    """Return the last lines with errors in logs."""
     return [line for log in logs for line in log.splitlines() if "ERROR" in line or "Error:" in line][-LOG_LINES:]
 
 
@@ -146,31 +146,31 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--posts", type=int, default=100_000, help="of the demo data (default: %(default)s)")
+    add("--posts", type=int, default=100_000, help="number of demo posts (default: %(default)s)")
     add("--rounds", type=int, default=3, help="default: %(default)s")
     add("--seconds", type=int, default=5, help="of each run of wrk (default: %(default)s)")
     add("--only", default="", metavar="NAMES", help="endpoints, separated by commas (default: all)")
     add("--database-url", default=os.environ.get("DATABASE_URL") or None, help="a server (default: a private one)")
-    add("--fresh", action="store_true", help="drop the database that an earlier run has left there")
+    add("--fresh", action="store_true", help="drop the database of an earlier run")
     add("--workers", type=int, default=2, help="of gunicorn (default: %(default)s)")
     add("--threads", type=int, default=8, help="of each worker (default: %(default)s)")
     add("--wrk-threads", type=int, default=1, help="default: %(default)s")
     add("--connections", type=int, default=16, help="of wrk (default: %(default)s)")
-    add("--starts", type=int, default=5, help="how often each server is started (default: %(default)s)")
+    add("--starts", type=int, default=5, help="number of starts of each server (default: %(default)s)")
     add("--show", type=Path, metavar="FILE", help="print the report of a file of results")
-    add("--compare", type=Path, nargs=2, metavar="FILE", help="print how the second's rates stand to the first's")
+    add("--compare", type=Path, nargs=2, metavar="FILE", help="print the growth from the first's rates to the second's")
     return parser.parse_args()
 
 
 def compare(smaller: Path, larger: Path) -> int:
-    """Print the growth of the rates; returns 1 where a bar is missed."""
+    """Print the growth of the rates; returns 1 if a bar is missed."""
     before, after = results.load(smaller), results.load(larger)
     print(tables.growth_report(before, after))
     return int(not all(growth.is_reached for growth in results.growths(before, after)))
 
 
 def present(found: results.Results, faults: Sequence[str]) -> int:
-    """Print the report; returns 1 where a bar is missed or something was wrong."""
+    """Print the report; returns 1 if a bar is missed or a fault was found."""
     print(f"\n{tables.report(found)}\n")
     missed = results.missed(found)
     for line in [*faults, *(f"missed: {name}" for name in missed)]:
@@ -179,7 +179,7 @@ def present(found: results.Results, faults: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """Measure and report, or report what was measured before."""
+    """Measure and report, or report earlier results."""
     options = arguments()
     if options.compare:
         return compare(*options.compare)
@@ -189,7 +189,7 @@ def main() -> int:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT) as folder:
         found, faults = measure(options, Path(folder))
-    part = "-part" if options.only else ""  # which must not stand for the whole
+    part = "-part" if options.only else ""  # so that it does not replace complete results
     path = OUTPUT / f"{found['conditions']['kind'].lower()}-{options.posts}{part}.json"
     results.save(found, path)
     print(f"Figures: {path}")

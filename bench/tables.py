@@ -116,7 +116,7 @@ def _memory(workers: list[list[int]]) -> str:
 
 
 def growth_report(before: Results, after: Results) -> str:
-    """Return how the rates on a larger board stand to those on a smaller one."""
+    """Return the report of two boards: the growth of each rate."""
     drift = machine_drift(before, after)
     names = [f"{results['conditions']['posts']:,} posts" for results in (before, after)]
     headings = ["endpoint", "of the rate", "of its ratio to the limit", "bar", ""]

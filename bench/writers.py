@@ -1,11 +1,11 @@
 """
-Have many write at once to one category and one post, and see whether every count is still right.
+Have many users write at once to one category and one post, and verify every count.
 
-Fifty writers create posts in one category, edit, move, hide, restore and delete their own, like one
-post, take the like back, and view it, each view from another address. Then the service is stopped,
-``flask counters verify`` and ``flask search verify`` compare what is kept with what is there, and the
-post's likes and views are counted. The exit status is 1 where something was answered with a server's
-error, or a count is wrong.
+Fifty writers create posts in one category, and edit, move, hide, restore and delete their own. They
+also like one post, take the like back, and view it, each time from another address. Then the service
+stops. ``flask counters verify`` and ``flask search verify`` compare the counts and the index with the
+posts, and the post's likes and views are counted. The exit status is 1 if a count is wrong, or an
+answer was an error of the server.
 
 Run it as ``python bench/writers.py``; DATABASE_URL names the server as for ``bench/run.py``.
 """
@@ -37,7 +37,7 @@ Answers = Counter[tuple[str, int]]
 
 
 class Writer:
-    """One of those who write, one request after another."""
+    """A user who sends one write after another."""
 
     def __init__(self, number: int, url: str, shared_post: str) -> None:
         self._number, self._url, self._shared_post = number, url, shared_post
@@ -49,11 +49,11 @@ class Writer:
         self.answers: Answers = Counter()
 
     def write_until(self, deadline: float) -> Answers:
-        """Do one thing after another until a moment of ``time.monotonic``; returns what was answered."""
+        """Write until a moment of ``time.monotonic``; returns the number of answers by action and status."""
         names, weights = zip(*WEIGHTS.items(), strict=True)
         while time.monotonic() < deadline:
             name = self._random.choices(names, weights)[0]
-            # Who has no post makes one.
+            # A writer without a post creates one.
             if name in OF_OWN_POSTS and not self._own:
                 name = "create"
             answer = ACTIONS[name](self)
@@ -70,28 +70,28 @@ class Writer:
         return answer
 
     def edit(self) -> requests.Response:
-        """Change the title of a post of one's own."""
+        """Change the title of an own post."""
         return self._change({"title": f"고친 제목 {self._random.randrange(10_000)}"})
 
     def move(self) -> requests.Response:
-        """Move a post of one's own to another category, or back."""
+        """Move an own post to another category, or back."""
         return self._change({"category": self._random.choice([CATEGORY, OTHER_CATEGORY])})
 
     def hide(self) -> requests.Response:
-        """Hide a post of one's own, or show it again."""
+        """Hide an own post, or show it again."""
         return self._change({"status": self._random.choice(["hidden", "visible"])})
 
     def delete(self) -> requests.Response:
-        """Delete a post of one's own."""
+        """Delete an own post."""
         post_id = self._own.pop(self._random.randrange(len(self._own)))
         return self._send("DELETE", f"/posts/{post_id}")
 
     def like(self) -> requests.Response:
-        """Like the post that all like, or take the like back, in one of the three ways."""
+        """Like the shared post, or take the like back, by one of the three methods."""
         return self._send(self._random.choice(["POST", "PUT", "DELETE"]), f"/posts/{self._shared_post}/like")
 
     def view(self) -> requests.Response:
-        """View the post that all like, from an address that nobody has had before."""
+        """View the shared post from a new address."""
         self._views += 1
         address = f"10.{self._number}.{self._views >> 8 & 255}.{self._views & 255}"
         url = f"{self._url}{API}/posts/{self._shared_post}"
@@ -126,7 +126,7 @@ def log_in(url: str, name: str) -> dict[str, str]:
 
 
 def new_post(url: str) -> str:
-    """Create the post that all like; returns its id."""
+    """Create the shared post; returns its id."""
     body = {"title": "모두가 좋아하는 글", "content": TEXT, "category": CATEGORY}
     headers = log_in(url, "writer-0")
     answer = requests.post(f"{url}{API}/posts", json=body, headers=headers, timeout=TIMEOUT_SECONDS)
@@ -135,7 +135,7 @@ def new_post(url: str) -> str:
 
 
 def write_at_once(url: str, post_id: str, *, writers: int, seconds: int) -> Answers:
-    """Have writers write at once; returns how often each action was answered with each status."""
+    """Run all writers at once; returns the number of answers by action and status."""
     with ThreadPoolExecutor(writers) as pool:
         all_of_them = list(pool.map(lambda number: Writer(number, url, post_id), range(1, writers + 1)))
         deadline = time.monotonic() + seconds
@@ -143,7 +143,7 @@ def write_at_once(url: str, post_id: str, *, writers: int, seconds: int) -> Answ
 
 
 def show(answers: Answers, seconds: int) -> None:
-    """Print how often each action was answered with each status."""
+    """Print the number of answers by action and status."""
     statuses = sorted({status for _, status in answers})
     print("| action |", " | ".join(map(str, statuses)), "|")
     print("| :-- |", " | ".join("--:" for _ in statuses), "|")
@@ -153,7 +153,7 @@ def show(answers: Answers, seconds: int) -> None:
 
 
 def wrong_counts(url: str, post_id: str, answers: Answers) -> list[str]:
-    """Return what the post's own counts say that is not so."""
+    """Return the wrong counts of the shared post."""
     with databases.cursor_of(url) as cursor:
         ((likes, views),) = databases.rows_of(cursor, "SELECT like_count, view_count FROM posts WHERE id = %s", post_id)
         ((liked,),) = databases.rows_of(cursor, "SELECT COUNT(*) FROM likes WHERE post_id = %s", post_id)
@@ -162,20 +162,20 @@ def wrong_counts(url: str, post_id: str, answers: Answers) -> list[str]:
     return [f"the post's {name}" for name, (count, true) in pairs.items() if count != true]
 
 
-def try_out(options: argparse.Namespace, url: str, folder: Path) -> list[str]:
+def run_and_verify(options: argparse.Namespace, url: str, folder: Path) -> list[str]:
     """
-    Have all write, then look.
+    Run the writers, then verify.
 
     Args:
-        options: Of the command line.
-        url: Of the database.
-        folder: For what is thrown away afterwards.
+        options: The command line's.
+        url: The database's URL.
+        folder: A folder for temporary files.
 
     Returns:
-        What is wrong.
+        A line for each fault.
     """
     databases.prepare(url, folder, posts=options.posts, fresh=True)
-    # The views come from many addresses, as through a proxy.
+    # Views come from many addresses, as through a proxy.
     start = service_starter(folder, url, Size(options.workers, options.threads), TRUSTED_PROXY_HOPS="1")
     with running(start) as service:
         post_id = new_post(service.url)
@@ -198,9 +198,9 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--writers", type=int, default=50, help="at once (default: %(default)s)")
+    add("--writers", type=int, default=50, help="number of writers (default: %(default)s)")
     add("--seconds", type=int, default=20, help="default: %(default)s")
-    add("--posts", type=int, default=1000, help="of the demo data (default: %(default)s)")
+    add("--posts", type=int, default=1000, help="number of demo posts (default: %(default)s)")
     add("--database-url", default=os.environ.get("DATABASE_URL") or None, help="a server (default: a private one)")
     add("--workers", type=int, default=2, help="of gunicorn (default: %(default)s)")
     add("--threads", type=int, default=8, help="of each worker (default: %(default)s)")
@@ -208,11 +208,11 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Try it out, print, and return 1 where something is wrong."""
+    """Run and print; return 1 if there is a fault."""
     options = arguments()
     with databases.server_of(options.database_url, name=NAME) as url, tempfile.TemporaryDirectory() as folder:
         try:
-            wrong = try_out(options, url, Path(folder))
+            wrong = run_and_verify(options, url, Path(folder))
         finally:
             databases.drop(url)
     for line in wrong:

@@ -1,4 +1,4 @@
-"""Load by wrk: the requests that it sends, and what it tells of the answers."""
+"""Load by wrk: the requests that it sends, and its report."""
 
 import json
 import shutil
@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 from tests.servers import SBIN
 
 SCRIPT = Path(__file__).with_name("requests.lua")
-SEPARATOR = b"\0"  # no request has one: JSON writes it as an escape
+SEPARATOR = b"\0"  # never in a request: JSON escapes it
 
 Side = Literal["service", "nginx", "limit"]  # nginx: the service through it
 
 
 class User(NamedTuple):
     """
-    Who sends a request.
+    The sender of a request.
 
     Attributes:
-        name: As posts show it.
+        name: The name shown with posts.
         user_id: The token's ``sub``.
-        token: For the service. The limit is told name and id in plain headers, and believes them.
+        token: The token for the service. The limit takes name and id from plain headers.
     """
 
     name: str
@@ -35,12 +35,12 @@ class User(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """
-    A request that means the same to the service and to its limit.
+    A request to the service and to its limit alike.
 
     Attributes:
-        method: GET unless it says otherwise.
-        path: With its query, percent-encoded.
-        headers: By name.
+        method: The method, GET by default.
+        path: The path with its query, percent-encoded.
+        headers: Headers by name.
         user: None for an anonymous caller.
         body: JSON; empty for none.
     """
@@ -63,7 +63,7 @@ class Request:
         return headers
 
     def encoded(self, side: Side, host: str) -> bytes:
-        """Return the request as it is on the wire."""
+        """Return the bytes of the request."""
         headers = {"Host": host} | self.headers_for(side)
         if self.method != "GET":
             headers["Content-Length"] = str(len(self.body))
@@ -72,7 +72,7 @@ class Request:
 
 
 class Load(NamedTuple):
-    """How much wrk asks for: its own threads, its connections, and for how long."""
+    """The load by wrk: its own threads, its connections, and its seconds."""
 
     threads: int
     connections: int
@@ -81,15 +81,15 @@ class Load(NamedTuple):
 
 class Answers(NamedTuple):
     """
-    What wrk tells of a run.
+    The report of a run.
 
     Attributes:
-        number: Of answers.
+        number: The number of answers.
         rate: Answers per second.
-        p50_ms: Half of the answers took no longer.
-        p99_ms: 99 of 100 took no longer.
+        p50_ms: The median latency.
+        p99_ms: The 99th percentile of the latency.
         refused: Answers of status 400 and above.
-        broken: Connections that were refused or cut off, and answers that never came.
+        broken: Connections refused or cut off, and answers that never came.
     """
 
     number: int
@@ -109,34 +109,34 @@ def require_programs() -> None:
 
 def send(requests: Iterable[Request], *, side: Side, url: str, load: Load, file: Path) -> Answers:
     """
-    Have wrk send requests by turns, over and over.
+    Send requests by turns, again and again.
 
     Args:
         requests: At least one.
-        side: What answers.
-        url: Where it does, without a path.
-        load: How much.
-        file: To hand the requests to wrk in; it is overwritten.
+        side: The server that answers.
+        url: Its URL, without a path.
+        load: The load.
+        file: A file for the requests, to be overwritten.
 
     Returns:
-        What wrk tells.
+        The report.
     """
     host = urlsplit(url).netloc
     file.write_bytes(SEPARATOR.join(request.encoded(side, host) for request in requests))
     command = ["wrk", f"-t{load.threads}", f"-c{load.connections}", f"-d{load.seconds}s", "--latency"]
     command += ["-s", str(SCRIPT), url, "--", str(file)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - the arguments are ours
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - the arguments are our own
     return parse(done.stdout)
 
 
 def parse(output: str) -> Answers:
-    """Return what wrk's output tells, by the line of JSON that ``requests.lua`` writes at its end."""
-    told = json.loads(next(line for line in reversed(output.splitlines()) if line.startswith("{")))
+    """Read the line of JSON that ``requests.lua`` writes at the end of wrk's output."""
+    report = json.loads(next(line for line in reversed(output.splitlines()) if line.startswith("{")))
     return Answers(
-        number=told["requests"],
-        rate=told["requests"] / (told["micros"] / 1e6),
-        p50_ms=told["p50"] / 1000,
-        p99_ms=told["p99"] / 1000,
-        refused=told["refused"],
-        broken=told["broken"],
+        number=report["requests"],
+        rate=report["requests"] / (report["micros"] / 1e6),
+        p50_ms=report["p50"] / 1000,
+        p99_ms=report["p99"] / 1000,
+        refused=report["refused"],
+        broken=report["broken"],
     )
