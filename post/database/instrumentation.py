@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any, cast
 
 from sqlalchemy import Engine, event
@@ -17,6 +16,7 @@ WRITING = "writing"  # the pool of whatever else is done than reading alone
 SQL_MAX_CHARS = 4000
 KINDS = {"SELECT": "select", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}
 _SECONDS = {kind: metrics.QUERY_SECONDS.labels(kind) for kind in (*KINDS.values(), "other")}
+TIMED_EXECUTE = "timed_execute"  # execution option of a watched engine: the function that sends and times a statement
 _IN_USE = "post_in_use"
 
 
@@ -61,27 +61,6 @@ def _notes(connection: ManagesConnection) -> dict[Any, Any]:
     return cast(dict[Any, Any], connection.record_info)  # which is None of a connection without a pool alone
 
 
-def execute(engine: Engine, cursor: Any, sql: str, values: Mapping[str, Any]) -> None:
-    """
-    Send a statement that SQLAlchemy knows nothing of, and tell those who listen as of its own.
-
-    Args:
-        engine: To which they listen.
-        cursor: The driver's.
-        sql: The statement.
-        values: Of its parameters.
-    """
-    sending = SimpleNamespace(engine=engine)  # stands for a connection and for a context, as far as they look at these
-    for listener in engine.dispatch.before_cursor_execute:
-        listener(sending, cursor, sql, values, sending, False)
-    try:
-        if not any(listener(cursor, sql, values, sending) for listener in engine.dialect.dispatch.do_execute):
-            cursor.execute(sql, values)
-    finally:  # of one that has failed too, which SQLAlchemy tells otherwise
-        for listener in engine.dispatch.after_cursor_execute:
-            listener(sending, cursor, sql, values, sending, False)
-
-
 def watch(engine: Engine, *, slow_query_ms: int) -> None:
     """
     Listen to an engine.
@@ -110,8 +89,10 @@ def watch(engine: Engine, *, slow_query_ms: int) -> None:
         return send_timed
 
     # Not before and after a cursor's execution: SQLAlchemy then does more for each statement, for who may listen.
-    event.listen(engine, "do_execute", timed(engine.dialect.do_execute))
+    execute = timed(engine.dialect.do_execute)
+    event.listen(engine, "do_execute", execute)
     event.listen(engine, "do_executemany", timed(engine.dialect.do_executemany))
+    engine.update_execution_options(**{TIMED_EXECUTE: execute})
 
 
 def _kind(sql: str) -> str:

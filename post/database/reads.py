@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Row, Select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from post.database.faults import STALE_SECONDS
-from post.database.instrumentation import execute
+from post.database.instrumentation import TIMED_EXECUTE
 from post.database.servers import reading_engine, replica_to_read, stop_using_replica
 
 logger = logging.getLogger(__name__)
@@ -95,9 +95,10 @@ class Prepared:
         return self._shared.read((engine, *values.items()), lambda: self._read(engine, values))
 
     def _read(self, engine: Engine, values: Mapping[str, Any]) -> Sequence[Any]:
+        # A listener, such as a trace, gets the statement from SQLAlchemy itself.
+        if engine.dialect.name == "sqlite" or engine.dispatch.before_cursor_execute:
+            return read(self._query, values, replica_ok=self._replica_ok)
         started = time.monotonic()
-        if engine.dialect.name == "sqlite":
-            return read(self._query, values)
         try:
             connection = engine.raw_connection()
         except PyMySQLError as exc:
@@ -116,7 +117,7 @@ class Prepared:
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         self._compiled = compiled = self._compiled or _compile(self._query, engine)
         cursor, values = connection.cursor(), {**compiled.values, **values}
-        execute(engine, cursor, compiled.sql, values)
+        engine.get_execution_options()[TIMED_EXECUTE](cursor, compiled.sql, values, None)
         return [*map(compiled.row, cursor.fetchall())]
 
 
