@@ -1,4 +1,4 @@
-"""What the database's connections and statements tell of themselves: numbers, and which statements were slow."""
+"""Metrics of connections and statements, and the log of slow statements."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
-WRITING = "writing"  # the pool of whatever else is done than reading alone
+WRITING = "writing"  # the pool of all connections that do not only read
 SQL_MAX_CHARS = 4000
 KINDS = {"SELECT": "select", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}
 _SECONDS = {kind: metrics.QUERY_SECONDS.labels(kind) for kind in (*KINDS.values(), "other")}
@@ -22,9 +22,9 @@ _IN_USE = "post_in_use"
 
 class MeteredPool(QueuePool):
     """
-    SQLAlchemy's pool, which tells how many connections are in use, and how long callers wait for one.
+    SQLAlchemy's pool with metrics: connections checked out, and waits for one.
 
-    Its events would tell as much; to have any costs each use of a connection three times what this does.
+    The pool's events would do, at three times the cost for each use of a connection.
     """
 
     def __init__(self, creator: Any, pool_size: int = 5, max_overflow: int = 10, **options: Any) -> None:
@@ -36,13 +36,13 @@ class MeteredPool(QueuePool):
         self._waits, self._wait_seconds = metrics.POOL_WAITS.labels(name), metrics.POOL_WAIT_SECONDS.labels(name)
 
     def connect(self) -> PoolProxiedConnection:
-        """Return a connection; where none is free, count the wait too if it was in vain."""
-        connection = super().connect() if self.checkedout() < self._most else self._connect_late()
-        _notes(connection)[_IN_USE] = True
+        """Return a connection. A wait for a free one is counted, also if it fails."""
+        connection = super().connect() if self.checkedout() < self._most else self._wait_and_connect()
+        _info(connection)[_IN_USE] = True
         self._in_use.inc()
         return connection
 
-    def _connect_late(self) -> PoolProxiedConnection:
+    def _wait_and_connect(self) -> PoolProxiedConnection:
         started = time.perf_counter()
         try:
             return super().connect()
@@ -51,23 +51,23 @@ class MeteredPool(QueuePool):
             self._wait_seconds.inc(time.perf_counter() - started)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        # One that turned out to be dead before anybody had it comes back without having been in use.
-        if _notes(record).pop(_IN_USE, False):
+        # A connection that was found dead on checkout is returned without having been in use.
+        if _info(record).pop(_IN_USE, False):
             self._in_use.dec()
         super()._do_return_conn(record)
 
 
-def _notes(connection: ManagesConnection) -> dict[Any, Any]:
-    return cast(dict[Any, Any], connection.record_info)  # which is None of a connection without a pool alone
+def _info(connection: ManagesConnection) -> dict[Any, Any]:
+    return cast(dict[Any, Any], connection.record_info)  # None only for a connection without a pool
 
 
 def watch(engine: Engine, *, slow_query_ms: int) -> None:
     """
-    Listen to an engine.
+    Count and time the statements of an engine.
 
     Args:
-        engine: One of MySQL's or SQLite's.
-        slow_query_ms: A statement that takes as long is logged, without its values; 0 logs none.
+        engine: For MySQL or SQLite.
+        slow_query_ms: Log statements that take as long, without their values; 0 logs none.
     """
     slow_seconds = slow_query_ms / 1000 if slow_query_ms else float("inf")
 
@@ -83,12 +83,12 @@ def watch(engine: Engine, *, slow_query_ms: int) -> None:
                 seconds = time.perf_counter() - began
                 _SECONDS[_kind(sql)].observe(seconds)
                 if seconds >= slow_seconds:
-                    _tell(sql, seconds)
-            return True  # there is nothing left to do for SQLAlchemy
+                    _log_slow(sql, seconds)
+            return True  # SQLAlchemy need not send it
 
         return send_timed
 
-    # Not before and after a cursor's execution: SQLAlchemy then does more for each statement, for who may listen.
+    # Not by events before and after a cursor's execution: with a listener SQLAlchemy does more for each statement.
     execute = timed(engine.dialect.do_execute)
     event.listen(engine, "do_execute", execute)
     event.listen(engine, "do_executemany", timed(engine.dialect.do_executemany))
@@ -99,5 +99,5 @@ def _kind(sql: str) -> str:
     return KINDS.get(sql[:6], "other")
 
 
-def _tell(sql: str, seconds: float) -> None:
+def _log_slow(sql: str, seconds: float) -> None:
     logger.warning("slow_query", extra={"ms": round(seconds * 1000, 1), "sql": " ".join(sql.split())[:SQL_MAX_CHARS]})

@@ -1,4 +1,4 @@
-"""The database as a server: its connections and its faults."""
+"""Reads: queries outside of a transaction, on the replica or the primary."""
 
 import logging
 import threading
@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 
 def read(query: Select[Any], values: Mapping[str, Any] | None = None, *, replica_ok: bool = True) -> Sequence[Row[Any]]:
     """
-    Run a query that stands alone, and give its connection back.
+    Run a query outside of a transaction, and return its connection to the pool.
 
     Args:
-        query: Any.
-        values: Of its parameters, by name.
-        replica_ok: Whether the replica may answer where the request allows it.
+        query: The query.
+        values: Values of its parameters, by name.
+        replica_ok: True if the replica may answer, should the request allow it.
 
     Returns:
         All rows.
@@ -43,7 +43,7 @@ def read(query: Select[Any], values: Mapping[str, Any] | None = None, *, replica
     except DBAPIError as exc:
         if not exc.connection_invalidated or time.monotonic() - started > STALE_SECONDS:
             raise
-    # The server has closed an idle connection: the pool has given up all it had, and opens another.
+    # The server had closed an idle connection: the pool has dropped its connections, and opens another.
     return _read(engine, query, values)
 
 
@@ -54,10 +54,10 @@ def _read(engine: Engine, query: Select[Any], values: Mapping[str, Any] | None) 
 
 class Prepared:
     """
-    A query that stands alone and is run by every other request.
+    A frequent query outside of a transaction.
 
-    On MySQL it is compiled once and handed to the driver as it is: what SQLAlchemy does for each
-    statement costs more than the answer of a short one.
+    On MySQL it is compiled once, and its text goes straight to the driver: SQLAlchemy's work for each
+    statement takes longer than a short query.
     """
 
     def __init__(self, query: Select[Any], *, replica_ok: bool = True) -> None:
@@ -65,8 +65,8 @@ class Prepared:
         Prepare a query.
 
         Args:
-            query: Without parameters that are lists.
-            replica_ok: Whether the replica may answer where the request allows it.
+            query: The query, without parameters that are lists.
+            replica_ok: True if the replica may answer, should the request allow it.
         """
         self._query = query
         self._replica_ok = replica_ok
@@ -75,13 +75,13 @@ class Prepared:
 
     def read(self, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """
-        Run it, and give its connection back. Threads that wait for the same are answered together.
+        Run the query, and return its connection to the pool. Threads that wait for the same rows share them.
 
         Args:
-            values: Of its parameters, by name.
+            values: Values of its parameters, by name.
 
         Returns:
-            All rows, named tuples. Nobody may change them.
+            All rows, as named tuples. Callers must not change them.
         """
         replica, values = replica_to_read() if self._replica_ok else None, values or {}
         if replica is not None:
@@ -111,7 +111,7 @@ class Prepared:
                 raise OperationalError(None, None, exc) from exc
         finally:
             connection.close()
-        # As ``read`` does; and SQLAlchemy knows what an error means.
+        # Retried like a stale connection in ``read``, by SQLAlchemy, which classifies another error.
         return read(self._query, values, replica_ok=self._replica_ok)
 
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -122,7 +122,7 @@ class Prepared:
 
 
 class _Compiled(NamedTuple):
-    """A query's text, the values that it has already, and what makes a named tuple of a row."""
+    """A query's text, the values that it contains, and the function that makes a named tuple of a row."""
 
     sql: str
     values: Mapping[str, Any]
@@ -131,7 +131,7 @@ class _Compiled(NamedTuple):
 
 def _compile(query: Select[Any], engine: Engine) -> _Compiled:
     compiled = query.compile(dialect=engine.dialect)
-    row: Any = namedtuple("row", [column.name for column in query.selected_columns])  # type: ignore[misc]  # the query knows its names
+    row: Any = namedtuple("row", [column.name for column in query.selected_columns])  # type: ignore[misc]  # names known at run time only
     return _Compiled(str(compiled), compiled.params, row._make)
 
 
@@ -140,10 +140,10 @@ T = TypeVar("T")
 
 class SharedReads(Generic[T]):
     """
-    Reads, of which those that wait for the same are answered together.
+    Reads that share one answer among the threads that wait for it.
 
-    Nobody gets what a query has found that was sent before they asked, so that whoever has written
-    something reads it: a read never joins a query that is under way, but waits for the one behind it.
+    No thread gets the result of a query sent before its call, so that a user who has just written reads
+    the change. A read never joins a query that is under way, but waits for the next.
     """
 
     def __init__(self) -> None:
@@ -153,12 +153,12 @@ class SharedReads(Generic[T]):
 
     def read(self, key: Hashable, send: Callable[[], T]) -> T:
         """
-        Return what a query finds, sent by this thread or by another that waits for the same.
+        Return the result of a query, sent by this thread or by another that waits for the same.
 
         Args:
-            key: Equal for queries that find the same.
-            send: Sends the query. What it returns is shared, so nobody may change it; what it
-                raises is raised to all who wait.
+            key: Equal for queries with equal results.
+            send: Sends the query. Its result is shared, so callers must not change it; its exception
+                is raised in all threads that wait.
         """
         with self._lock:
             before, joined = self._under_way.get(key), self._waiting.get(key)
@@ -168,7 +168,7 @@ class SharedReads(Generic[T]):
         if joined is not None:
             return joined.result()
         if before is not None:
-            before.exception()  # waits for it, and raises nothing
+            before.exception()  # waits, and raises nothing
             with self._lock:
                 self._under_way[key] = self._waiting.pop(key)
         return self._answered(key, own, send)
