@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import post.server.metrics_server  # noqa: F401 - before whatever counts
+import post.server.metrics_server  # noqa: F401 - before all modules that count
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post.database.engines import is_in_memory
 from post.server import metrics_server
@@ -35,15 +35,15 @@ bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{sett
 worker_class = "gthread"
 workers = settings.web_concurrency
 threads = settings.web_threads
-# The application is built once, before the fork: one schema upgrade, and memory that workers share.
+# Built once, before the fork: the schema is upgraded once, and workers share memory.
 preload_app = True
-gc.disable()  # until then: the collector would walk over what is loaded again and again, and find nothing
+gc.disable()  # until the fork: loading makes no garbage, and the collector would search it many times
 timeout = 30
 graceful_timeout = 30  # as long as nginx waits for an answer
 keepalive = 75  # longer than nginx keeps its connections
-worker_tmp_dir = MEMORY_DIR  # of the heartbeats
-control_socket_disable = True  # it would live under $HOME, which may be read-only
-limit_request_field_size = 16_380  # room for a token of 8 KiB, and for refusing a longer one ourselves
+worker_tmp_dir = MEMORY_DIR  # for heartbeats
+control_socket_disable = True  # its place is under $HOME, which may be read-only
+limit_request_field_size = 16_380  # enough for a token of 8 KiB; the application refuses a longer one
 forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO
 accesslog = "-"
 loglevel = settings.log_level.lower()
@@ -63,8 +63,8 @@ REFUSALS = {414: "uri_too_long", 431: "header_fields_too_large", 500: "internal_
 
 
 def on_starting(_server: Any) -> None:
-    """Serve the metrics of all workers; let none of them miss the signal to stop."""
-    # A worker is deaf until it has handlers of its own: what is sent to it meanwhile waits for them.
+    """Serve the metrics of all workers; block stop signals around each fork."""
+    # A signal that a new worker gets before it has handlers is delivered once it has them.
     os.register_at_fork(
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
@@ -76,39 +76,39 @@ def on_starting(_server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give a worker a number that none has who lives; it will collect its own garbage alone."""
+    """Give a worker a number that no living worker has; exempt loaded objects from garbage collection."""
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in itertools.count(1) if number not in taken)
-    gc.freeze()  # what is loaded is walked over no more, also at the end, and its pages stay shared
+    gc.freeze()  # loaded objects are never searched again, and their pages stay shared
     gc.enable()
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Begin what each worker does for itself."""
+    """Start metrics and traces in a worker."""
     metrics_server.enter_worker(worker.number)
     metrics.WORKERS.inc()
     metrics.WORKER_STARTS.inc()
-    # What its predecessor had found out of them is nobody's knowledge any more.
+    # A worker expects all servers to be up, whatever its predecessor had found.
     optional = {"replica": settings.database_replica_url, "redis": settings.redis_url}
     metrics.expect_servers("database", *(name for name, url in optional.items() if url))
     if settings.otel_exporter_otlp_endpoint:
-        from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is for those alone who look at traces
+        from post.telemetry import tracing  # noqa: PLC0415 - OpenTelemetry is imported only for traces
 
         tracing.start(settings.otel_exporter_otlp_endpoint)
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Hear of signals, for which there are handlers now."""
+    """Unblock stop signals: the worker has its handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Forget what a worker was holding when it died."""
+    """Remove the gauges of a dead worker."""
     metrics_server.forget_worker(worker.number)
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
-    """Send what spans there still are."""
+    """Send the remaining spans."""
     if settings.otel_exporter_otlp_endpoint:
         from post.telemetry import tracing  # noqa: PLC0415 - as above
 
@@ -116,17 +116,17 @@ def worker_exit(_server: Any, _worker: Any) -> None:
 
 
 def pre_request(_worker: Any, _request: Any) -> None:
-    """Count a request in."""
+    """Count a request as in flight."""
     metrics.IN_FLIGHT.inc()
 
 
 def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:
-    """Count it out."""
+    """Count a request as answered."""
     metrics.IN_FLIGHT.dec()
 
 
 def when_ready(_server: Any) -> None:
-    """Tell a developer where to go, and what to type first."""
+    """Print the address and a first request for a developer."""
     if settings.is_production:
         return
     address = f"http://localhost:{settings.port}"
@@ -136,7 +136,7 @@ def when_ready(_server: Any) -> None:
 
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
-    """Answer what gunicorn itself refuses, such as a malformed header, in the API's envelope."""
+    """Write the API's error envelope for a request that gunicorn refuses, such as one with a malformed header."""
     code = REFUSALS.get(status, "malformed_request")
     request_id, environ = log_refusal(client, status)
     language = preferred_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
@@ -156,5 +156,5 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     util.write_nonblock(client, f"HTTP/1.1 {status} {reason}\r\n{head}\r\n".encode() + content)
 
 
-# Gunicorn has no setting for the page it writes; its workers look this name up at each error.
+# Gunicorn has no setting for its error page; its workers look this name up at each error.
 util.write_error = _write_error

@@ -1,7 +1,7 @@
 """
-The numbers of all workers, each in files of its own, and their sums on a port of their own.
+Metrics of all workers: each counts in its own files, and the sums are served on a separate port.
 
-Import this before ``post.telemetry.metrics``: the library decides where a metric counts when it is made.
+Import this before ``post.telemetry.metrics``: the library chooses a metric's storage when the metric is made.
 """
 
 import atexit
@@ -27,8 +27,8 @@ RETRY_SECONDS = 0.2
 
 _process = "master"
 _directory = tempfile.mkdtemp(prefix="post-metrics-", dir=MEMORY_DIR)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory  # where the library looks for it
-# By worker number and not by process id: there are as many files as workers, however many die.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory  # read by the library
+# Files by worker number, not by process id: their number stays bounded when workers die.
 values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]  # the library's
 
 
@@ -40,16 +40,16 @@ def _remove_directory(owner: int = os.getpid()) -> None:
 
 def serve(host: str, port: int) -> None:
     """
-    Serve the sums from a thread of gunicorn's master, which forks while the thread runs.
+    Serve the sums in a thread of gunicorn's master.
 
-    That is safe: the thread reads files, counts nothing, and holds no lock that a worker needs.
+    The master may fork while the thread runs: the thread only reads files, and holds no lock that a worker needs.
 
     Raises:
         OSError: The port is taken.
     """
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
-    Info("post_service", "The release that runs.", registry=registry).info({"version": __version__})
+    Info("post_service", "The running release.", registry=registry).info({"version": __version__})
     server, _thread = start_http_server(port, addr=host, registry=registry)
     server.RequestHandlerClass.timeout = CLIENT_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # socketserver's
     server.set_app(_metrics_alone(make_wsgi_app(registry)))
@@ -60,7 +60,7 @@ def enter_worker(number: int) -> None:
     Count as a worker.
 
     Args:
-        number: One that no other living worker has. The counts of a dead worker of this number go on.
+        number: Unique among living workers. A dead worker's counts are continued under its number.
     """
     global _process  # noqa: PLW0603 - the library asks for it before each count
     _process = _worker(number)
@@ -93,6 +93,6 @@ def _metrics_alone(app: WSGIApplication) -> WSGIApplication:
 def _scrape(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     try:
         return app(environ, start_response)
-    except struct.error:  # a worker has just begun a file, which is empty for a moment
+    except struct.error:  # a worker is creating a file, which is empty for a moment
         time.sleep(RETRY_SECONDS)
         return app(environ, start_response)
