@@ -1,4 +1,4 @@
-"""How gunicorn serves the application."""
+"""Configuration of gunicorn."""
 
 import gc
 import itertools
