@@ -128,9 +128,9 @@ def _components(app: OpenAPI, settings: Settings) -> Components:
     categories: CategoryCache = NoCategoryCache()
     redis = None
     if settings.redis_url is not None:
-        from post.shared.redis_backends import new_redis_twins  # noqa: PLC0415 - the client takes 20 MB
+        from post.shared.redis_backends import connect_redis_backends  # noqa: PLC0415 - the client takes 20 MB
 
-        redis, views, limits, categories, writers = new_redis_twins(
+        redis, views, limits, categories, writers = connect_redis_backends(
             settings.redis_url, settings, views=window, limits=limits, writers=writers
         )
     limiter = init_rate_limits(app, settings, limits)

@@ -135,10 +135,10 @@ def test_a_request_is_counted_in_redis_as_it_is_in_memory(windows, redis, limit,
 
     hit = windows.hit("ana", limit, PERIOD)
 
-    is_let_in = this + 1 <= math.floor(limit - before * hit.remaining_seconds / PERIOD)
-    assert hit[:3] == (is_let_in, before, this + is_let_in)
+    is_allowed = this + 1 <= math.floor(limit - before * hit.remaining_seconds / PERIOD)
+    assert hit[:3] == (is_allowed, before, this + is_allowed)
     assert abs(hit.remaining_seconds - (PERIOD - time.time() % PERIOD)) < 5
-    if is_let_in:
+    if is_allowed:
         kept = {"window": max(now, now - age), "previous": before, "current": this + 1}
         assert client.hgetall(name) == {key.encode(): b"%d" % value for key, value in kept.items()}
         assert client.expiretime(name) == (kept["window"] + 2) * PERIOD
@@ -147,7 +147,7 @@ def test_a_request_is_counted_in_redis_as_it_is_in_memory(windows, redis, limit,
 def test_processes_share_a_limit_and_no_connection(windows):
     windows.hit("ana", 100, PERIOD)  # so that there is a connection to inherit
 
-    let_in = in_forks(lambda: sum(windows.hit("ana", 41, PERIOD).is_let_in for _ in range(30)), processes=3)
+    let_in = in_forks(lambda: sum(windows.hit("ana", 41, PERIOD).is_allowed for _ in range(30)), processes=3)
 
     assert sum(let_in) == 40
 

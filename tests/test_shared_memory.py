@@ -472,7 +472,7 @@ class Limits:
     def at(self, seconds: float, *, hits: int, client: str = "ana") -> int:
         """How many of so many hits are let in, so many seconds after a window's beginning."""
         self._clock.now = 1_000_020 + seconds  # a multiple of 60
-        return sum(self.hit(client).is_let_in for _ in range(hits))
+        return sum(self.hit(client).is_allowed for _ in range(hits))
 
     def hit(self, client: str = "ana") -> Hit:
         return self._windows.hit(client, self._limit, MINUTE)
@@ -504,7 +504,7 @@ def test_what_was_counted_is_told(limits):
 
     told = [limits.hit() for _ in range(5)]
 
-    assert [(hit.is_let_in, hit.previous, hit.current) for hit in told] == [
+    assert [(hit.is_allowed, hit.previous, hit.current) for hit in told] == [
         (True, 9, 1),
         (True, 9, 2),
         (True, 9, 3),

@@ -1,1 +1,1 @@
-"""State that several processes share: in memory of one master's workers, in Redis where there are several replicas."""
+"""State shared between processes: in memory between the workers of one gunicorn, in Redis between replicas."""

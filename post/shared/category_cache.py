@@ -1,4 +1,4 @@
-"""The list of categories, kept where all replicas find it."""
+"""The cache of the list of categories, shared by all replicas."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -7,26 +7,26 @@ Categories = list[dict[str, Any]]
 
 
 class CategoryCache(Protocol):
-    """Where the list of categories is kept."""
+    """A cache of the list of categories."""
 
     def read(self, load: Callable[[], Categories], *, load_from_primary: Callable[[], Categories]) -> Categories:
         """
-        Return the list of now, or of any moment since the last ``forget``.
+        Return the list as it is now, or as it was at any moment since the last ``forget``.
 
         Args:
-            load: Reads the list for this caller alone.
-            load_from_primary: Reads the list to be kept: a replica's may lag behind what others have just changed.
+            load: Reads the list for this caller only.
+            load_from_primary: Reads the list to be cached; a replica's may lag behind a recent change.
         """
 
     def forget(self) -> None:
-        """Forget the list: it has changed."""
+        """Drop the list from the cache, since it has changed."""
 
 
 class NoCategoryCache:
-    """Keeps nothing: what one replica kept alone, a write on another could not make it forget."""
+    """No cache: with a cache of its own, a replica would not see the writes of others."""
 
-    def read(self, load: Callable[[], Categories], *, load_from_primary: Callable[[], Categories]) -> Categories:  # noqa: ARG002 - of the protocol
-        """Return what ``load`` gives."""
+    def read(self, load: Callable[[], Categories], *, load_from_primary: Callable[[], Categories]) -> Categories:  # noqa: ARG002 - the protocol's signature
+        """Return the list from ``load``."""
         return load()
 
     def forget(self) -> None:

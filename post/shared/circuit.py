@@ -1,4 +1,4 @@
-"""A circuit breaker: whether a server is there, found out once for all threads of a process."""
+"""A circuit breaker: the state of a server, found out once for all threads of a process."""
 
 import logging
 import threading
@@ -14,25 +14,25 @@ PROBE_SECONDS = 1
 
 class Circuit:
     """
-    A server that is there (closed) or away (open), as far as this process knows.
+    A server that is up (closed) or away (open), as far as this process knows.
 
-    Once it is open, callers go on without the server at once. A thread tries it once a second, and closes the
-    circuit when the server is back (M. Nygard, "Release It!": Circuit Breaker).
+    While it is open, callers do without the server and do not wait. A thread probes the server once a second,
+    and closes the circuit when it is back (M. Nygard, "Release It!": Circuit Breaker).
     """
 
     def __init__(
         self, name: str, *, is_back: Callable[[], bool], after_return: Callable[[], None] = lambda: None
     ) -> None:
         """
-        Make a closed one.
+        Make a closed circuit.
 
         Args:
-            name: What the log and the metrics call the server.
-            is_back: Tries the server, for as long as that takes; in the thread alone.
+            name: The server's name in the log and the metrics.
+            is_back: Probes the server; called only in the thread, so it may take long.
             after_return: Called in that thread when the circuit has closed.
         """
         self.is_open = False
-        self.losses = 0  # how often it was opened
+        self.losses = 0  # number of times it was opened
         self._name = name
         self._lost, self._back, self._failed = f"{name}_lost", f"{name}_back", f"{name}_probe_failed"
         self._is_back = is_back
@@ -47,7 +47,7 @@ class Circuit:
         Open the circuit: the server is lost.
 
         Args:
-            losses: What ``losses`` was before the server was found so: an older failure says nothing of now.
+            losses: The attribute's value before the failed attempt; a failure from before the last loss is ignored.
             reason: Fields for the log.
         """
         with self._changing:
@@ -62,7 +62,7 @@ class Circuit:
         threading.Thread(target=self._probe_until_back, name=f"{self._name}-probe", daemon=True).start()
 
     def is_closed_within(self, seconds: float) -> bool:
-        """Return whether the circuit is closed; where it is open, wait until it has been so for as long."""
+        """Return whether the circuit is closed, or closes within so many seconds after it was opened."""
         return not self.is_open or self._closed.wait(max(0, self._opened_at + seconds - time.monotonic()))
 
     def _probe_until_back(self) -> None:
@@ -78,6 +78,6 @@ class Circuit:
     def _probe(self) -> bool:
         try:
             return self._is_back()
-        except Exception:  # a fault of ours: the thread lives on, since nothing else closes the circuit
+        except Exception:  # a fault of ours: the thread goes on, since nothing else closes the circuit
             logger.exception(self._failed)
             return False

@@ -1,4 +1,4 @@
-"""What gunicorn's workers share: a lock, and counters in memory that are bounded and gone with the last of them."""
+"""Memory shared by gunicorn's workers: a lock, and a bounded table of counters."""
 
 import ctypes
 import fcntl
@@ -17,24 +17,24 @@ from typing import Protocol
 
 _FIELDS = "16sdq"  # the key's digest, when it expires (seconds since the epoch), the count
 _ENTRY = struct.Struct(f"={_FIELDS}")
-# A folder in memory, which can be written to where the root file system cannot; None is the system's choice.
-MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - what is put there has no name
-# As the fcntl module calls flock, a thread lets go of the interpreter, and queues up for it again, while it holds
-# the lock that others wait for.
+# A folder in memory, writable also where the root file system is read-only; None is the system's default.
+MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - names there are unpredictable, or none
+# Not the fcntl module's flock: that one releases the interpreter's lock, and the thread then waits to get it back
+# while others wait for the file's lock.
 _LIBC = ctypes.PyDLL(None)
-_WAYS = 8  # entries of a bucket; a key lives in one bucket alone
+_WAYS = 8  # entries of a bucket; a key belongs to one bucket
 _BUCKET = struct.Struct(f"={_FIELDS * _WAYS}")
 
 
 class SharedLock:
-    """A lock between threads and between the processes that are forked after it was made."""
+    """A lock between threads, and between processes forked after it was made."""
 
     def __init__(self) -> None:
         self._threads = threading.Lock()
         # A file's lock, unlike a semaphore, is released by the kernel when its holder is killed.
         self._file = tempfile.TemporaryFile(dir=MEMORY_DIR)  # noqa: SIM115 - lives as long as the lock
         weakref.finalize(self, self._file.close)
-        self._own: tuple[int, int] | None = None  # this process's id, and its descriptor of the file
+        self._own: tuple[int, int] | None = None  # this process's id, and its file descriptor
 
     @contextmanager
     def held(self, *, timeout_seconds: float = -1) -> Iterator[None]:
@@ -42,26 +42,26 @@ class SharedLock:
         Hold the lock for a block.
 
         Args:
-            timeout_seconds: How long to wait for this process's other threads; -1 waits for ever.
+            timeout_seconds: Maximum wait for other threads of this process; -1 waits for ever.
 
         Raises:
-            TimeoutError: They held it for longer.
+            TimeoutError: Another thread held it for longer.
         """
-        self._take(timeout_seconds)
+        self._acquire(timeout_seconds)
         try:
             yield
         finally:
-            self._let_go()
+            self._release()
 
     def __enter__(self) -> None:
-        """Hold the lock for a block as ``held`` does, which takes twice as long."""
-        self._take(-1)
+        """Hold the lock for a block, as ``held`` does in twice the time."""
+        self._acquire(-1)
 
     def __exit__(self, *_error: object) -> None:
-        """Let it go."""
-        self._let_go()
+        """Release the lock."""
+        self._release()
 
-    def _take(self, timeout_seconds: float) -> None:
+    def _acquire(self, timeout_seconds: float) -> None:
         if not self._threads.acquire(timeout=timeout_seconds):
             raise TimeoutError
         try:
@@ -72,15 +72,15 @@ class SharedLock:
             self._threads.release()
             raise
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         try:
             _LIBC.flock(self._descriptor(), fcntl.LOCK_UN)
         finally:
             self._threads.release()
 
     def _descriptor(self) -> int:
-        # flock's locks belong to what was opened, so each process opens the file for itself. Those of lockf belong to
-        # processes: two that wait for each other in different threads, over different locks, would count as a deadlock.
+        # A lock of flock belongs to an open file, so each process opens its own. A lock of lockf belongs to a process:
+        # two processes whose threads wait for each other over different locks would count as a deadlock.
         if self._own is None or self._own[0] != os.getpid():
             descriptor = os.open(f"/proc/self/fd/{self._file.fileno()}", os.O_RDWR | os.O_CLOEXEC)
             weakref.finalize(self, os.close, descriptor)
@@ -92,9 +92,8 @@ class SharedCounters:
     """
     Counters by key that expire, in a table of fixed size.
 
-    The table is made before gunicorn forks, so all workers of one master see it. Where a bucket
-    is full, the entry that expires first gives way: a flood of keys forgets early, and takes no
-    memory.
+    The table is made before gunicorn forks, so all workers share it. In a full bucket, the entry that expires
+    first is replaced: a flood of keys shortens the life of entries, and takes no memory.
     """
 
     def __init__(self, *, entries: int = 1 << 16, clock: Callable[[], float] = time.time) -> None:
@@ -102,13 +101,13 @@ class SharedCounters:
         Make an empty table.
 
         Args:
-            entries: How many counters it holds at most, 32 bytes each.
+            entries: Maximum number of counters, 32 bytes each.
             clock: Seconds since the epoch.
         """
         self._buckets = max(1, entries // _WAYS)
         self._memory = mmap.mmap(-1, self._buckets * _WAYS * _ENTRY.size)
         self._clock = clock
-        # The seed keeps strangers from choosing keys that share a bucket.
+        # Without the seed, a client could choose keys that share a bucket.
         self._seed = secrets.token_bytes(16)
         self._lock = SharedLock()
 
@@ -118,7 +117,7 @@ class SharedCounters:
 
         Args:
             key: Any text.
-            ttl_seconds: How long from now a counter lives that this call begins.
+            ttl_seconds: Life of the counter, if this call begins it.
         """
         now, digest = self._clock(), self._digest(key)
         with self._lock:
@@ -126,16 +125,16 @@ class SharedCounters:
 
     def add_beside(self, other: str, key: str, *, ttl_seconds: float, maximum: Callable[[int], int]) -> tuple[int, int]:
         """
-        Add one to a counter whose maximum depends on another one.
+        Add one to a counter whose maximum depends on another counter.
 
         Args:
-            other: The other one's key.
-            key: Any other text; the rest is as for ``add``.
-            ttl_seconds: How long from now a counter lives that this call begins.
-            maximum: Tells it from the other's count; a counter that would pass it is left as it is.
+            other: The other counter's key.
+            key: Any other text.
+            ttl_seconds: As for ``add``.
+            maximum: Returns the maximum for the other's count; a counter at its maximum is not changed.
 
         Returns:
-            The other's count, and what ``add`` returns.
+            The other's count, and the result of ``add``.
         """
         now, other_digest, digest = self._clock(), self._digest(other), self._digest(key)
         with self._lock:
@@ -143,12 +142,12 @@ class SharedCounters:
             return other_count, self._add(digest, now, ttl_seconds, maximum(other_count))
 
     def get(self, key: str) -> int:
-        """Return a counter's count: 0 when it is unknown or has expired."""
+        """Return a counter's count; 0 if it is unknown or has expired."""
         with self._lock:
             return self._find(self._digest(key), self._clock())[2]
 
     def remove(self, key: str) -> None:
-        """Forget a counter."""
+        """Remove a counter."""
         with self._lock:
             offset, expires, _ = self._find(self._digest(key), self._clock())
             if expires:
@@ -165,23 +164,23 @@ class SharedCounters:
         return count
 
     def _find(self, digest: bytes, now: float) -> tuple[int, float, int]:
-        """Return the offset of a key's entry, its expiry and its count: both 0 where it has none yet."""
+        """Return the offset of a key's entry, its expiry and its count; both are 0 for a new entry."""
         start = int.from_bytes(digest[:8], "little") % self._buckets * _BUCKET.size
-        # A keyed digest is found at its own entry alone: nobody can make other bytes that are the same.
+        # The search finds the digest only at its own entry: nobody can make other bytes equal to a keyed digest.
         offset = self._memory.find(digest, start, start + _BUCKET.size)
         if offset < 0:
             expiries = _BUCKET.unpack_from(self._memory, start)[1::3]
             return start + expiries.index(min(expiries)) * _ENTRY.size, 0.0, 0
         _, expires, count = _ENTRY.unpack_from(self._memory, offset)
-        # Its own entry is used again once it has expired, so that no key ever has two.
+        # An expired entry is used again for its key, so that no key ever has two.
         return (offset, expires, count) if expires > now else (offset, 0.0, 0)
 
 
 class Counters(Protocol):
-    """Counters that all workers see and that expire, as ``SharedCounters``."""
+    """Counters that all workers share and that expire, like ``SharedCounters``."""
 
     def add(self, key: str, *, ttl_seconds: float) -> int:
         """Add to a counter and return its new count."""
 
     def get(self, key: str) -> int:
-        """Return a counter's count: 0 when it is unknown or has expired."""
+        """Return a counter's count; 0 if it is unknown or has expired."""

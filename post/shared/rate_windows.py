@@ -1,4 +1,4 @@
-"""Where the requests of a limit are counted."""
+"""Counts of requests in windows of time, for rate limits."""
 
 import math
 import time
@@ -9,44 +9,44 @@ from post.shared.memory import SharedCounters
 
 class Hit(NamedTuple):
     """
-    What the counting of a request has found.
+    The result of counting a request.
 
     Attributes:
-        is_let_in: Whether the request is within its limit.
-        previous: Requests of the window before this one.
-        current: Requests of this window, with this one where it is let in.
-        remaining_seconds: Until this window ends.
+        is_allowed: Whether the request is within its limit.
+        previous: Requests of the previous window.
+        current: Requests of this window, this one included if it is allowed.
+        remaining_seconds: Time until this window ends.
     """
 
-    is_let_in: bool
+    is_allowed: bool
     previous: int
     current: int
     remaining_seconds: float
 
 
 class RateWindows(Protocol):
-    """Counts the requests of windows: of this one, and of the one before, which counts less and less."""
+    """Counts requests of the current window, and of the previous one, whose weight falls from 1 to 0."""
 
     def hit(self, key: str, limit: int, expiry: int) -> Hit:
         """
         Count a request, unless its limit is reached.
 
         Args:
-            key: Whose requests, of which limit.
-            limit: How many a window may have.
-            expiry: Seconds of a window.
+            key: Key of the client and the limit.
+            limit: Maximum of requests in a window.
+            expiry: Length of a window in seconds.
         """
 
 
 class MemoryRateWindows:
-    """``RateWindows`` in the memory of one gunicorn's workers."""
+    """``RateWindows`` in memory that the workers of one gunicorn share."""
 
     def __init__(self, counters: SharedCounters) -> None:
         """Count in ``counters``."""
         self._counters = counters
 
     def hit(self, key: str, limit: int, expiry: int) -> Hit:
-        """Count a request, as ``RateWindows`` does."""
+        """Count a request, as described in ``RateWindows``."""
         now = time.time()
         window, remaining = int(now // expiry), expiry - now % expiry
 
@@ -56,5 +56,5 @@ class MemoryRateWindows:
         previous, current = self._counters.add_beside(
             f"{key}/{window - 1}", f"{key}/{window}", ttl_seconds=2 * expiry, maximum=room
         )
-        is_let_in = current <= room(previous)
-        return Hit(is_let_in, previous, current if is_let_in else current - 1, remaining)
+        is_allowed = current <= room(previous)
+        return Hit(is_allowed, previous, current if is_allowed else current - 1, remaining)

@@ -1,4 +1,4 @@
-"""Redis as the state that replicas share: its client, and how the service goes on without it."""
+"""The client of Redis, whose state replicas share, and the fallback while Redis is lost."""
 
 import functools
 import hmac
@@ -18,10 +18,10 @@ from post.shared.circuit import Circuit
 T = TypeVar("T")
 Command = Callable[[Redis], T]
 
-_PROBE_SECONDS = 10  # how long what a probe has written stays
+_PROBE_SECONDS = 10  # life of the key that a probe writes
 
 
-# To read the system's authorities takes longer than a request may wait for Redis; redis-py does at each connection.
+# Cached: redis-py reads the system's authorities for each connection, which takes longer than a request may wait.
 _tls = functools.cache(ssl.create_default_context)
 
 
@@ -34,30 +34,29 @@ class RedisState:
     """
     A client of Redis that never fails.
 
-    Where Redis is away, too slow, or refuses to do what it is asked, it is lost for this process: from then on
-    no thread waits for it, until a probe finds that it works again. Connections are made where they are used
-    first, so that no two processes share one.
+    If Redis is away, too slow, or refuses a command, this process treats it as lost: no thread waits for it
+    until a probe succeeds. Connections are opened on first use, so that no two processes share one.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, names_key: str) -> None:
         """
-        Make a client; nothing is connected yet.
+        Make a client, without a connection.
 
         Args:
             url: ``redis://…`` or ``rediss://…``.
-            timeout_seconds: How long to wait for a connection, or for an answer.
-            names_key: What names are made with; the same on every replica.
+            timeout_seconds: Maximum wait for a connection, or for an answer.
+            names_key: Secret for the names of keys; the same on all replicas.
         """
         with_tls = url.startswith("rediss:")
         if with_tls:
-            _tls()  # before the fork, and before anybody waits for it
+            _tls()  # before the fork, and before a request waits for it
         self._client = Redis.from_url(
             url,
             **({"connection_class": _TlsConnection} if with_tls else {}),
             socket_connect_timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
-            # Each spares a new connection a round trip: RESP 3 begins with HELLO, and a client can give its name.
+            # Two round trips less for a new connection: no HELLO of RESP 3, no name of the client.
             protocol=2,
             driver_info=None,
         )
@@ -68,27 +67,27 @@ class RedisState:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the service goes on without Redis now."""
+        """True while this process does without Redis."""
         return self._circuit.is_open
 
     def name(self, kind: str, of: str = "") -> str:
         """
-        Return a key for Redis: who has it cannot tell what it is of.
+        Return the name of a key in Redis, which does not reveal its owner.
 
         Args:
-            kind: What it keeps, which anyone may read.
-            of: Whose, such as an address.
+            kind: Kind of value, in plain text.
+            of: The owner, such as an address.
         """
         digest = hmac.digest(self._key, f"{kind}:{of}".encode(errors="surrogatepass"), "sha256")
         return f"post:{kind}:{digest[:16].hex()}"
 
-    def ask(self, command: Command[T], *, otherwise: Callable[[], T]) -> T:
+    def run(self, command: Command[T], *, otherwise: Callable[[], T]) -> T:
         """
-        Have Redis do something.
+        Run a command, or the fallback.
 
         Args:
-            command: Does it.
-            otherwise: Gives the answer where Redis is lost, or is found to be so.
+            command: Called with the client.
+            otherwise: The fallback, called if Redis is lost or the command fails.
         """
         losses = self._circuit.losses
         if self._circuit.is_open:
@@ -100,23 +99,23 @@ class RedisState:
             return otherwise()
 
     def script(self, text: str) -> Script:
-        """Return a Lua script, to be called with ``client``; a Redis that is back has it before anyone asks for it."""
+        """Return a Lua script, to be called with ``client``; it is loaded again before a lost Redis is used again."""
         self._scripts.append(text)
         return self._client.register_script(text)
 
     def after_return(self, callback: Callable[[], None]) -> None:
-        """Have something called each time that this process has lost Redis and uses it again."""
+        """Register a callback for each time that this process uses Redis again after a loss."""
         self._callbacks.append(callback)
 
     def is_up(self) -> bool:
         """Return whether Redis answers."""
-        return self.ask(lambda client: bool(client.ping()), otherwise=lambda: False)
+        return self.run(lambda client: bool(client.ping()), otherwise=lambda: False)
 
     def _is_back(self) -> bool:
-        # Idle connections may lead nowhere, and each would cost a request its timeout to find that out.
+        # Idle connections may be dead, and each would cost a request its timeout.
         self._client.connection_pool.disconnect(inuse_connections=False)
         try:
-            # A server that cannot be written to (loading, read-only, out of memory) would answer a PING.
+            # A server that refuses writes (loading, read-only, out of memory) would answer a PING.
             self._client.set(self.name("probe"), 1, ex=_PROBE_SECONDS)
             for text in self._scripts:
                 self._client.script_load(text)

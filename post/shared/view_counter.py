@@ -1,4 +1,4 @@
-"""Which views count, the first of an address on a post within a window; and their way to the database, in batches."""
+"""Counting of views: the first of an address on a post within a window counts; batches are written."""
 
 import atexit
 import logging
@@ -18,21 +18,21 @@ from post.telemetry import metrics
 logger = logging.getLogger(__name__)
 
 BATCH_POSTS = 500
-POSTS_MAX = 1 << 16  # whose views may wait in a process; those of others are written at once
-# For so long after a batch was written, a caller's ``stored`` may be from before.
+POSTS_MAX = 1 << 16  # posts whose views may wait in a process; views of more posts are written at once
+# A caller's ``stored`` may be older than a batch for so long after it was written.
 IN_DOUBT_SECONDS = 0.5
 
 
 class ViewsNotWritten(Exception):
-    """The database cannot be written now; nothing was."""
+    """The database cannot be written to now; nothing was written."""
 
 
 class RememberedViews(Protocol):
-    """Remembers for a while who has viewed what."""
+    """Stores for a while the views of posts by address."""
 
     def is_first_view(self, post_id: str, address: str) -> bool:
         """
-        Take note of a view; of concurrent equal calls one returns True.
+        Record a view, and return whether it is new. Of concurrent equal calls, one returns True.
 
         Args:
             post_id: Id of the post.
@@ -40,33 +40,33 @@ class RememberedViews(Protocol):
         """
 
     def forget(self, post_id: str, address: str) -> None:
-        """Take a note back: the view could not be counted after all. Arguments as for ``is_first_view``."""
+        """Remove a view that could not be counted. Arguments as for ``is_first_view``."""
 
 
 class ViewWindow:
-    """``RememberedViews`` in the memory of one gunicorn's workers."""
+    """``RememberedViews`` in memory that the workers of one gunicorn share."""
 
     def __init__(self, counters: SharedCounters, *, window_seconds: int) -> None:
         """
         Make a window.
 
         Args:
-            counters: Where views are remembered.
-            window_seconds: How long after a counted view another by the same address is not counted.
+            counters: Stores the views.
+            window_seconds: Time after a counted view in which the same address does not count again.
         """
         self._counters = counters
         self._window_seconds = window_seconds
 
     def is_first_view(self, post_id: str, address: str) -> bool:
-        """Take note of a view, as ``RememberedViews`` does."""
+        """Record a view, as described in ``RememberedViews``."""
         return self._counters.add(_key(post_id, address), ttl_seconds=self._window_seconds) == 1
 
     def has_viewed(self, post_id: str, address: str) -> bool:
-        """Tell whether there is a note, and take none. Arguments as for ``is_first_view``."""
+        """Return whether a view is recorded, and record none. Arguments as for ``is_first_view``."""
         return self._counters.get(_key(post_id, address)) > 0
 
     def forget(self, post_id: str, address: str) -> None:
-        """Take a note back, as ``RememberedViews`` does."""
+        """Remove a view, as described in ``RememberedViews``."""
         self._counters.remove(_key(post_id, address))
 
 
@@ -79,11 +79,11 @@ class _PostViews:
 
 class ViewCounter:
     """
-    Counts views, and has them written: each at once, or together with the others of this process.
+    Counts views, and writes each at once, or all of this process together.
 
-    In the second case a thread writes what waits every ``flush_seconds``, and the process writes the rest when
-    it ends. One that is killed takes what waits along: the views of ``flush_seconds`` at most. No view is ever
-    counted twice. Other processes show the views of this one once they are written.
+    In the second case a thread flushes waiting views every ``flush_seconds``, and the process flushes the rest
+    when it ends. A killed process loses the views of ``flush_seconds`` at most. No view is counted twice. Other
+    processes show the views of this one once they are written.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class ViewCounter:
         Make a counter.
 
         Args:
-            window: Which views count.
+            window: Decides which views count.
             write: Adds views to posts by their ids, all of them or none; raises ``ViewsNotWritten``
-                when that must be tried again later.
-            flush_seconds: How long a view waits at most; 0 writes each at once.
-            lag_seconds: How far what callers read may be behind what was written.
-            context: What ``write`` runs in where no request runs it.
+                if it must be retried later.
+            flush_seconds: Maximum time that a view waits; 0 writes each at once.
+            lag_seconds: Maximum lag of callers' reads behind a write.
+            context: Context of ``write`` outside of a request.
         """
         self._window = window
         self._write = write
@@ -113,21 +113,20 @@ class ViewCounter:
         self._context = context
         self._posts: dict[str, _PostViews] = {}
         self._lock = threading.Lock()
-        self._flushing_process: int | None = None  # its id: a fork inherits the attribute, and no thread
-        self._logged: type[Exception] | None = None  # the kind of failure that the log has last
+        self._flushing_process: int | None = None  # its id: a fork inherits the attribute, but not the thread
+        self._logged: type[Exception] | None = None  # the failure logged last
 
     def count(self, post_id: str, address: str, *, stored: int) -> int:
         """
         Count a view if it is the address's first within the window.
 
         Args:
-            post_id: Id of a post that is there, 32 hex characters.
+            post_id: Id of an existing post, 32 hex characters.
             address: The client's IP address.
-            stored: The post's views as the database has just told them.
+            stored: The post's views as just read from the database.
 
         Returns:
-            What ``stored`` lacks of the post's views: this one where it counts, and those that
-            this process has yet to write.
+            The views to add to ``stored``: this one if it counts, and those that this process has yet to write.
         """
         is_first = self._window.is_first_view(post_id, address)
         metrics.VIEWS.labels("counted" if is_first else "repeated").inc()
@@ -137,28 +136,28 @@ class ViewCounter:
             self._ensure_thread()
             if self._flush_seconds and (post_id in self._posts or len(self._posts) < POSTS_MAX):
                 views = self._posts.setdefault(post_id, _PostViews())
-                lacking = _lacking(views, stored) + 1
-                views.waiting, views.total = views.waiting + 1, stored + lacking
-                return lacking
+                missing = _missing(views, stored) + 1
+                views.waiting, views.total = views.waiting + 1, stored + missing
+                return missing
         return self._write_at_once(post_id, address)
 
     def pending(self, post_id: str, *, stored: int) -> int:
-        """Return what ``stored`` lacks of a post's views. Arguments as for ``count``."""
+        """Return the views to add to ``stored``. Arguments as for ``count``."""
         with self._lock:
-            return _lacking(self._posts.get(post_id, _PostViews()), stored)
+            return _missing(self._posts.get(post_id, _PostViews()), stored)
 
     def flush(self) -> int:
         """
-        Write what waits; what cannot be written waits on. One thread at a time does this.
+        Write the waiting views; views that cannot be written go on waiting. Only one thread at a time may call this.
 
         Returns:
-            How many views were written.
+            The number of views written.
         """
         written = 0
         try:
             for _ in range(self._count_waiting() // BATCH_POSTS + 1):
                 written += self._write_batch()
-        except Exception as exc:  # noqa: BLE001 - it is logged, the views wait on and the thread lives
+        except Exception as exc:  # noqa: BLE001 - logged; the views wait and the thread goes on
             self._log(exc)
         else:
             self._logged = None
@@ -182,16 +181,16 @@ class ViewCounter:
         except Exception:
             self._put_back(batch)
             raise
-        self._note_written(batch)
+        self._mark_written(batch)
         return sum(batch.values())
 
     def _put_back(self, batch: Mapping[str, int]) -> None:
         with self._lock:
             for post_id, count in batch.items():
-                views = self._posts[post_id] = self._posts.pop(post_id)  # behind those that were not tried yet
+                views = self._posts[post_id] = self._posts.pop(post_id)  # behind those not tried yet
                 views.waiting, views.in_doubt_until = views.waiting + count, 0
 
-    def _note_written(self, batch: Mapping[str, int]) -> None:
+    def _mark_written(self, batch: Mapping[str, int]) -> None:
         with self._lock:
             now = time.monotonic()
             for post_id in batch:
@@ -201,7 +200,7 @@ class ViewCounter:
                 del self._posts[post_id]
 
     def _write_at_once(self, post_id: str, address: str) -> int:
-        """Return 1, or 0 where the post can be read and its count cannot be written."""
+        """Return 1, or 0 if the post can be read but its count cannot be written."""
         try:
             self._write({post_id: 1})
         except ViewsNotWritten:
@@ -211,7 +210,7 @@ class ViewCounter:
         return 1
 
     def _log(self, fault: Exception) -> None:
-        # Of each kind once, not at every attempt for as long as the database is away.
+        # Logged once for each kind of failure, not at every attempt while the database is away.
         if type(fault) is not self._logged:
             is_ours = not isinstance(fault, ViewsNotWritten)
             level, shown = (logging.ERROR, fault) if is_ours else (logging.WARNING, None)
@@ -221,7 +220,7 @@ class ViewCounter:
     def _ensure_thread(self) -> None:
         if not self._flush_seconds or self._flushing_process == os.getpid():
             return
-        self._posts.clear()  # what a fork has inherited, its parent writes
+        self._posts.clear()  # inherited by a fork; the parent writes them
         ended = threading.Event()
         thread = threading.Thread(target=self._flush_until, args=[ended], name="views", daemon=True)
         thread.start()
@@ -233,15 +232,15 @@ class ViewCounter:
             self.flush()
 
     def _flush_at_exit(self, process: int, thread: threading.Thread, ended: threading.Event) -> None:
-        if process == os.getpid():  # and not a fork of it
+        if process == os.getpid():  # not in a fork
             ended.set()
             thread.join()
             self.flush()
 
 
-def _lacking(views: _PostViews, stored: int) -> int:
-    # While a batch is written, and a little longer, ``stored`` may have its views or not: the total has them once.
-    # At other times ``stored`` is right, also where something else has changed it.
+def _missing(views: _PostViews, stored: int) -> int:
+    # While a batch is written, and a little longer, ``stored`` may contain its views or not; the total has them once.
+    # At other times ``stored`` is right, even if another process has changed it.
     is_in_doubt = time.monotonic() < views.in_doubt_until
     return max(views.waiting, views.total - stored) if is_in_doubt else views.waiting
 

@@ -50,9 +50,9 @@ class RateLimiter:
         for limit in self._limits[scope]:
             hit = self.windows.hit(limit.key_for(client, scope), limit.amount, limit.get_expiry())
             # The headers show the limit that is used up, else the shortest.
-            if shown is None or not hit.is_let_in:
+            if shown is None or not hit.is_allowed:
                 shown = g.rate_limit = (limit, hit)
-            if not hit.is_let_in:
+            if not hit.is_allowed:
                 metrics.RATE_LIMITED.labels(scope).inc()
                 raise TooManyRequests
 
@@ -106,14 +106,14 @@ def rate_limit_headers() -> dict[str, str]:
     carried = hit.previous * hit.remaining_seconds / period
     left = max(0, math.floor(amount - hit.current - carried))
     headers = {"RateLimit-Limit": str(amount), "RateLimit-Remaining": str(left)}
-    if hit.is_let_in and left:
+    if hit.is_allowed and left:
         return headers | {"RateLimit-Reset": str(math.ceil(hit.remaining_seconds))}
     wait = seconds_until_room(
         amount, period, previous=hit.previous, current=hit.current, remaining_seconds=hit.remaining_seconds
     )
     # Never longer than the limit's own period, the only one that clients know.
     seconds = str(max(1, min(period, math.ceil(wait))))
-    return headers | {"RateLimit-Reset": seconds} | ({} if hit.is_let_in else {"Retry-After": seconds})
+    return headers | {"RateLimit-Reset": seconds} | ({} if hit.is_allowed else {"Retry-After": seconds})
 
 
 def seconds_until_room(amount: int, period: int, *, previous: int, current: int, remaining_seconds: float) -> float:
