@@ -18,6 +18,8 @@ FAMILIES = [
     if isinstance(metric, Counter | Gauge | Histogram)
     for family in metric.describe()
 ]
+# Parsed at import: beside threads Python 3.11 now and then refuses to (SystemError: recursion depth mismatch).
+TREES = [ast.parse(path.read_text()) for path in PROJECT.glob("post/**/*.py")]
 METRICS = {f"{family.name}_total" if family.type == "counter" else family.name for family in FAMILIES}
 METRICS.add("post_service_info")
 SUFFIXES = re.compile(r"_(bucket|count|sum)$")
@@ -27,8 +29,8 @@ def events() -> set[str]:
     """What the service logs by name: the constant first arguments of the calls of its loggers."""
     calls = [
         node
-        for path in PROJECT.glob("post/**/*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for tree in TREES
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS
     ]
     said = {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
