@@ -23,7 +23,7 @@ test: .venv/dev .venv/checkov ## Run all tests but the drills, on SQLite and on 
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
 quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
-	@$(BIN)/python -m pytest --quick --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal tests/
+	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills tests/
 
 coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post

@@ -1,12 +1,12 @@
 """Fixtures: each test of the service runs on SQLite and on a server of MySQL's protocol."""
 
 import os
-import subprocess
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,34 +24,26 @@ from post.database.writes import transaction
 from post.models import Media, Post, db
 from post.services.derived import IndexedPost, update_derived
 from post.utils import Caller
-from tests import nginx, servers
 from tests.servers import UNLIMITED, find_mysqld, private_mysql
 
-STARTERS = (
-    subprocess,
-    servers.answering,
-    servers.JwksServer,
-    servers.moto_server,
-    servers.private_mysql,
-    servers.private_redis,
-    servers.running_mysql,
-    servers.running_service,
-    servers.start_service,
-    nginx.proxied_service,
-    nginx.running_nginx,
+# What modules of tests name that start processes (a server, a browser, Terraform), or take much of a processor.
+NOT_QUICK = re.compile(
+    r"\b(subprocess|playwright|answering|JwksServer|moto_server|private_mysql|private_redis|running_\w+|start_service"
+    r"|proxied_service|redis_replicas|pytestmark = pytest\.mark\.slow)\b"
 )
 NO_MYSQL = "MYSQL HALF NOT RUN: set TEST_DATABASE_URL, or install mariadb-server or mysql-server"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--db", choices=["sqlite", "mysql"], help="run on this database alone")
-    parser.addoption("--quick", action="store_true", help="run on SQLite, and leave out the tests that start servers")
+    parser.addoption(
+        "--quick", action="store_true", help="run on SQLite, and leave out the slow tests and those that start servers"
+    )
     parser.addoption("--without-others", action="store_true", help="leave out the tests that need no database")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    is_quick = config.getoption("--quick")
-    only = "sqlite" if is_quick else config.getoption("--db")
+    only = "sqlite" if config.getoption("--quick") else config.getoption("--db")
     has_mysql = bool(os.environ.get("TEST_DATABASE_URL") or find_mysqld())
     if not has_mysql and os.environ.get("CI") == "true":
         raise pytest.UsageError(NO_MYSQL)
@@ -63,16 +55,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = only in (None, database) and (database != "mysql" or has_mysql)
         if database is None:
             wanted = not config.getoption("--without-others")
-        if is_quick:
-            wanted = wanted and not starts_servers(item.module)
         (kept if wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
 
 
-def starts_servers(module: ModuleType) -> bool:
-    """Whether a module of tests uses what starts processes: a server, a browser, Terraform, Checkov."""
-    return bool({id(starter) for starter in STARTERS} & {id(value) for value in vars(module).values()})
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Not even import what ``--quick`` leaves out; None leaves the decision to others."""
+    if not config.getoption("--quick") or not collection_path.match("test_*.py"):
+        return None
+    return True if NOT_QUICK.search(collection_path.read_text()) else None
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -606,6 +606,7 @@ def test_random_headers_raise_nothing_but_a_refusal(verifier, key, header):
 CLAIMS = ["sub", "iss", "exp", "iat", "nbf", "token_use", "client_id", "aud", "jti", "at_hash", "scope", "name"]
 
 
+@pytest.mark.slow
 @settings(deadline=None, database=None, max_examples=150)
 @given(claims=st.dictionaries(st.sampled_from([*CLAIMS, "cognito:groups", "cognito:username"]), JSON))
 def test_random_signed_claims_raise_nothing_but_a_refusal(verifier, key, claims):

@@ -14,6 +14,8 @@ from post.services.posts import lock_seen_post
 from post.utils import Caller
 from tests.conftest import at_once, empty, wrong_in
 
+pytestmark = pytest.mark.slow
+
 
 def send(app, method, url, headers, body=None):
     # A client for each call: clients are not made for threads.

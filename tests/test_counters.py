@@ -223,6 +223,7 @@ def assert_told(client, as_user, user_id, rows):
     return compare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_any_changes_what_is_kept_is_what_is_there(seed, app, as_user, next_block, execute, assert_told, wrong):
     next_block()

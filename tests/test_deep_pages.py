@@ -16,6 +16,8 @@ from post.services.page_queries import page_query
 from tests.test_lists import links
 from tests.test_search import Board, sort_key, store_posts
 
+pytestmark = pytest.mark.slow
+
 POSTS = "/api/v1/posts"
 MINE = {"is_mine": True}
 BLOCK_NUMBERS = 8

@@ -43,6 +43,8 @@ from tests.image_samples import (
 )
 from tests.servers import PROJECT
 
+pytestmark = pytest.mark.slow
+
 REFUSED = [name for name, sample in SAMPLES.items() if sample.refused and not sample.may_be_kept]
 KEPT = [name for name, sample in SAMPLES.items() if not sample.refused]
 DOUBTFUL = [name for name, sample in SAMPLES.items() if sample.may_be_kept]

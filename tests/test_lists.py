@@ -567,6 +567,7 @@ def test_found_posts_come_in_the_order_and_the_pages_of_the_list(client, make_po
     assert response.json["meta"]["total"] == 3
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(data=st.data())
 def test_search_is_python_s_in_with_ascii_letter_case_ignored(client, as_user, user_id, data):

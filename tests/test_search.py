@@ -195,6 +195,7 @@ def find_by_sql(q):
 # Against the model
 
 
+@pytest.mark.slow
 def test_every_search_finds_what_the_model_does_by_every_plan(app, board, plans):
     @settings(once_for_each_query, max_examples=800)
     @given(
@@ -227,6 +228,7 @@ def test_every_search_finds_what_the_model_does_by_every_plan(app, board, plans)
     assert plans == uncapped | {("walk", 1, True), ("walk", 2, True), ("walk", 3, True), ("pair", 2, True)}
 
 
+@pytest.mark.slow
 def test_of_ascii_sql_finds_the_same(app, board):
     titles = {post.No: post.title for post in board.posts}
 
@@ -261,6 +263,7 @@ def asking(q, **query):
     return ask
 
 
+@pytest.mark.slow
 def test_pages_by_number_and_by_cursor_both_ways_hold_every_post_once(app, board):
     @settings(once_for_each_query, max_examples=60)
     @given(
