@@ -40,12 +40,12 @@ def wait_for_return(app: Flask) -> None:
 
 def asked_seconds(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
     """Tell how long this thread has been with Redis since it was last told."""
-    spent, ask = threading.local(), RedisState.ask
+    spent, run = threading.local(), RedisState.run
 
     def timed(self: RedisState, *args: Any, **kwargs: Any) -> Any:
         started = time.perf_counter()
         try:
-            return ask(self, *args, **kwargs)
+            return run(self, *args, **kwargs)
         finally:
             spent.seconds = getattr(spent, "seconds", 0.0) + time.perf_counter() - started
 
@@ -53,7 +53,7 @@ def asked_seconds(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], f
         told, spent.seconds = getattr(spent, "seconds", 0.0), 0.0
         return told
 
-    monkeypatch.setattr(RedisState, "ask", timed)
+    monkeypatch.setattr(RedisState, "run", timed)
     return seconds
 
 
