@@ -8,7 +8,6 @@ import click
 from flask import Flask
 from flask_openapi import OpenAPI
 from jose.exceptions import JOSEError
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import PROJECT_ROOT, ConfigError, Settings, environment, exit_if_unfit, load_config
 from post import routes, services
@@ -33,6 +32,7 @@ from post.shared.rate_windows import MemoryRateWindows, RateWindows
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.telemetry.logs import init_logging
 from post.validators import JSON_MAX_BYTES
+from post.web.client_address import init_client_address
 from post.web.cors import init_cors
 from post.web.error_answers import init_errors
 from post.web.rate_limits import init_rate_limits
@@ -64,8 +64,8 @@ def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_comman
     app = new_openapi_app(__name__)
     app.url_map.merge_slashes = False  # Werkzeug would redirect to any host that the client names
     _init_config(app, settings, config if isinstance(config, Mapping) else {}, for_command=for_command)
-    _trace_requests(app, settings)  # before all other hooks, and inside ProxyFix
-    _trust_proxies(app, settings.trusted_proxy_hops)
+    _trace_requests(app, settings)  # before all other hooks, and inside the next
+    init_client_address(app, hops=settings.trusted_proxy_hops, header=settings.trusted_proxy_header)
     init_requests(app)
     init_errors(app)
     init_cors(app, origins=settings.cors_origins)
@@ -155,12 +155,6 @@ def _prepare_schema(app: Flask) -> None:
         prepare_schema(app)
     except DatabaseUnusableError as exc:
         raise ConfigError(str(exc)) from exc
-
-
-def _trust_proxies(app: Flask, hops: int) -> None:
-    if hops:
-        # Werkzeug counts entries from the right: those of our own proxies.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0)  # type: ignore[method-assign]  # Werkzeug's documented way
 
 
 def _dev_issuer(settings: Settings) -> DevIssuer | None:

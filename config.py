@@ -74,6 +74,10 @@ def _host(value: str) -> str:
     return value
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _whole_number(value: Any) -> Any:
     # Pydantic would also read "8082.0" and "8_082".
     if isinstance(value, str) and not value.isdecimal():
@@ -136,7 +140,14 @@ class Settings(BaseModel):
     replica.
     """
     trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
-    """Proxies before gunicorn, nginx included, whose entries of `X-Forwarded-For` are trusted. 0: the peer counts."""
+    """Our own proxies before gunicorn, nginx included, whose addresses count. 0: the peer's counts, and no header."""
+    trusted_proxy_header: Annotated[
+        Literal["x-forwarded-for", "forwarded", "cloudfront-viewer-address"], BeforeValidator(_lower)
+    ] = "x-forwarded-for"
+    """
+    Header in which those proxies name who called them: `x-forwarded-for`, `forwarded` (RFC 7239; HTTP APIs of API
+    Gateway send it) or `cloudfront-viewer-address`.
+    """
 
     database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
         default_factory=lambda values: f"sqlite:///{values['instance_path'] / 'postdb.sqlite3'}", repr=False

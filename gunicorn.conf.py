@@ -1,5 +1,6 @@
 """Configuration of gunicorn."""
 
+import functools
 import gc
 import itertools
 import os
@@ -21,6 +22,7 @@ from post.server import metrics_server
 from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
+from post.web.client_address import client_key
 from post.web.cors import headers_for
 from post.web.envelope import error_envelope, preferred_language
 
@@ -138,7 +140,8 @@ def when_ready(_server: Any) -> None:
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Write the API's error envelope for a request that gunicorn refuses, such as one with a malformed header."""
     code = REFUSALS.get(status, "malformed_request")
-    request_id, environ = log_refusal(client, status)
+    key = functools.partial(client_key, hops=settings.trusted_proxy_hops, header=settings.trusted_proxy_header)
+    request_id, environ = log_refusal(client, status, client_key=key)
     language = preferred_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
     content = orjson.dumps(error_envelope(code, status, language, request_id))
     fields = {

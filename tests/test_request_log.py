@@ -1,5 +1,6 @@
 """The log of a running service: a line for each request, and none of what people keep to themselves."""
 
+import functools
 import io
 import itertools
 import json
@@ -24,6 +25,7 @@ from post.database.reads import Prepared, read
 from post.server.request_log import JsonRequestLogger, log_refusal
 from post.telemetry.request_info import RequestInfo, attach_caller, attach_request_info, attach_trace
 from post.utils import Caller, new_id
+from post.web.client_address import client_key
 from tests.servers import Service, answering, running_service, wait_until
 
 POSTS = "/api/v1/posts"
@@ -298,24 +300,27 @@ def test_a_line_has_what_the_application_left_in_the_environ(gunicorn_log):
     }  # fmt: skip
 
 
+DIRECT = functools.partial(client_key, hops=0, header="x-forwarded-for")
+
+
 def test_a_refused_request_has_one_line_and_one_id(gunicorn_log):
     log, written = gunicorn_log
     environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/x?q=secret-query", "REMOTE_ADDR": "192.0.2.1"}
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as ours:
         log.access(Answered("400 Bad Request"), None, environ, timedelta())
-        parsed, parsed_environ = log_refusal(ours, 400)
-        not_parsed, no_environ = log_refusal(ours, 414)
+        parsed, parsed_environ = log_refusal(ours, 400, client_key=DIRECT)
+        not_parsed, no_environ = log_refusal(ours, 414, client_key=DIRECT)
 
     first, second = written()
     assert (first["request_id"], first["path"], first["status"]) == (parsed, "/x", 400)
     assert (second["request_id"], second["client"], second["status"]) == (not_parsed, "127.0.0.1", 414)
-    assert (parsed_environ, no_environ) == (environ, {})
+    assert (parsed_environ, no_environ) == (environ, {"REMOTE_ADDR": "127.0.0.1"})
 
 
 def test_a_client_that_has_gone_is_refused_without_its_address(gunicorn_log):
     _, written = gunicorn_log
     with socket.socket() as gone:
-        log_refusal(gone, 400)
+        log_refusal(gone, 400, client_key=DIRECT)
 
     assert [line["client"] for line in written()] == [None]
 

@@ -4,6 +4,7 @@ import logging
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -69,21 +70,25 @@ class JsonRequestLogger(RequestLogger):
     formatter = JsonFormatter
 
 
-def log_refusal(client: socket.socket, status: int) -> tuple[str, dict[str, Any]]:
+def log_refusal(
+    client: socket.socket, status: int, *, client_key: Callable[[dict[str, Any]], str]
+) -> tuple[str, dict[str, Any]]:
     """
     Log and count a request that gunicorn refuses.
 
     Args:
         client: The connection.
         status: The answer's status.
+        client_key: Returns the key of a request's client from its WSGI environ.
 
     Returns:
         The request's id, for the answer, and the part of its WSGI environ that gunicorn has read.
     """
     environ: dict[str, Any] = vars(_refused).pop("environ", {})
     info = RequestInfo(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
-    peer = environ.get("REMOTE_ADDR") or _peer(client)
-    _log_request(environ, info, status=status, seconds=0, client=peer, sent_bytes=None)
+    environ.setdefault("REMOTE_ADDR", _peer(client))
+    key = client_key(environ) or None
+    _log_request(environ, info, status=status, seconds=0, client=key, sent_bytes=None)
     return info.request_id, environ
 
 

@@ -1,7 +1,6 @@
 """Rate limits: for each user with a token, else for each address."""
 
 import functools
-import ipaddress
 import math
 
 from flask import Flask, g, request
@@ -16,7 +15,6 @@ from post.telemetry import metrics
 EXEMPT_ENDPOINTS = {"system.health", "system.ready", "dev.issue_token"}
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
-NETWORKS_KEPT = 1024  # addresses with a cached network
 
 
 class RateLimiter:
@@ -78,17 +76,7 @@ def _scope(endpoint: str, method: str) -> str | None:
 
 def _client() -> str:
     caller = optional_caller()
-    return f"user:{caller.user_id}" if caller else f"address:{_network(request.remote_addr or '')}"
-
-
-@functools.lru_cache(maxsize=NETWORKS_KEPT)
-def _network(address: str) -> str:
-    """Return an IPv4 address, or the /64 of an IPv6 one: one customer has all of it (RFC 6177, section 2)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+    return f"user:{caller.user_id}" if caller else f"address:{request.remote_addr}"
 
 
 def rate_limit_headers() -> dict[str, str]:

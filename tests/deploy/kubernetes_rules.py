@@ -153,7 +153,8 @@ def proxy(manifest: Manifest) -> Iterator[str]:
     volumes = {one["name"]: one for one in manifest.pod["volumes"]}
     if volumes[mounts["/etc/nginx"]]["configMap"]["name"] != "post-nginx":
         yield "nginx does not read it"
-    if configured(manifest).trusted_proxy_hops < 1:
+    settings = configured(manifest)
+    if settings.trusted_proxy_hops < 1 or settings.trusted_proxy_header != "forwarded":  # the page makes an HTTP API
         yield "everybody has nginx's address"
     if manifest.nginx["command"] != ["nginx", "-g", "daemon off;"] or not PINNED_NGINX.fullmatch(
         manifest.nginx["image"]
