@@ -17,7 +17,7 @@ from tests.load import API, token
 from tests.nginx import Proxied, proxied_service
 from tests.servers import PROJECT, UNLIMITED, children_of
 
-SECONDS = float(os.environ.get("DRILL_SECONDS", "20"))
+SECONDS = float(os.environ.get("DRILL_SECONDS", "10"))
 CONNECTIONS = 300
 POSTS, TEXT_CHARS = 50, 34_000  # a page of them is 1.7 MB
 MEMORY_MAX_MIB, LEFT_MAX_MIB = 400, 50
