@@ -43,6 +43,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     MALLOC_MMAP_THRESHOLD_=131072
 
+# Settings that are empty take these values again: an --env-file may have a line FLASK_ENV= and nothing behind it.
+RUN mkdir /etc/post-service \
+    && printf 'FLASK_ENV=%s\nHOST=%s\nINSTANCE_PATH=%s\n' "$FLASK_ENV" "$HOST" "$INSTANCE_PATH" > /etc/post-service/image.env
+
 USER 10001:10001
 EXPOSE 8082
 HEALTHCHECK --interval=10s --timeout=3s --start-period=300s \

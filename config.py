@@ -24,6 +24,8 @@ from post.setting_urls import (
 )
 
 PROJECT_ROOT = Path(__file__).resolve().parent
+IMAGE_DEFAULTS = Path("/etc/post-service/image.env")  # written by the Dockerfile; in no other place
+SECRET_KEY_MIN_CHARS = 32
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "COGNITO_USER_POOL_ID", "COGNITO_REGION", "COGNITO_CLIENT_ID")
@@ -111,9 +113,12 @@ class Settings(BaseModel):
     flask_app: str = "app.py"
     """File in which `flask` finds the application."""
     flask_env: Literal["development", "production"] = "development"
-    """`development` or `production`; the container image sets `production`."""
+    """`development` or `production`. The container image is `production` where this is unset or empty."""
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    """Flask's key, long and random; the same on all replicas. Unset in development: a new one at each start."""
+    """
+    Flask's key, random, the same on all replicas; in production of 32 characters at least (`openssl rand -hex 32`).
+    Unset in development: a new one at each start.
+    """
     instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"
     """
     Folder of the SQLite file, the images, and the local issuer's key; the container image sets
@@ -268,6 +273,15 @@ class Settings(BaseModel):
         return {"cors_origins": origins, "host": host} | values
 
     @model_validator(mode="after")
+    def _key_is_long(self) -> Self:
+        if self.is_production and len(self.secret_key.strip()) < SECRET_KEY_MIN_CHARS:
+            raise ValueError(
+                f"SECRET_KEY: must have {SECRET_KEY_MIN_CHARS} characters at least when FLASK_ENV=production, "
+                "at random: openssl rand -hex 32"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _replica_is_of_the_database(self) -> Self:
         if self.database_replica_url and self.database_url.startswith("sqlite"):
             raise ValueError("DATABASE_REPLICA_URL: must be unset unless DATABASE_URL is a MySQL server's")
@@ -300,12 +314,16 @@ def environment() -> dict[str, str]:
     """
     Return the process's variables by name; outside production, those of the ``.env`` file too.
 
-    The process's own win, and nothing is written back to ``os.environ``.
+    The process's own win, and nothing is written back to ``os.environ``. In the container image an unset or empty
+    variable has the image's value: ``--env-file`` with an empty ``FLASK_ENV`` must not start development there.
     """
-    if os.environ.get("FLASK_ENV") == "production":
-        return dict(os.environ)
-    in_file = {name: value for name, value in dotenv_values(PROJECT_ROOT / ".env").items() if value is not None}
-    return in_file | dict(os.environ)
+    of_image = {name: value for name, value in _variables_in(IMAGE_DEFAULTS).items() if not os.environ.get(name)}
+    own = dict(os.environ) | of_image
+    return own if own.get("FLASK_ENV") == "production" else _variables_in(PROJECT_ROOT / ".env") | own
+
+
+def _variables_in(file: Path) -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(file).items() if value is not None}
 
 
 def load_config(env: Mapping[str, Any] | None = None) -> Settings:

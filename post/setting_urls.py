@@ -28,6 +28,9 @@ def check_replica_url(value: str) -> str:
 
 
 def _parsed(value: str, shape: str) -> URL:
+    # All behind the first @ is read as the host, and would be shown.
+    if not value.startswith("sqlite:") and value.count("@") > 1:
+        raise ValueError(f"must be {shape}; write an @ in the user, the password or an option as %40")
     try:
         return make_url(value)
     except (ArgumentError, ValueError):

@@ -1115,7 +1115,7 @@ def pool_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def pool_app(make_app, pool_settings, jwks_server):
     """The service as it stands in production, with a pool whose keys are served on this machine."""
-    own = {"FLASK_ENV": "production", "SECRET_KEY": "a-secret-of-the-tests"}
+    own = {"FLASK_ENV": "production", "SECRET_KEY": "a-secret-of-the-tests-and-no-other"}
     return make_app(**pool_settings, **own, AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER=jwks_server.url)
 
 

@@ -100,7 +100,7 @@ def settings(aws, pool, tmp_path_factory):
     """Of a service in production."""
     return KEYS | {
         "FLASK_ENV": "production",
-        "SECRET_KEY": "a-secret-of-the-tests",
+        "SECRET_KEY": "a-secret-of-the-tests-and-no-other",
         "DATABASE_URL": f"sqlite:///{tmp_path_factory.mktemp('database')}/postdb.sqlite3",
         "COGNITO_USER_POOL_ID": pool[0],
         "COGNITO_REGION": REGION,

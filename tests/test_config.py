@@ -15,7 +15,7 @@ from tests.servers import PROJECT, free_port, start_service, stop
 PASSWORD = "s3cret-pa55word"
 PRODUCTION = {
     "FLASK_ENV": "production",
-    "SECRET_KEY": "a-secret-of-the-tests",
+    "SECRET_KEY": "a-secret-of-the-tests-and-no-other",
     "DATABASE_URL": f"mysql+pymysql://post:{PASSWORD}@db.example:3306/postdb",
     "COGNITO_USER_POOL_ID": "ap-northeast-2_nneGIIVuJ",
     "COGNITO_REGION": "ap-northeast-2",
@@ -457,6 +457,56 @@ def test_the_env_file_is_not_read_in_production(project, monkeypatch):
         load_config()
 
     assert len(str(refused.value).splitlines()) == len(REQUIRED_IN_PRODUCTION)
+
+
+def test_in_the_image_an_empty_variable_has_the_images_value(project, monkeypatch):
+    """``--env-file`` with a line ``FLASK_ENV=`` must not start development, which signs tokens for anybody."""
+    (project / "image.env").write_text("FLASK_ENV=production\nHOST=0.0.0.0\n")
+    (project / ".env").write_text("PORT=9000\n")
+    monkeypatch.setattr(config, "IMAGE_DEFAULTS", project / "image.env")
+    for name, value in (PRODUCTION | {"FLASK_ENV": "", "HOST": ""}).items():
+        monkeypatch.setenv(name, value)
+
+    settings = load_config()
+
+    assert (settings.is_production, settings.uses_local_issuer, settings.host) == (True, False, "0.0.0.0")
+    assert settings.port == 8082
+    monkeypatch.setenv("FLASK_ENV", "development")
+    assert load_config().is_production is False
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 31, " " * 32, f"  {'x' * 31}  "])
+def test_a_short_key_is_refused_in_production_alone(key):
+    with pytest.raises(ConfigError, match=r"^SECRET_KEY: must have 32 characters at least .* openssl rand -hex 32$"):
+        load_config(PRODUCTION | {"SECRET_KEY": key})
+
+    assert load_config({"SECRET_KEY": key}).secret_key == key
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql+pymysql://u:p@secret@host/postdb",
+        "mysql+pymysql://u:p@secret:w@host:3306/postdb",
+        "mysql+pymysql://u:p@secret/w@host/postdb",
+        "mysql+pymysql://u:p@secret?w@host/postdb",
+        "mysql+pymysql://u:p?w@secret@host/postdb",
+        "mysql+pymysql://u@p:secret@host/postdb",
+    ],
+)
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_REPLICA_URL"])
+def test_an_at_sign_in_a_password_is_named_and_the_password_is_not(variable, url):
+    with pytest.raises(ConfigError) as refused:
+        load_config({"DATABASE_URL": "mysql+pymysql://u:p@host/postdb", variable: url})
+
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{variable}: must be mysql+pymysql://user:password@host:3306/database")
+    assert "as %40" in line
+    assert "secret" not in line
+    assert load_config({variable: url.replace("@", "%40", url.count("@") - 1), **OWN[variable]})
+
+
+OWN = {"DATABASE_URL": {}, "DATABASE_REPLICA_URL": {"DATABASE_URL": "mysql+pymysql://u:p@host/postdb"}}
 
 
 def test_reading_settings_leaves_the_environment_as_it_was(project):

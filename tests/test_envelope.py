@@ -891,7 +891,7 @@ def test_configured_origins_take_the_place_of_the_default(make_app, tmp_path, ow
 def test_production_does_not_allow_the_origins_of_development(make_app, tmp_path):
     client = make_app(
         FLASK_ENV="production",
-        SECRET_KEY="a-secret-of-the-tests",
+        SECRET_KEY="a-secret-of-the-tests-and-no-other",
         DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3",
         COGNITO_USER_POOL_ID="ap-northeast-2_x",
         COGNITO_REGION="ap-northeast-2",

@@ -69,7 +69,7 @@ def logged(tmp_path_factory):
     keys = json.dumps(issuer.jwks()).encode()
     with answering(lambda _method, _path, _headers, _body: (200, "application/json", keys)) as aws:
         settings = {**POOL, "COGNITO_CLIENT_ID": CLIENT_ID, "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": aws}
-        settings |= {"FLASK_ENV": "production", "SECRET_KEY": "of-the-tests", "HOST": "127.0.0.1"}
+        settings |= {"FLASK_ENV": "production", "SECRET_KEY": "a-secret-of-the-tests-and-no-other", "HOST": "127.0.0.1"}
         settings |= {"DATABASE_URL": f"sqlite:///{database}", "TRUSTED_PROXY_HOPS": "1", "SLOW_QUERY_MS": "200"}
         with running_service(folder, **settings) as service:
             yield Logged(service, issuer, database)

@@ -18,7 +18,7 @@ PUBLIC_SUBNETS = 3  # of eight, the first: eksctl's layout of a VPC in three zon
 DATABASE_TOLD_SECONDS = 2  # docs/operations.md, "The database is away"
 SECRET_VALUES = {
     "DATABASE_URL": "mysql+pymysql://user:password@host:3306/postdb",
-    "SECRET_KEY": "of the test",
+    "SECRET_KEY": "a-secret-of-the-tests-and-no-other",
     "COGNITO_USER_POOL_ID": "ap-northeast-2_nneGIIVuJ",
     "COGNITO_REGION": "ap-northeast-2",
     "COGNITO_CLIENT_ID": "client",

@@ -84,7 +84,7 @@ def production(mysql_server: str, aws: str, pool: dict[str, str]) -> dict[str, s
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     client.close()
     return {
-        "SECRET_KEY": "of the test",
+        "SECRET_KEY": "a-secret-of-the-tests-and-no-other",
         "DATABASE_URL": mysql_server,
         "DATABASE_READ_TIMEOUT_SECONDS": "30",  # longer than a test holds a lock
         "COGNITO_USER_POOL_ID": pool["id"],
@@ -286,8 +286,11 @@ def test_a_development_env_file_works_and_what_it_writes_is_in_one_folder(image)
         assert set(folders) - set(own) <= {"/tmp", "/var/tmp", "/run/lock"}
 
 
-def test_without_its_settings_it_names_them_and_ends(image):
-    said = docker("run", "--rm", "--network=host", image, check=False)
+@pytest.mark.parametrize(
+    "empty", [[], ["--env=FLASK_ENV="], ["--env=FLASK_ENV=", "--env=HOST=", "--env=INSTANCE_PATH="]]
+)
+def test_without_its_settings_it_names_them_and_ends(empty, image):
+    said = docker("run", "--rm", "--network=host", *empty, image, check=False)
 
     assert said.splitlines() == [
         f"{name}: must be set when FLASK_ENV=production"

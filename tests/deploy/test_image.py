@@ -15,7 +15,7 @@ from docker.utils.build import exclude_paths
 from dockerfile_parse import DockerfileParser
 from sqlalchemy.engine import make_url
 
-from config import REQUIRED_IN_PRODUCTION, Settings, load_config
+from config import IMAGE_DEFAULTS, REQUIRED_IN_PRODUCTION, Settings, load_config
 from tests.deploy.checks import graceful_seconds, hadolint, known_paths, tool
 from tests.deploy.mutations import broken, mutations
 from tests.servers import PROJECT, answering
@@ -86,6 +86,12 @@ def environment(text: str) -> Iterator[str]:
     found = environment_of(text)
     if found.get("FLASK_ENV") != "production" or found.get("HOST") != "0.0.0.0":
         yield "not for production, or not to be reached"
+    written = re.search(r"printf '(.*?)' (.*) > (\S+)", " ".join(values(text, "RUN")))
+    names = re.findall(r"([A-Z_]+)=%s", written[1]) if written else []
+    if not {"FLASK_ENV", "HOST"} <= set(names) or written[2] != " ".join(f'"${name}"' for name in names):
+        yield "an empty setting takes the default of development"
+    elif Path(written[3]) != IMAGE_DEFAULTS:
+        yield "the settings do not read what is written"
     if set(found) - NOT_OURS - {name.upper() for name in Settings.model_fields}:
         yield "a variable that nobody reads"
     if set(found) & {*REQUIRED_IN_PRODUCTION, "REDIS_URL"}:
@@ -144,8 +150,10 @@ def test_the_dockerfile_keeps_the_rule(rule):
     ("another port", "EXPOSE 8082", "EXPOSE 8080", "port"),
     ("metrics", "EXPOSE 8082", "EXPOSE 8082 9102", "port"),
     ("development", "FLASK_ENV=production", "FLASK_ENV=development", "environment"),
+    ("empty", "printf 'FLASK_ENV=%s\\nHOST=%s", "printf 'FLASK_APP=%s\\nHOST=%s", "environment"),
+    ("unread", "/etc/post-service/image.env", "/app/image.env", "environment"),
     ("loopback", "HOST=0.0.0.0", "HOST=127.0.0.1", "environment"),
-    ("misspelt", "INSTANCE_PATH=", "INSTANCE_FOLDER=", "environment"),
+    ("misspelt", "INSTANCE_PATH=/", "INSTANCE_FOLDER=/", "environment"),
     ("secret", "PYTHONUNBUFFERED=1", "SECRET_KEY=1", "environment"),
     ("shell", 'CMD ["gunicorn", "--config=gunicorn.conf.py", "app:app"]', "CMD gunicorn app:app", "command"),
     ("no such file", "--config=gunicorn.conf.py", "--config=gunicorn.py", "command"),
