@@ -144,6 +144,11 @@ class Settings(BaseModel):
     Threads of each worker. A worker opens up to 2 × (`WEB_THREADS` + 2) database connections, and half as many to a
     replica.
     """
+    keepalive_seconds: Annotated[int, Field(ge=1, le=3600), BeforeValidator(_whole_number)] = 75
+    """
+    Seconds for which gunicorn keeps an idle connection: longer than what calls it does, or requests are lost. nginx in
+    the pod keeps its own for 30 s, and a load balancer often for 60 s.
+    """
     trusted_proxy_hops: Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole_number)] = 0
     """Our own proxies before gunicorn, nginx included, whose addresses count. 0: the peer's counts, and no header."""
     trusted_proxy_header: Annotated[

@@ -1,11 +1,15 @@
 """Configuration of gunicorn."""
 
+import errno
 import functools
 import gc
 import itertools
 import os
 import signal
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +46,7 @@ preload_app = True
 gc.disable()  # until the fork: loading makes no garbage, and the collector would search it many times
 timeout = 30
 graceful_timeout = 30  # as long as nginx waits for an answer
-keepalive = 75  # longer than nginx keeps its connections
+keepalive = settings.keepalive_seconds
 worker_tmp_dir = MEMORY_DIR  # for heartbeats
 control_socket_disable = True  # its place is under $HOME, which may be read-only
 limit_request_field_size = 16_380  # enough for a token of 8 KiB; the application refuses a longer one
@@ -71,10 +75,21 @@ def on_starting(_server: Any) -> None:
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
     )
-    try:
+    with _exit_if_taken("PORT", settings.port):  # gunicorn would try it five times, and not name the setting
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        socket.create_server((settings.host, settings.port), family=family).close()
+    with _exit_if_taken("METRICS_PORT", settings.metrics_port):
         metrics_server.serve(settings.host, settings.metrics_port)
+
+
+@contextmanager
+def _exit_if_taken(variable: str, port: int) -> Iterator[None]:
+    try:
+        yield
     except OSError as exc:
-        sys.exit(f"METRICS_PORT: must be free to listen on: {exc.strerror} (port {settings.metrics_port})")
+        if exc.errno == errno.EADDRNOTAVAIL:
+            sys.exit(f"HOST: must be an address of this machine: {settings.host}")
+        sys.exit(f"{variable}: must be free to listen on: {exc.strerror} (port {port})")
 
 
 def pre_fork(server: Any, worker: Any) -> None:

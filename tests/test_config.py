@@ -1,6 +1,7 @@
 """Settings: their defaults, what is refused, and how a wrong one stops the start."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def refusal(**env: str) -> str:
         ("aws_endpoint_url_cognito_identity_provider", None),
         ("cors_origins", (*SITE, "http://localhost:3000", "http://localhost:5173")),
         ("view_window_seconds", 120),
+        ("keepalive_seconds", 75),
         ("trusted_proxy_hops", 0),
         ("trusted_proxy_header", "x-forwarded-for"),
         ("ratelimit_read", "600/minute"),
@@ -280,6 +282,7 @@ WRONG = {
     "PORT": ["0", "-1", "65536", "http", "80.5", "8082,8083"],
     "WEB_CONCURRENCY": ["0", "-1", "two", "1.5", "100000"],
     "LOG_LEVEL": ["LOUD", "10", "info,debug"],
+    "KEEPALIVE_SECONDS": ["0", "-1", "1.5", "long", "3601"],
     "METRICS_PORT": ["0", "-1", "65536", "http", "8082"],
     "SLOW_QUERY_MS": ["-1", "0.5", "slow", "60001"],
     "OTEL_EXPORTER_OTLP_ENDPOINT": ["localhost:4318", "grpc://localhost:4317", "http://", "http://a b"],
@@ -591,6 +594,21 @@ def test_gunicorn_in_production_without_settings_prints_the_missing_variables_al
 
     assert code == 1
     assert said.splitlines() == [f"{name}: must be set when FLASK_ENV=production" for name in REQUIRED_IN_PRODUCTION]
+
+
+def test_a_port_that_is_taken_is_named_in_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = gunicorn(tmp_path, PORT=str(port))
+
+    (line,) = [line for line in said.splitlines() if "Starting gunicorn" not in line]
+    assert (code, line) == (1, f"PORT: must be free to listen on: Address already in use (port {port})")
+
+
+def test_an_address_of_another_machine_is_named(tmp_path):
+    code, said = gunicorn(tmp_path, HOST="192.0.2.1")
+
+    assert (code, said.splitlines()[-1]) == (1, "HOST: must be an address of this machine: 192.0.2.1")
 
 
 def wrong_settings() -> list[Any]:

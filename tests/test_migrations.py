@@ -526,6 +526,19 @@ def test_a_command_of_flask_leaves_the_schema_to_who_asks_for_it(flask, tmp_path
     assert tables(url) == set()
 
 
+@pytest.mark.parametrize(
+    "command", [["db", "current"], ["db", "upgrade"], ["db", "check"], ["seed-demo"], ["counters", "verify"]]
+)
+def test_a_command_without_its_database_ends_with_one_line(flask, command):
+    done = flask("mysql+pymysql://u:secret@127.0.0.1:1/postdb", *command)
+
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("20")]  # without the log's
+    assert done.returncode == 1
+    assert line.startswith("Error: DATABASE_URL: cannot use the database: ")
+    assert "Connection refused" in line
+    assert "secret" not in done.stdout + done.stderr
+
+
 def test_an_application_for_a_command_asks_no_server_and_waits_longer(tmp_path):
     env = {"DATABASE_URL": "mysql+pymysql://u:p@127.0.0.1:1/postdb", "INSTANCE_PATH": str(tmp_path)}
     settings = load_config(env)

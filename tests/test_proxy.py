@@ -54,12 +54,16 @@ def exchange(port: int, content: bytes) -> Answer:
     """Send bytes, and read until the connection ends or the answer is all there."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(content)
-        received = b""
-        while not _is_whole(received):
-            data = connection.recv(65_536)
-            if not data:
-                break
-            received += data
+        return read_answer(connection)
+
+
+def read_answer(connection: socket.socket) -> Answer:
+    received = b""
+    while not _is_whole(received):
+        data = connection.recv(65_536)
+        if not data:
+            break
+        received += data
     return Answer(received)
 
 
@@ -345,6 +349,32 @@ def test_unread_answers_hold_no_thread_and_arrive_whole(proxied):
 
     assert others == [200] * 10
     assert {answer.content for answer in answers} == {document}
+
+
+# Connections that are kept
+
+
+@pytest.mark.parametrize("through_nginx", [True, False])
+def test_a_connection_is_kept_for_as_long_as_is_set(through_nginx, tmp_path):
+    changes = {"keepalive_timeout 400s": "keepalive_timeout 4s"}
+    with (
+        proxied_service(tmp_path, changes=changes, KEEPALIVE_SECONDS="4", **UNLIMITED) as proxied,
+        ExitStack() as stack,
+    ):
+        port = int((proxied.url if through_nginx else proxied.service.url).rpartition(":")[2])
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(120)
+        ]
+        answers = []
+        for pause in (2.5, 5.5):  # a client's, shorter than ours; then a longer one
+            for connection in connections:
+                connection.sendall(get())
+            answers += [read_answer(connection).status for connection in connections]
+            time.sleep(pause)
+        ends = {connection.recv(1) for connection in connections}
+
+    assert Counter(answers) == {200: 240}
+    assert ends == {b""}
 
 
 # Workers

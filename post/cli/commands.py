@@ -18,7 +18,7 @@ from post import messages, services
 from post.cli.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
 from post.components import components
 from post.database.faults import is_away
-from post.database.schema import DatabaseUnusableError, prepare_schema, require_schema, schema_lock
+from post.database.schema import prepare_schema, require_schema, schema_lock
 from post.database.writes import after_transaction, transaction
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
@@ -57,8 +57,6 @@ def _on_database(command: Callable[..., None]) -> Callable[..., None]:
 def _failures_as_lines() -> Iterator[None]:
     try:
         yield
-    except DatabaseUnusableError as exc:
-        raise click.ClickException(str(exc)) from exc
     except ServiceError as exc:
         raise click.ClickException(messages.text(exc.code, "en")) from exc
     except SQLAlchemyError as exc:

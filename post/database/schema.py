@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import click
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import URL
@@ -27,8 +28,12 @@ LOCK_SECONDS = 120
 UNKNOWN_DATABASE = 1049  # MySQL, "Server Error Message Reference"
 
 
-class DatabaseUnusableError(Exception):
-    """The database is away, refuses, or its schema's lock is held; ``str()`` is a line for the operator."""
+class DatabaseUnusableError(click.ClickException):
+    """
+    The database is away, refuses, or its schema's lock is held; ``str()`` is a line for the operator.
+
+    As an exception of Click's it ends any command with that line, those of Flask-Migrate as well.
+    """
 
     def __init__(self, reason: object) -> None:
         super().__init__(f"DATABASE_URL: cannot use the database: {reason}")
@@ -45,11 +50,9 @@ def prepare_schema(app: Flask) -> None:
         DatabaseUnusableError: The server is away or refuses, or another process holds the lock for too long.
     """
     with app.app_context():
-        try:
+        with _failures_as_lines():
             create_missing_database(db.engine.url)
             is_behind = _is_behind()
-        except (SQLAlchemyError, OSError, ValueError) as exc:
-            raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
         if is_behind:
             init_migrations(app).upgrade(directory=str(MIGRATIONS_DIR))
         if not is_in_memory(db.engine.url):
@@ -64,12 +67,18 @@ def require_schema(app: Flask) -> None:
         DatabaseUnusableError: It does not exist, cannot be reached, or its schema is behind.
     """
     with app.app_context():
-        try:
+        with _failures_as_lines():
             is_behind = _is_behind()
-        except (SQLAlchemyError, OSError) as exc:
-            raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
         if is_behind:
             raise DatabaseUnusableError("its schema is not this release's; `flask db upgrade` brings it up to date")
+
+
+@contextmanager
+def _failures_as_lines() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError, ValueError) as exc:
+        raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
 
 
 def init_migrations(app: Flask) -> ModuleType:
@@ -115,9 +124,10 @@ def schema_connection(engine: Engine) -> Iterator[Connection]:
         engine: The application's.
 
     Raises:
-        DatabaseUnusableError: Another process holds the lock for too long.
+        DatabaseUnusableError: The server is away or refuses, or another process holds the lock for too long.
     """
-    create_missing_database(engine.url)
+    with _failures_as_lines():
+        create_missing_database(engine.url)
     patient = engine if is_in_memory(engine.url) else _engine(engine.url)
     with schema_lock(engine.url), patient.connect() as connection:
         yield connection

@@ -156,6 +156,9 @@ def proxy(manifest: Manifest) -> Iterator[str]:
     settings = configured(manifest)
     if settings.trusted_proxy_hops < 1 or settings.trusted_proxy_header != "forwarded":  # the page makes an HTTP API
         yield "everybody has nginx's address"
+    _, to_gunicorn = (int(one) for one in re.findall(r" keepalive_timeout (\d+)s;", files["nginx.conf"]))
+    if to_gunicorn >= settings.keepalive_seconds:
+        yield "gunicorn ends connections that nginx is about to use"
     if manifest.nginx["command"] != ["nginx", "-g", "daemon off;"] or not PINNED_NGINX.fullmatch(
         manifest.nginx["image"]
     ):

@@ -81,6 +81,7 @@ def test_the_manifest_keeps_the_rule(rule):
     ("any nginx", "nginx-unprivileged:1.28.0-alpine", "nginx-unprivileged:alpine", "proxy"),
     ("other settings", "            name: post-nginx", "            name: post-config", "proxy"),
     ("no HTTP API's header", "TRUSTED_PROXY_HEADER: forwarded", "TRUSTED_PROXY_HEADER: x-forwarded-for", "proxy"),
+    ("short-lived", 'TRUSTED_PROXY_HOPS: "3"', 'KEEPALIVE_SECONDS: "30"\n  TRUSTED_PROXY_HOPS: "3"', "proxy"),
     ("everybody one", 'TRUSTED_PROXY_HOPS: "3"', 'TRUSTED_PROXY_HOPS: "0"', "proxy"),
     ("gone too early", "&& sleep 120", "&& sleep 5", "stopping"),
     ("kept alive", "touch /tmp/stopping && ", "", "stopping"),
