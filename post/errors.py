@@ -58,6 +58,12 @@ class AccountDeactivated(Forbidden):
     code = "account_deactivated"
 
 
+class Moderated(Forbidden):
+    """A moderator has hidden the post: its author cannot make it visible."""
+
+    code = "moderated"
+
+
 class Conflict(ServiceError):
     """The present state does not allow it."""
 

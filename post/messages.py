@@ -28,6 +28,10 @@ ERRORS: dict[str, Message] = {
     ),
     "forbidden": Message("이 작업을 할 권한이 없습니다.", "You may not do this."),
     "account_deactivated": Message("탈퇴한 계정입니다.", "This account is deactivated."),
+    "moderated": Message(
+        "운영자가 숨긴 게시글입니다. 운영자만 다시 공개할 수 있습니다.",
+        "A moderator has hidden this post. Only a moderator can make it visible again.",
+    ),
     "not_found": Message("요청한 주소를 찾을 수 없습니다.", "There is nothing at this address."),
     "post_not_found": Message("게시글을 찾을 수 없습니다.", "There is no such post."),
     "media_not_found": Message("이미지를 찾을 수 없습니다.", "There is no such image."),

@@ -37,6 +37,7 @@ from post.utils import (
 VISIBLE = "visible"
 HIDDEN = "hidden"
 DELETED = "deleted"
+BY_AUTHOR, BY_MODERATOR = "author", "moderator"  # of ``hidden_by``
 
 OBJECT_KEY_MAX_CHARS = 110
 
@@ -136,6 +137,10 @@ class Post(db.Model):
     media_count: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
     status: Mapped[str] = mapped_column(
         Enum(VISIBLE, HIDDEN, DELETED, name="status", create_constraint=True), server_default=FetchedValue()
+    )
+    # Counts while the post is hidden alone. NULL is the author: an earlier release has hidden it.
+    hidden_by: Mapped[str | None] = mapped_column(
+        Enum(BY_AUTHOR, BY_MODERATOR, name="hidden_by", create_constraint=True)
     )
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue(), server_onupdate=FetchedValue())

@@ -19,6 +19,12 @@ POST_FIELDS = {
     "created_at",
     "updated_at",
 }
+OWNER_FIELDS = {"hidden_by"}  # besides, for the author and admins
+
+
+def as_anyone(post: dict) -> dict:
+    """Return a post object as a caller without a token is shown it."""
+    return {name: value for name, value in post.items() if name in POST_FIELDS}
 
 
 def fault(response) -> tuple[int, str]:

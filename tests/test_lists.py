@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from post.paging import SORT_COLUMNS, Cursor
 from post.services import search_plans
-from tests.answers import POST_FIELDS, UNKNOWN_ID, wrong_fields
+from tests.answers import OWNER_FIELDS, POST_FIELDS, UNKNOWN_ID, wrong_fields
 
 POSTS = "/api/v1/posts"
 MINE = "/api/v1/posts/my"
@@ -366,7 +366,7 @@ def test_a_summary_has_an_excerpt_in_place_of_the_content(client, make_post, as_
 
     (post,) = client.get(f"{url}?view=summary", headers=as_user("ana")).json["data"]
 
-    assert set(post) == POST_FIELDS - {"content"} | {"excerpt"}
+    assert set(post) == POST_FIELDS - {"content"} | {"excerpt"} | OWNER_FIELDS
     assert post["excerpt"] == "내용"
 
 
@@ -989,7 +989,7 @@ def test_my_posts_are_the_caller_s_visible_and_hidden_ones(client, make_post, as
 
     assert titles(response) == ["hidden", "visible"]
     assert [post["status"] for post in response.json["data"]] == ["hidden", "visible"]
-    assert set(response.json["data"][0]) == POST_FIELDS
+    assert set(response.json["data"][0]) == POST_FIELDS | OWNER_FIELDS
     assert set(response.json["meta"]) == META_FIELDS
     assert response.json["meta"]["total"] == 2
 

@@ -26,7 +26,7 @@ from post.services.search_index import grams_of, search_key
 from tests.conftest import drop_database, wrong_in
 from tests.servers import PROJECT
 
-HEAD = "0007"
+HEAD = "0008"
 # (type, nullable, default, extra) of each column as information_schema tells them, collations aside:
 # SPEC.md's three tables, then those of later features.
 NOW = "current_timestamp(3)"
@@ -47,6 +47,7 @@ TABLES = {
         "status": ("enum('visible','hidden','deleted')", "NO", "visible", ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
         "updated_at": ("datetime(3)", "NO", NOW, f"on update {NOW}"),
+        "hidden_by": ("enum('author','moderator')", "YES", None, ""),
     },
     "categories": {
         "id": ("varchar(32)", "NO", None, ""),
@@ -173,6 +174,7 @@ STEPS = {
     "0005": set(),
     "0006": {"post_counts"},
     "0007": {"search_titles", "search_grams"},
+    "0008": set(),
 }
 
 
@@ -704,7 +706,7 @@ def test_a_further_revision_is_seen_however_it_is_quoted(make_app, tmp_path, mon
     monkeypatch.setattr(schema_module, "MIGRATIONS_DIR", tmp_path)
     schema_module.require_schema(app)
 
-    (versions / "next.py").write_text(f"revision = {quote}0008{quote}\ndown_revision = {quote}{HEAD}{quote}\n")
+    (versions / "next.py").write_text(f"revision = {quote}9999{quote}\ndown_revision = {quote}{HEAD}{quote}\n")
 
     with pytest.raises(schema_module.DatabaseUnusableError, match="flask db upgrade"):
         schema_module.require_schema(app)

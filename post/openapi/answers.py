@@ -81,11 +81,15 @@ class _PostFields(Answer):
     view_count: Count
     like_count: Count
     comment_count: Count
-    status: Literal["visible", "hidden"]
+    status: Annotated[Literal["visible", "hidden", "deleted"], Field(description="`deleted` is for admins.")]
     media_files: list[MediaFile]
     media_count: Count
     created_at: Moment
     updated_at: Annotated[Moment, Field(description="Moves when people edit, not when counts do.")]
+    hidden_by: Annotated[
+        Literal["author", "moderator"] | None,
+        Field(description="Who has hidden the post; for its author and admins. null while it is not hidden."),
+    ] = cast(Any, None)
 
 
 class PostObject(_PostFields):

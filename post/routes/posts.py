@@ -25,7 +25,8 @@ bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
 def list_posts(query: ListQuery) -> Response:
     """List the visible posts."""
     filters = query.model_dump(include={"q", "category_id", "category", "user_id"})
-    found = services.list_posts(query.page_request(query.sort), **filters, is_known=known_version())
+    wanted, viewer = query.page_request(query.sort), optional_caller()
+    found = services.list_posts(wanted, **filters, viewer=viewer, is_known=known_version())
     return respond_versioned(found, _respond_page)
 
 
@@ -34,7 +35,7 @@ def list_posts(query: ListQuery) -> Response:
 @checked
 def list_my_posts(query: PageQuery) -> Response:
     """List the caller's own posts, visible and hidden."""
-    found = services.list_my_posts(current_user().user_id, query.page_request(), is_known=known_version())
+    found = services.list_my_posts(current_user(), query.page_request(), is_known=known_version())
     return respond_versioned(found, _respond_page)
 
 

@@ -66,7 +66,7 @@ def create_post_once(
         if first is not None:
             return first
         row = insert_post(connection, author=author, title=title, content=content, category=category)
-        body = render(to_dicts([row])[0])
+        body = render(to_dicts([row], viewer=author)[0])
         answered = update(IdempotencyKey).where(_key_matches(author.user_id, key)).values(answer=body, post_id=row.id)
         connection.execute(answered)
         update_derived(connection, None, IndexedPost.of(row))

@@ -27,7 +27,7 @@ from post.database.reads import Prepared
 from post.models import HIDDEN, VISIBLE, Category, Post, PostCount, SearchGram, SearchTitle
 from post.paging import SORT_COLUMNS, Sort
 from post.services.derived import ALL, AUTHOR, BLOCK, CATEGORY
-from post.services.post_rows import POST_COLUMNS, SUMMARY_COLUMNS
+from post.services.post_rows import POST_COLUMNS, SUMMARY_COLUMNS, VIEWER_COLUMNS
 from post.services.versions import joined_versions
 
 # Ways to search titles: "pair" looks up a text of two characters; "pairs" looks up one pair of a longer text and
@@ -67,8 +67,10 @@ _INDEXES = {
 }
 
 
-@lru_cache
-def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], with_total: bool) -> Prepared:
+@lru_cache(maxsize=512)
+def page_query(
+    shape: Shape, *, view: Literal["full", "summary", "version"], with_total: bool, for_viewer: bool = False
+) -> Prepared:
     """
     Build the query for a page.
 
@@ -76,6 +78,7 @@ def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], wit
         shape: Of the list.
         view: Whole posts, posts with excerpts, or their versions as one text.
         with_total: Whether each row has ``total`` too.
+        for_viewer: Whether posts have ``VIEWER_COLUMNS`` too.
 
     Returns:
         A query with the parameters ``limit``, ``offset``, the filters' names, ``cursor_`` and a column's
@@ -84,6 +87,8 @@ def page_query(shape: Shape, *, view: Literal["full", "summary", "version"], wit
     keys = _keys(shape).subquery()
     columns = {"full": POST_COLUMNS, "summary": SUMMARY_COLUMNS, "version": (joined_versions().label("versions"),)}
     query = select(*columns[view])
+    if for_viewer and view != "version":
+        query = query.add_columns(*VIEWER_COLUMNS)
     if with_total:
         query = query.add_columns(total_of(shape).label("total"))
     key = next(iter(keys.c))

@@ -11,8 +11,8 @@ from post.services.derived import BLOCK_NUMBERS
 from post.services.page_queries import Shape, blocks_query, page_query, total_query
 from post.services.post_rows import to_dicts
 from post.services.search_plans import plan_search
-from post.services.versions import IsKnown, Versioned, value_unless_cached, version_of
-from post.utils import fold_case
+from post.services.versions import IsKnown, Versioned, value_unless_cached, version_of, viewer_version
+from post.utils import Caller, fold_case
 
 # From this offset on, another query finds the page's place first: skipping posts costs more than that.
 DEEP_OFFSET = 1000
@@ -49,6 +49,7 @@ class PagePlan:
         values: The values of the query's parameters.
         total: The list's number of posts, if it is known already.
         is_capped: Whether there are more than the total.
+        viewer: The caller; None for an anonymous one.
     """
 
     wanted: PageRequest
@@ -56,6 +57,7 @@ class PagePlan:
     values: Mapping[str, Any]
     total: int | None = None
     is_capped: bool = False
+    viewer: Caller | None = None
 
 
 def list_posts(
@@ -65,6 +67,7 @@ def list_posts(
     category_id: str | None = None,
     category: str | None = None,
     user_id: str | None = None,
+    viewer: Caller | None = None,
     is_known: IsKnown | None = None,
 ) -> Versioned[PostPage]:
     """
@@ -76,28 +79,32 @@ def list_posts(
         category_id: Id of the category.
         category: Name of the category, letter case ignored.
         user_id: The author's ``sub``.
+        viewer: The caller; None for an anonymous one.
         is_known: Returns whether the client has a version of the page already; its posts are then not read.
     """
     named = {"category_id": category_id, "category": category and fold_case(category), "user_id": user_id}
     filters = {name: value for name, value in named.items() if value is not None}
-    plan = PagePlan(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters)
+    plan = PagePlan(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters, viewer=viewer)
     if q is not None:
         search = plan_search(q, plan.shape, filters)
         shape = plan.shape._replace(search=search.search)
-        plan = PagePlan(wanted, shape, {**filters, **search.values}, search.total, search.is_capped)
+        values = {**filters, **search.values}
+        plan = replace(plan, shape=shape, values=values, total=search.total, is_capped=search.is_capped)
     return _page(_with_offsets(plan), is_known)
 
 
-def list_my_posts(user_id: str, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[PostPage]:
+def list_my_posts(author: Caller, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[PostPage]:
     """
     Return a page of a user's own posts, visible and hidden.
 
     Args:
-        user_id: ``sub`` of the verified token.
+        author: From the verified token.
         wanted: Page and view.
         is_known: As for ``list_posts``.
     """
-    return _page(_with_offsets(PagePlan(wanted, Shape(is_mine=True), {"user_id": user_id})), is_known)
+    return _page(
+        _with_offsets(PagePlan(wanted, Shape(is_mine=True), {"user_id": author.user_id}, viewer=author)), is_known
+    )
 
 
 def _with_offsets(plan: PagePlan) -> PagePlan:
@@ -170,13 +177,15 @@ def _read_version(plan: PagePlan) -> str:
 
 def _page_version(plan: PagePlan, total: int, versions: Sequence[str]) -> str:
     # Sorted by text: rows come in any order, and the list's own order follows from their versions.
-    return " ".join([f"{total}{'+' if plan.is_capped else ''}", *sorted(versions)])
+    total_version = f"{total}{'+' if plan.is_capped else ''}"
+    return " ".join([total_version, *sorted(versions)]) + viewer_version(plan.viewer)
 
 
 def _rows(plan: PagePlan) -> list[Row[Any]]:
     """Return the page's rows in the list's order, and the first of the next page if there is one."""
     with_total = plan.total is None
-    query = page_query(plan.shape, view=plan.wanted.view, with_total=with_total)
+    for_viewer = plan.viewer is not None
+    query = page_query(plan.shape, view=plan.wanted.view, with_total=with_total, for_viewer=for_viewer)
     return sorted(query.read(plan.values), key=lambda row: _key(row, plan.wanted.sort), reverse=True)
 
 
@@ -204,7 +213,7 @@ def _post_page(plan: PagePlan, rows: list[Row[Any]], total: int) -> PostPage:
     if wanted.cursor is None:
         last_page = wanted.page - 1 if rows else min(wanted.page - 1, pages)
         next_link, prev_link = {"page": wanted.page + 1}, {"page": max(1, last_page)}
-    posts = to_dicts(rows)
+    posts = to_dicts(rows, viewer=plan.viewer)
     return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
 
 

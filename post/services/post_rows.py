@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from post.components import components
 from post.database.reads import read
-from post.models import Media, Post
-from post.utils import isoformat_utc
+from post.models import BY_AUTHOR, HIDDEN, Media, Post
+from post.utils import Caller, isoformat_utc
 
 EXCERPT_CHARS = 200
 
@@ -34,22 +34,30 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
     func.substr(Post.content, 1, EXCERPT_CHARS).label("excerpt"),
     *_AFTER_TEXT,
 )
+# Further columns, for a caller with a token.
+VIEWER_COLUMNS: tuple[Any, ...] = (Post.hidden_by,)
 
 
-def to_dicts(rows: Sequence[Row[Any]], *, connection: Connection | None = None) -> list[dict[str, Any]]:
+def to_dicts(
+    rows: Sequence[Row[Any]], *, viewer: Caller | None = None, connection: Connection | None = None
+) -> list[dict[str, Any]]:
     """
     Return posts as the API shows them, with their images.
 
     Args:
-        rows: ``POST_COLUMNS`` or ``SUMMARY_COLUMNS`` of at most one page of posts.
+        rows: ``POST_COLUMNS`` or ``SUMMARY_COLUMNS`` of at most one page of posts; with ``VIEWER_COLUMNS`` for a
+            viewer.
+        viewer: The caller; None for an anonymous one.
         connection: The transaction's, if they were read in one.
     """
     media_files = media_files_of([row.id for row in rows if row.media_count], connection=connection)
     names = rows[0]._fields if rows else ()
-    return [_to_dict(names, row, media_files[row.id]) for row in rows]
+    return [_to_dict(names, row, media_files[row.id], viewer) for row in rows]
 
 
-def _to_dict(names: Sequence[str], row: Row[Any], media_files: list[dict[str, Any]]) -> dict[str, Any]:
+def _to_dict(
+    names: Sequence[str], row: Row[Any], media_files: list[dict[str, Any]], viewer: Caller | None
+) -> dict[str, Any]:
     post: dict[str, Any] = dict(zip(names, row, strict=True))
     post.pop("total", None)  # of a list, in each of its rows
     del post["media_count"], post["created_at"], post["updated_at"]  # to follow the images
@@ -57,7 +65,16 @@ def _to_dict(names: Sequence[str], row: Row[Any], media_files: list[dict[str, An
     post["media_count"] = len(media_files)
     post["created_at"] = isoformat_utc(row.created_at)
     post["updated_at"] = isoformat_utc(row.updated_at)
+    if viewer is not None:
+        _show_to(viewer, post)
     return post
+
+
+def _show_to(viewer: Caller, post: dict[str, Any]) -> None:
+    """Replace the values of ``VIEWER_COLUMNS`` by those that this viewer is shown."""
+    hidden_by = post.pop("hidden_by")
+    if viewer.is_admin or viewer.user_id == post["user_id"]:
+        post["hidden_by"] = (hidden_by or BY_AUTHOR) if post["status"] == HIDDEN else None
 
 
 _MEDIA = (

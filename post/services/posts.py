@@ -6,11 +6,11 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from post.database.reads import Prepared
 from post.database.writes import retried, transaction
-from post.errors import Forbidden, PostNotFound
-from post.models import DELETED, HIDDEN, VISIBLE, Post, utc_now
+from post.errors import Forbidden, Moderated, PostNotFound
+from post.models import BY_AUTHOR, BY_MODERATOR, DELETED, HIDDEN, VISIBLE, Post, utc_now
 from post.services.categories import ensure_category
 from post.services.derived import IndexedPost, update_derived
-from post.services.post_rows import POST_COLUMNS, to_dicts
+from post.services.post_rows import POST_COLUMNS, VIEWER_COLUMNS, to_dicts
 from post.services.versions import (
     IsKnown,
     Versioned,
@@ -18,19 +18,30 @@ from post.services.versions import (
     value_unless_cached,
     version_prefix,
     version_prefix_column,
+    viewer_version,
 )
 from post.shared.view_counter import ViewCounter
 from post.utils import Caller, new_id
 
 _THIS = Post.id == bindparam("post_id")
 _POST = select(*POST_COLUMNS).where(_THIS)
+_POST_FOR_VIEWER = _POST.add_columns(*VIEWER_COLUMNS)
 _INSERT = insert(Post)
 _LOCKED = (
-    select(Post.No, Post.user_id, Post.status, Post.like_count, Post.media_count, Post.category_id, Post.title)
+    select(
+        Post.No,
+        Post.user_id,
+        Post.status,
+        Post.hidden_by,
+        Post.like_count,
+        Post.media_count,
+        Post.category_id,
+        Post.title,
+    )
     .where(_THIS)
     .with_for_update()
 )
-_WHOLE = Prepared(_POST)
+_WHOLE, _WHOLE_FOR_VIEWER = Prepared(_POST), Prepared(_POST_FOR_VIEWER)
 _VERSION = Prepared(
     select(Post.user_id, Post.status, Post.view_count, version_prefix_column().label("prefix")).where(_THIS)
 )
@@ -58,17 +69,20 @@ def get_post(
         The post object of the API, this view included.
 
     Raises:
-        PostNotFound: It is deleted, hidden from this viewer, or was never there.
+        PostNotFound: It was never there, or is hidden from this viewer, or is deleted and the viewer no admin.
     """
-    row = _seen_row(_WHOLE if is_known is None else _VERSION, post_id, viewer)
+    whole = _WHOLE if viewer is None else _WHOLE_FOR_VIEWER
+    row = _seen_row(whole if is_known is None else _VERSION, post_id, viewer)
     view_count = row.view_count + _pending_views(row, post_id, views, address)
     if is_known is not None:
-        version = join_version(row.prefix, view_count)
+        version = join_version(row.prefix, view_count) + viewer_version(viewer)
         if is_known(version):
             return Versioned(version, None)
-        row = _seen_row(_WHOLE, post_id, viewer)
-    version = join_version(version_prefix(row), view_count)
-    return value_unless_cached(version, is_known, lambda: to_dicts([row])[0] | {"view_count": view_count})
+        row = _seen_row(whole, post_id, viewer)
+    version = join_version(version_prefix(row), view_count) + viewer_version(viewer)
+    return value_unless_cached(
+        version, is_known, lambda: to_dicts([row], viewer=viewer)[0] | {"view_count": view_count}
+    )
 
 
 def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, address: str | None) -> int:
@@ -82,7 +96,10 @@ def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, addre
 
 def _seen_row(query: Prepared, post_id: str, viewer: Caller | None) -> Any:
     rows = query.read({"post_id": post_id})
-    if not rows or not is_seen_by(viewer, status=rows[0].status, owner_id=rows[0].user_id):
+    if not rows:
+        raise PostNotFound
+    is_shown = is_seen_by(viewer, status=rows[0].status, owner_id=rows[0].user_id)
+    if not is_shown and not (viewer is not None and viewer.is_admin):  # who may restore a deleted post
         raise PostNotFound
     return rows[0]
 
@@ -104,7 +121,7 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
     with transaction() as connection:
         row = insert_post(connection, author=author, title=title, content=content, category=category)
         update_derived(connection, None, IndexedPost.of(row))
-    return to_dicts([row])[0]
+    return to_dicts([row], viewer=author)[0]
 
 
 def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> Row[Any]:
@@ -112,7 +129,7 @@ def insert_post(connection: Connection, *, author: Caller, title: str, content: 
     Insert a visible post within the caller's transaction, which must ``update_derived`` too. Arguments as above.
 
     Returns:
-        The post's row.
+        The post's row, with ``VIEWER_COLUMNS``.
     """
     category_id, category_name = ensure_category(connection, category)
     post_id = new_id()
@@ -140,17 +157,30 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
     Raises:
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
+        Moderated: An admin has hidden it, and the editor, who is none, would make it visible.
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as connection:
         before = lock_for_writing(connection, post_id, editor, even_deleted=restores)
         values: dict[str, Any] = dict(changes)
+        if "status" in changes:
+            values["hidden_by"] = _hidden_by(before, editor, status=changes["status"])
         if "category" in changes:
             values["category_id"], values["category"] = ensure_category(connection, changes["category"])
         connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
         row = _read_back(connection, post_id)
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
-        return to_dicts([row], connection=connection)[0]
+        return to_dicts([row], viewer=editor, connection=connection)[0]
+
+
+def _hidden_by(before: Row[Any], editor: Caller, *, status: str) -> str | None:
+    """Return the new ``hidden_by`` of a locked post that gets a status; see ``edit_post`` for its refusal."""
+    is_moderated = before.status == HIDDEN and before.hidden_by == BY_MODERATOR
+    if status == HIDDEN:
+        return BY_AUTHOR if editor.user_id == before.user_id and not is_moderated else BY_MODERATOR
+    if is_moderated and not editor.is_admin:
+        raise Moderated
+    return None
 
 
 @retried
@@ -241,4 +271,4 @@ def check_writable(row: Row[Any] | None, editor: Caller) -> Row[Any]:
 
 
 def _read_back(connection: Connection, post_id: str) -> Row[Any]:
-    return connection.execute(_POST, {"post_id": post_id}).one()
+    return connection.execute(_POST_FOR_VIEWER, {"post_id": post_id}).one()

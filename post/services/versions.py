@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Row, String, cast, func, literal_column
 
 from post.models import Post
+from post.utils import Caller
 
 T = TypeVar("T")
 IsKnown = Callable[[str], bool]  # returns whether the client has this version already
@@ -46,6 +47,11 @@ def version_prefix(row: Row[Any]) -> str:
 def join_version(prefix: str, view_count: int) -> str:
     """Return a post's version from its prefix and its views."""
     return f"{prefix}:{view_count}"
+
+
+def viewer_version(viewer: Caller | None) -> str:
+    """Return the part of a version that depends on the caller alone: what is shown of a post does too."""
+    return "" if viewer is None else f" {viewer.is_admin:d} {viewer.user_id}"
 
 
 def version_prefix_column() -> ColumnElement[str]:
