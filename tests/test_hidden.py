@@ -1,10 +1,16 @@
 """What is hidden is hidden: who has hidden a post, who may show it again, and its images meanwhile."""
 
+import io
+
 import pytest
+from PIL import Image
 from sqlalchemy import select
 
+from post.components import components
+from post.images.storage import digest_of, new_key
 from post.models import Post
 from tests.answers import fault
+from tests.test_media import multipart
 
 POSTS = "/api/v1/posts"
 
@@ -154,3 +160,72 @@ def test_two_callers_never_share_a_tag(make_post, client, as_user):
     for path in (f"{POSTS}/{post_id}", POSTS):
         tags = {client.get(path, headers=as_user(who)).headers["ETag"] for who in ("ana", "bo", "root", "nobody")}
         assert len(tags) == 4
+
+
+# Images
+
+
+@pytest.fixture
+def image(client, as_user, make_post):
+    """A post of ana's with an image: the post's id, and the URLs of the image and its thumbnail."""
+    post_id = make_post(author="ana")
+    body = multipart(('name="file"; filename="a.png"', png()))
+    uploaded = client.post(f"{POSTS}/{post_id}/media", headers=as_user("ana"), **body).json["data"]
+    return post_id, [uploaded["url"], uploaded["thumbnail_url"]]
+
+
+def png():
+    output = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(output, "PNG")
+    return output.getvalue()
+
+
+@pytest.fixture
+def answers(client, as_user):
+    """Ask for URLs as everybody, also with the tag that a browser has; returns the different answers."""
+
+    def ask(urls):
+        found = set()
+        for url in urls:
+            for known in ({}, {"If-None-Match": "*"}, {"If-None-Match": f'"{digest_of(url.rpartition("/")[2])}"'}):
+                for who in ("nobody", "ana", "bo", "root"):
+                    response = client.get(url, headers=as_user(who) | known)
+                    assert client.head(url, headers=as_user(who) | known).status_code == response.status_code
+                    found.add((response.status_code, response.headers["Cache-Control"]))
+        return found
+
+    return ask
+
+
+FOR_A_YEAR = "public, max-age=31536000, immutable"
+SERVED, GONE = {(200, FOR_A_YEAR), (304, FOR_A_YEAR)}, {(404, "no-store")}
+
+
+@pytest.mark.parametrize("who", ["ana", "root"])
+def test_images_of_a_hidden_post_are_404_until_it_is_visible_again(image, patch, answers, who):
+    post_id, urls = image
+
+    before = answers(urls)
+    patch(post_id, who, status="hidden")
+    hidden = answers(urls)
+    patch(post_id, "root", status="visible")
+
+    assert (before, hidden, answers(urls)) == (SERVED, GONE, SERVED)
+
+
+def test_images_of_a_deleted_post_are_404_until_it_is_restored(image, client, as_user, patch, answers):
+    post_id, urls = image
+
+    client.delete(f"{POSTS}/{post_id}", headers=as_user("ana"))
+    deleted = answers(urls)
+    patch(post_id, "root", status="visible")
+
+    assert (deleted, answers(urls)) == (GONE, SERVED)
+
+
+def test_an_object_that_no_post_has_is_404(app, client):
+    key = new_key(png(), "png")
+    with app.app_context():
+        components().image_storage.put(key, png())
+
+    assert fault(client.get(f"/api/v1/images/{key}")) == (404, "media_not_found")

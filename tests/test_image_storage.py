@@ -369,8 +369,11 @@ def test_an_upload_to_a_bucket_that_is_away_is_503_and_leaves_no_row(away, make_
     assert count_media() == 0
 
 
-def test_an_image_in_a_bucket_that_is_away_is_503(away):
-    response = away.test_client().get(f"/api/v1/images/{new_key(CONTENT, 'png')}")
+def test_an_image_in_a_bucket_that_is_away_is_503(away, app, use_storage, make_post, send):
+    use_storage("s3")
+    uploaded = send(app, make_post()).json["data"]["uploaded_files"][0]
+
+    response = away.test_client().get(uploaded["url"])
 
     assert_unavailable(response)
 

@@ -944,11 +944,11 @@ def no_storage(app, monkeypatch):
     monkeypatch.setitem(app.extensions, "post", replace(app.extensions["post"], image_storage=None))
 
 
-@pytest.mark.usefixtures("no_storage")
-def test_an_image_that_the_client_has_is_not_read_for_it(client):
-    response = client.get(
-        f"{IMAGES}/{UNKNOWN_KEY}", headers={"If-None-Match": f'"{KEY.fullmatch(f"{IMAGES}/{UNKNOWN_KEY}")[2]}"'}
-    )
+def test_an_image_that_the_client_has_is_not_read_for_it(client, make_post, upload, request):
+    url = upload(make_post(), PNG)[0]["url"]
+    request.getfixturevalue("no_storage")
+
+    response = client.get(url, headers={"If-None-Match": f'"{KEY.fullmatch(url)[2]}"'})
 
     assert response.status_code == 304
 

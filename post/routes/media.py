@@ -4,7 +4,7 @@ from flask import Response, request
 
 from post import messages, services
 from post.auth_utils.guards import current_user, is_caller_deactivated, token_required
-from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of, is_key
+from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of
 from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.services.uploads import FailedUpload, Upload
@@ -66,9 +66,8 @@ def check_permissions() -> Response:
 @bp.get("/images/<key>", tags=[MEDIA], responses=file_answers(*CONTENT_TYPES.values(), errors=(404, 503)))
 @checked
 def get_image(path: ImagePath) -> Response:
-    """Serve an image or a thumbnail; the content of a key never changes."""
-    is_known = is_key(path.key) and digest_of(path.key) in request.if_none_match.as_set()
-    content = b"" if is_known else services.read_image(path.key)
+    """Serve an image or a thumbnail of a visible post; the content of a key never changes."""
+    content = services.read_image(path.key, is_known=digest_of(path.key) in request.if_none_match.as_set())
     response = Response(content, mimetype=content_type_of(path.key))
     response.headers["Cache-Control"] = CACHE_CONTROL
     response.headers["Content-Disposition"] = "inline"
