@@ -31,7 +31,7 @@ DEACTIVATED = Statement(accounts._DEACTIVATED._query)
 POST = Statement(posts._POST)
 LOCKED_POST = Statement(posts._LOCKED)
 LIKE = Statement(likes._LIKE)
-ADD_LIKE = Statement(likes._ADD, "id", "post_id", "user_id")
+ADD_LIKE = Statement(likes._ADD, "id", "is_anonymous", "post_id", "user_id")
 REMOVE_LIKE = Statement(likes._REMOVE)
 COUNT_LIKE = Statement(likes._COUNT)
 CATEGORY = Statement(categories._NAMED)
@@ -124,7 +124,7 @@ def _toggle_like(mine: Values) -> dict[str, Any]:
         (post,) = LOCKED_POST.run(cursor, mine)
         is_new = not LIKE.run(cursor, mine)
         if is_new:
-            ADD_LIKE.run(cursor, {"id": new_id(), **mine})
+            ADD_LIKE.run(cursor, {"id": new_id(), "is_anonymous": False, **mine})
         else:
             REMOVE_LIKE.run(cursor, mine)
         amount = 1 if is_new else -1

@@ -6,6 +6,7 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     DateTime,
     Enum,
     FetchedValue,
@@ -196,6 +197,8 @@ class Like(db.Model):
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     post_id: Mapped[str] = mapped_column(Id, ForeignKey("posts.id"))
     user_id: Mapped[str] = mapped_column(String(USER_ID_MAX_CHARS))
+    # Made without a token, so that anybody may have made it; nobody else may take another like away.
+    is_anonymous: Mapped[bool] = mapped_column(Boolean, server_default=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
 
 

@@ -309,6 +309,49 @@ def test_a_token_decides_also_where_none_is_needed(open_client, make_post, as_us
     assert fault(another) == (403, "forbidden")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_without_a_token_nobody_takes_away_a_like_that_was_made_with_one(
+    open_client, make_post, as_user, user_id, stored_likes, method
+):
+    post_id = make_post()
+    open_client.open(like_url(post_id), method=method, headers=as_user("bo"))
+
+    refused = open_client.post(like_url(post_id), json={"user_id": user_id("bo")})
+
+    assert fault(refused) == (403, "forbidden")
+    assert stored_likes(post_id) == (1, 1)
+
+
+def test_without_a_token_a_like_that_was_made_without_one_is_taken_away(open_client, make_post, user_id, stored_likes):
+    post_id, body = make_post(), {"user_id": user_id("bo")}
+    open_client.post(like_url(post_id), json=body)
+
+    removed = open_client.post(like_url(post_id), json=body)
+
+    assert removed.json["data"] == {"action": "removed", "is_liked": False, "like_count": 0}
+    assert stored_likes(post_id) == (0, 0)
+
+
+def test_a_user_with_a_token_takes_away_a_like_that_was_made_without_one(open_client, make_post, as_user, user_id):
+    post_id = make_post()
+    open_client.post(like_url(post_id), json={"user_id": user_id("bo")})
+
+    removed = open_client.post(like_url(post_id), headers=as_user("bo"))
+
+    assert removed.json["data"]["action"] == "removed"
+
+
+def test_a_like_made_without_a_token_is_its_user_s_once_they_set_it_with_one(open_client, make_post, as_user, user_id):
+    post_id, body = make_post(), {"user_id": user_id("bo")}
+    open_client.post(like_url(post_id), json=body)
+
+    kept = open_client.put(like_url(post_id), headers=as_user("bo"))
+    refused = open_client.post(like_url(post_id), json=body)
+
+    assert kept.json["data"] == {"action": "unchanged", "is_liked": True, "like_count": 1}
+    assert fault(refused) == (403, "forbidden")
+
+
 @pytest.mark.parametrize("status", ["hidden", "deleted"])
 def test_without_a_token_only_visible_posts_are_liked(open_client, make_post, user_id, status):
     post_id = make_post(author="ana", status=status)

@@ -26,7 +26,7 @@ from post.services.search_index import grams_of, search_key
 from tests.conftest import drop_database, wrong_in
 from tests.servers import PROJECT
 
-HEAD = "0008"
+HEAD = "0009"
 # (type, nullable, default, extra) of each column as information_schema tells them, collations aside:
 # SPEC.md's three tables, then those of later features.
 NOW = "current_timestamp(3)"
@@ -59,6 +59,7 @@ TABLES = {
         "id": ("varchar(32)", "NO", None, ""),
         "post_id": ("varchar(32)", "NO", None, ""),
         "user_id": ("varchar(36)", "NO", None, ""),
+        "is_anonymous": ("tinyint", "NO", "0", ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
     },
     "media": {
@@ -175,6 +176,7 @@ STEPS = {
     "0006": {"post_counts"},
     "0007": {"search_titles", "search_grams"},
     "0008": set(),
+    "0009": set(),
 }
 
 

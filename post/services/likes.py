@@ -14,7 +14,7 @@ from post.telemetry import metrics
 from post.utils import Caller, new_id
 
 _IS_MINE = (Like.post_id == bindparam("post_id")) & (Like.user_id == bindparam("user_id"))
-_LIKE = select(Like.id).where(_IS_MINE)
+_LIKE = select(Like.is_anonymous).where(_IS_MINE)
 _ADD = insert(Like)
 _REMOVE = delete(Like).where(_IS_MINE)
 _COUNTED = keeping_updated_at({Post.like_count: Post.like_count + bindparam("amount")})
@@ -47,13 +47,17 @@ def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeSta
 
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
-        Forbidden: The verified caller is another user.
+        Forbidden: The verified caller is another user; or there is none, and the like was made with a token.
     """
     return _counted(_set_like(post_id, user_id=user_id, viewer=viewer, wanted=None))
 
 
 def like_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
-    """Like a post; a second call changes nothing. Arguments and errors as for ``toggle_like``."""
+    """
+    Like a post; a second call changes nothing. Arguments and errors as for ``toggle_like``.
+
+    A like that was made without a token is the user's own from then on.
+    """
     return _counted(_set_like(post_id, user_id=user_id, viewer=viewer, wanted=True))
 
 
@@ -71,13 +75,19 @@ def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool
             raise Forbidden
         mine = {"post_id": post_id, "user_id": user_id}
         # Every writer of likes holds the post's lock, so nobody changes this before the commit.
-        is_liked = connection.scalar(_LIKE, mine) is not None
+        is_anonymous = connection.scalar(_LIKE, mine)
+        is_liked = is_anonymous is not None
         wanted = not is_liked if wanted is None else wanted
+        if viewer is None and is_anonymous is False:
+            raise Forbidden
         if wanted == is_liked:
+            if is_anonymous:
+                this = (Like.post_id == post_id) & (Like.user_id == user_id)
+                connection.execute(update(Like).where(this).values(is_anonymous=False))
             return LikeState("unchanged", is_liked, count)
         amount = 1 if wanted else -1
         if wanted:
-            connection.execute(_ADD, {"id": new_id(), **mine})
+            connection.execute(_ADD, {"id": new_id(), "is_anonymous": viewer is None, **mine})
         else:
             connection.execute(_REMOVE, mine)
         connection.execute(_COUNT, {"this_id": post_id, "amount": amount})
