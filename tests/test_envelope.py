@@ -737,6 +737,16 @@ def test_a_crash_has_the_headers_too(plain, monkeypatch, error):
 # CORS
 
 
+SENDABLE = {
+    "content-type", "authorization", "idempotency-key", "if-match", "if-none-match", "x-request-id",
+    "traceparent", "tracestate", "x-amzn-trace-id",
+}  # fmt: skip
+READABLE = {
+    "x-request-id", "location", "link", "etag", "retry-after", "idempotency-replayed",
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset",
+}  # fmt: skip
+
+
 def listed(response: TestResponse, header: str) -> set[str]:
     return {item.strip().lower() for item in response.headers.get(header, "").split(",") if item.strip()}
 
@@ -745,7 +755,7 @@ def preflight(
     client: FlaskClient, path: str = f"{API}/posts", *, origin: str = SITE, method: str = "POST"
 ) -> TestResponse:
     asked = {"Access-Control-Request-Method": method}
-    asked["Access-Control-Request-Headers"] = "content-type, authorization, idempotency-key, x-request-id"
+    asked["Access-Control-Request-Headers"] = ", ".join(sorted(SENDABLE))
     return client.options(path, headers=asked | {"Origin": origin})
 
 
@@ -806,12 +816,27 @@ def test_a_preflight_tells_what_the_contract_allows(plain, path, method):
     assert response.headers["Access-Control-Allow-Credentials"] == "true"
     assert response.headers["Access-Control-Max-Age"] == "86400"
     assert listed(response, "Access-Control-Allow-Methods") == {"get", "post", "put", "patch", "delete", "options"}
-    assert listed(response, "Access-Control-Allow-Headers") == {
-        "content-type",
-        "authorization",
-        "idempotency-key",
-        "x-request-id",
-    }
+    assert listed(response, "Access-Control-Allow-Headers") == SENDABLE
+
+
+@pytest.mark.parametrize("path", ["/nowhere", f"{API}/nowhere", f"{API}/posts/", "/", f"{API}/posts/x/y/z"])
+def test_a_preflight_of_an_unknown_route_lets_a_page_read_its_404(plain, path):
+    asked = preflight(plain, path, method="GET")
+    plain_options = plain.options(path, headers={"Origin": SITE})
+    answer = plain.get(path, headers={"Origin": SITE})
+
+    assert (asked.status_code, asked.data) == (200, b"")
+    assert asked.headers["Access-Control-Allow-Origin"] == SITE
+    assert listed(asked, "Access-Control-Allow-Headers") == SENDABLE
+    assert plain_options.status_code == (200 if path == "/" else 404)
+    assert answer.headers["Access-Control-Allow-Origin"] == SITE
+    assert listed(answer, "Access-Control-Expose-Headers") == READABLE
+
+
+def test_a_preflight_of_an_unknown_route_tells_a_stranger_nothing(plain):
+    response = preflight(plain, "/nowhere", origin="https://evil.example")
+
+    assert not [name for name, _ in response.headers if name.lower().startswith("access-control-")]
 
 
 def test_a_preflight_allows_no_other_header(plain):

@@ -9,8 +9,28 @@ from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import Headers
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-ALLOWED_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
-EXPOSED_HEADERS = ["X-Request-ID", "Location", "Link", "ETag", "Retry-After"]
+ALLOWED_HEADERS = [
+    "Content-Type",
+    "Authorization",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+    "traceparent",
+    "tracestate",
+    "X-Amzn-Trace-Id",
+]
+EXPOSED_HEADERS = [
+    "X-Request-ID",
+    "Location",
+    "Link",
+    "ETag",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+]
 MAX_AGE_SECONDS = 86_400
 ORIGINS_KEPT = 64  # their headers are cached
 
@@ -51,6 +71,12 @@ def init_cors(app: Flask, *, origins: tuple[str, ...]) -> None:
     @lru_cache(maxsize=ORIGINS_KEPT)
     def known_headers_for(origin: str) -> list[tuple[str, Any]]:
         return list(get_cors_headers(options, Headers({"Origin": origin}), "GET").items())
+
+    @app.before_request
+    def answer_preflight() -> Response | None:
+        # Of an unknown route too: the browser then sends the request, and the page can read its 404.
+        is_preflight = request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
+        return app.make_default_options_response() if is_preflight and request.routing_exception else None
 
     @app.after_request
     def share(response: Response) -> Response:
