@@ -130,6 +130,8 @@ class Settings(BaseModel):
     """Origins whose pages may call the API, separated by commas."""
     like_requires_auth: bool = True
     """`false` lets a client without a token like by the body's `user_id`."""
+    category_creation: Literal["anyone", "admins"] = "anyone"
+    """Who may create categories, by themselves or by a post with a new name: `anyone` with a token, or `admins`."""
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """Address to listen on; the container image sets `0.0.0.0`."""

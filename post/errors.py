@@ -126,6 +126,12 @@ class CategoryExists(Conflict):
     code = "category_exists"
 
 
+class CategoryLimitReached(Conflict):
+    """There is no room for another category."""
+
+    code = "category_limit_reached"
+
+
 class MediaLimitReached(Conflict):
     """The post has no room for another image."""
 

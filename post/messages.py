@@ -51,6 +51,10 @@ ERRORS: dict[str, Message] = {
         "The Content-Type must be application/json, or multipart/form-data for images.",
     ),
     "category_exists": Message("이미 있는 카테고리입니다.", "This category exists already."),
+    "category_limit_reached": Message(
+        "카테고리는 1,000개까지 만들 수 있습니다. 있는 카테고리를 골라 주세요.",
+        "There may be at most 1,000 categories. Please choose one that exists.",
+    ),
     "media_limit_reached": Message(
         "게시글 하나에 이미지는 10개까지 올릴 수 있습니다.", "A post may have at most 10 images."
     ),

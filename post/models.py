@@ -105,6 +105,15 @@ class Category(db.Model):
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
 
 
+class Lock(db.Model):
+    """A row that transactions lock to take turns where they check a number of rows before they insert another."""
+
+    __tablename__ = "locks"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+
+
 class Post(db.Model):
     """
     A post. ``category`` repeats the category's name, as in the table of the site's first version.

@@ -4,11 +4,15 @@ import json
 import re
 import time
 import unicodedata
+from collections import Counter
 from datetime import datetime
 
 import pytest
+from sqlalchemy import func, insert, select
 
+from post.models import Category, db
 from tests.answers import fault, wrong_fields
+from tests.conftest import at_once
 
 POSTS = "/api/v1/posts"
 CATEGORIES = "/api/v1/categories"
@@ -351,6 +355,105 @@ def test_the_filter_refuses_what_no_category_is_called(client, name):
     response = client.get(POSTS, query_string={"category": name})
 
     assert wrong_fields(response) == {"category"}
+
+
+# Where only admins create them
+
+
+@pytest.fixture
+def admins_client(app, make_app, database_url):
+    """A client of a service with ``CATEGORY_CREATION=admins``, on this half's database."""
+    service = make_app(DATABASE_URL=database_url, CATEGORY_CREATION="admins")
+    yield service.test_client()
+    with service.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("who", ["ana", "bo"])
+def test_others_than_admins_create_no_category_where_only_admins_may(admins_client, make_post, as_user, who):
+    post_id, new = make_post(author="ana", category="있음"), {"title": "제목", "content": "내용", "category": "새것"}
+
+    answers = [
+        admins_client.post(CATEGORIES, json={"name": "새것"}, headers=as_user(who)),
+        admins_client.post(CATEGORIES, json={"name": "있음"}, headers=as_user(who)),
+        admins_client.post(POSTS, json=new, headers=as_user(who)),
+        admins_client.post(POSTS, json=new, headers=as_user(who) | {"Idempotency-Key": "a"}),
+        admins_client.put(f"{POSTS}/{post_id}", json=new, headers=as_user("ana")),
+        admins_client.patch(f"{POSTS}/{post_id}", json={"category": "새것"}, headers=as_user("ana")),
+    ]
+
+    assert [fault(answer) for answer in answers] == [(403, "forbidden")] * 6
+    assert post_counts(admins_client) == {"있음": 1}
+
+
+def test_admins_create_categories_and_all_use_them_where_only_admins_may(admins_client, as_user):
+    post = {"title": "제목", "content": "내용"}
+
+    created = admins_client.post(CATEGORIES, json={"name": "새것"}, headers=as_user("root"))
+    used = admins_client.post(POSTS, json=post | {"category": "새것"}, headers=as_user("ana"))
+    brought = admins_client.post(POSTS, json=post | {"category": "또"}, headers=as_user("root"))
+    by_default = admins_client.post(POSTS, json=post, headers=as_user("ana"))
+
+    assert [answer.status_code for answer in (created, used, brought, by_default)] == [201] * 4
+    assert post_counts(admins_client) == {"새것": 1, "또": 1, "일반": 1}
+
+
+# At most 1,000
+
+
+@pytest.fixture
+def fill(app):
+    """Store categories until there are so many."""
+
+    def store(number):
+        with app.app_context(), db.engine.begin() as connection:
+            rows = [{"name": f"c{index}", "name_key": f"c{index}"} for index in range(number)]
+            connection.execute(insert(Category), rows)
+
+    return store
+
+
+def test_there_are_at_most_1000_categories(client, make_post, as_user, fill, stored):
+    fill(998)
+    post_id, new = make_post(category="c1"), {"title": "제목", "content": "내용", "category": "더"}
+
+    last = [client.post(CATEGORIES, json={"name": name}, headers=as_user("ana")) for name in ("a", "b")]
+    refused = [
+        client.post(CATEGORIES, json={"name": "더"}, headers=as_user("root")),
+        client.post(POSTS, json=new, headers=as_user("root")),
+        client.post(POSTS, json=new, headers=as_user("ana") | {"Idempotency-Key": "a"}),
+        client.put(f"{POSTS}/{post_id}", json=new, headers=as_user("ana")),
+        client.patch(f"{POSTS}/{post_id}", json={"category": "더"}, headers=as_user("ana")),
+    ]
+    exists = client.post(CATEGORIES, json={"name": "C1"}, headers=as_user("ana"))
+    used = client.post(POSTS, json=new | {"category": "C1"}, headers=as_user("ana"))
+
+    assert [answer.status_code for answer in last] == [201, 201]
+    assert [fault(answer) for answer in refused] == [(409, "category_limit_reached")] * 5
+    assert (fault(exists), used.status_code) == ((409, "category_exists"), 201)
+    assert stored(select(func.count()).select_from(Category)) == 1000
+
+
+def test_of_many_at_once_none_is_the_1001st(app, as_user, fill, stored):
+    fill(995)
+    creations = [(CATEGORIES, {"name": f"n{index}"}) for index in range(8)]
+    creations += [(POSTS, {"title": "제목", "content": "내용", "category": f"p{index}"}) for index in range(8)]
+    headers = as_user("ana")
+
+    answers = at_once(
+        [lambda u=url, b=body: app.test_client().post(u, json=b, headers=headers) for url, body in creations]
+    )
+
+    assert Counter(answer.status_code for answer in answers) == {201: 5, 409: 11}
+    assert stored(select(func.count()).select_from(Category)) == 1000
+
+
+def test_of_equal_names_at_once_one_is_created(app, as_user):
+    headers = as_user("ana")
+
+    answers = at_once([lambda: app.test_client().post(CATEGORIES, json={"name": "여행"}, headers=headers)] * 8)
+
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 7}
 
 
 def test_a_category_outlives_its_posts(client, make_post, as_user):

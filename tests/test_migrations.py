@@ -26,7 +26,7 @@ from post.services.search_index import grams_of, search_key
 from tests.conftest import drop_database, wrong_in
 from tests.servers import PROJECT
 
-HEAD = "0009"
+HEAD = "0010"
 # (type, nullable, default, extra) of each column as information_schema tells them, collations aside:
 # SPEC.md's three tables, then those of later features.
 NOW = "current_timestamp(3)"
@@ -87,6 +87,7 @@ TABLES = {
         "answer": ("mediumblob", "YES", None, ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
     },
+    "locks": {"name": ("varchar(20)", "NO", None, "")},
     "post_counts": {
         "scope": ("varchar(8)", "NO", None, ""),
         "subject": ("varchar(36)", "NO", None, ""),
@@ -110,6 +111,7 @@ PRIMARY_KEYS = {
     "media": ["id"],
     "deactivated_accounts": ["user_id"],
     "idempotency_keys": ["user_id", "key"],
+    "locks": ["name"],
     "post_counts": ["scope", "subject", "shard"],
     "search_titles": ["No"],
     "search_grams": ["gram", "No"],
@@ -121,6 +123,7 @@ UNIQUE = {
     "media": {"uq_media_object_key": ["object_key"], "uq_media_thumbnail_key": ["thumbnail_key"]},
     "deactivated_accounts": {},
     "idempotency_keys": {},
+    "locks": {},
     "post_counts": {},
     "search_titles": {},
     "search_grams": {},
@@ -132,6 +135,7 @@ FOREIGN_KEYS = {
     "media": {"fk_media_post_id": ("post_id", "posts.id")},
     "deactivated_accounts": {},
     "idempotency_keys": {},
+    "locks": {},
     "post_counts": {},
     "search_titles": {},
     "search_grams": {},
@@ -149,6 +153,7 @@ INDEXES = {
     "media": {"ix_media_post_id": ["post_id"]},
     "deactivated_accounts": {},
     "idempotency_keys": {"ix_idempotency_keys_created_at": ["created_at"]},
+    "locks": {},
     "post_counts": {},
     "search_titles": {},
     "search_grams": {},
@@ -161,6 +166,7 @@ ASCII = {
     "media": {"id", "post_id", "object_key", "thumbnail_key"},
     "deactivated_accounts": set(),
     "idempotency_keys": {"request_hash", "post_id"},
+    "locks": set(),
     "post_counts": {"scope"},
     "search_titles": set(),
     "search_grams": set(),
@@ -177,6 +183,7 @@ STEPS = {
     "0007": {"search_titles", "search_grams"},
     "0008": set(),
     "0009": set(),
+    "0010": {"locks"},
 }
 
 

@@ -83,7 +83,11 @@ def store_posts(app, posts):
     """Store posts as the commands do, many at a time; returns the rows of all there are."""
     with app.app_context():
         with transaction() as connection:
-            ids = {name: ensure_category(connection, name)[0] for name in sorted({post["category"] for post in posts})}
+            author = Caller(user_id="ana", username="ana")
+            ids = {
+                name: ensure_category(connection, name, author=author)[0]
+                for name in sorted({post["category"] for post in posts})
+            }
             given_by_us = {"content": "내용", "username": "이름"}
             rows = [given_by_us | post | {"id": new_id(), "category_id": ids[post["category"]]} for post in posts]
             connection.execute(insert(Post), rows)

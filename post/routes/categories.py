@@ -5,7 +5,7 @@ from functools import partial
 from flask import Response
 
 from post import services
-from post.auth_utils.guards import token_required
+from post.auth_utils.guards import current_user, token_required
 from post.openapi.answers import CategoryAnswer, CategoryListAnswer
 from post.openapi.document import BEARER, CATEGORIES, answers, new_blueprint
 from post.validators import NewCategory
@@ -33,5 +33,5 @@ def list_categories() -> Response:
 @token_required
 @checked
 def create_category(body: NewCategory) -> Response:
-    """Create a category."""
-    return respond(services.create_category(body.name), message="category_created", status=201)
+    """Create a category; only as an admin where `CATEGORY_CREATION=admins`."""
+    return respond(services.create_category(body.name, creator=current_user()), message="category_created", status=201)

@@ -69,7 +69,9 @@ def get_post(path: PostPath) -> Response:
     return respond_versioned(found, partial(respond, message="post_found"))
 
 
-@bp.put("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 413, 415))
+@bp.put(
+    "/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 409, 413, 415)
+)
 @token_required
 @checked
 def replace_post(path: PostPath, body: WholePost) -> Response:
@@ -79,7 +81,7 @@ def replace_post(path: PostPath, body: WholePost) -> Response:
 
 
 @bp.patch(
-    "/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 413, 415)
+    "/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 409, 413, 415)
 )
 @token_required
 @checked

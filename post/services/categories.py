@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from post.components import components
 from post.database.reads import Prepared
 from post.database.writes import after_transaction, insert_unless_there, retried, transaction
-from post.errors import CategoryExists
-from post.models import Category, PostCount
+from post.errors import CategoryExists, CategoryLimitReached, Forbidden
+from post.models import Category, Lock, PostCount
 from post.services.derived import CATEGORY
 from post.services.versions import IsKnown, Versioned, value_unless_cached
-from post.utils import fold_case, isoformat_utc, new_id
+from post.utils import DEFAULT_CATEGORY, Caller, fold_case, isoformat_utc, new_id
+
+CATEGORIES_MAX = 1000  # the list is read whole
 
 _POST_COUNT = (
     select(func.coalesce(func.sum(PostCount.visible), 0))
@@ -21,6 +22,7 @@ _POST_COUNT = (
     .scalar_subquery()
 )
 _NAMED = select(Category.id, Category.name, Category.created_at).where(Category.name_key == bindparam("name_key"))
+_NUMBER = select(func.count()).select_from(Category)
 _LIST = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(Category.name)
 _CATEGORIES = Prepared(_LIST)
 _CATEGORIES_ON_PRIMARY = Prepared(_LIST, replica_ok=False)
@@ -48,48 +50,73 @@ def _to_dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 @retried
-def create_category(name: str) -> dict[str, Any]:
+def create_category(name: str, *, creator: Caller) -> dict[str, Any]:
     """
     Create a category.
 
     Args:
         name: 1 to 50 characters, in NFC, trimmed, white space folded.
+        creator: The caller.
 
     Returns:
         The category, as in ``list_categories``.
 
     Raises:
+        Forbidden: Only admins may create categories here, and the creator is none.
         CategoryExists: There is one of this name, letter case ignored.
+        CategoryLimitReached: There are 1,000 already.
     """
-    row = {"id": new_id(), "name": name, "name_key": fold_case(name)}
+    if not _may_create(creator):
+        raise Forbidden
     with transaction() as connection:
-        try:
-            connection.execute(insert(Category), row)
-        except IntegrityError as exc:
-            raise CategoryExists from exc
-        after_transaction(components().category_cache.forget)
-        created = connection.execute(_NAMED, row).one()
-        return _to_dict(created.id, created.name, 0, created.created_at)
+        row, is_new = _find_or_insert(connection, name)
+        if not is_new:
+            raise CategoryExists
+        return _to_dict(row.id, row.name, 0, row.created_at)
 
 
-def ensure_category(connection: Connection, name: str) -> tuple[str, str]:
+def ensure_category(connection: Connection, name: str, *, author: Caller) -> tuple[str, str]:
     """
     Find a post's category by its name, or create it within the caller's transaction.
 
     Args:
         connection: That of the transaction that writes the post.
         name: As for ``create_category``.
+        author: The one who writes the post.
 
     Returns:
         The category's id and its own spelling of the name.
+
+    Raises:
+        Forbidden: The name is new, and only admins may create categories here. Anybody may create the default one.
+        CategoryLimitReached: The name is new, and there are 1,000 categories already.
     """
-    key = {"name_key": fold_case(name)}
-    found = connection.execute(_NAMED, key).one_or_none()
+    found = connection.execute(_NAMED, {"name_key": fold_case(name)}).one_or_none()
     if found is None:
-        insert_unless_there(connection, Category, {"id": new_id(), "name": name, **key})
-        after_transaction(components().category_cache.forget)
-        found = connection.execute(_NAMED, key).one()
+        if name != DEFAULT_CATEGORY and not _may_create(author):
+            raise Forbidden
+        found, _ = _find_or_insert(connection, name)
     return found.id, found.name
+
+
+def _may_create(caller: Caller) -> bool:
+    return caller.is_admin or components().settings.category_creation == "anyone"
+
+
+def _find_or_insert(connection: Connection, name: str) -> tuple[Row[Any], bool]:
+    """Return the category of a name, and whether it was inserted; one transaction at a time does that."""
+    key = {"name_key": fold_case(name)}
+    insert_unless_there(connection, Lock, {"name": Category.__tablename__})
+    found = connection.execute(_NAMED, key).one_or_none()
+    if found is not None:
+        return found, False
+    if (connection.scalar(_NUMBER) or 0) >= CATEGORIES_MAX:
+        raise CategoryLimitReached
+    row = {"id": new_id(), "name": name, **key}
+    insert_unless_there(connection, Category, row)  # an earlier release inserts without the lock
+    after_transaction(components().category_cache.forget)
+    found = connection.execute(_NAMED, key).one()
+    return found, found.id == row["id"]
 
 
 def _to_dict(category_id: str, name: str, post_count: Any, created_at: Any) -> dict[str, Any]:

@@ -117,6 +117,10 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
 
     Returns:
         The post object of the API.
+
+    Raises:
+        Forbidden: The category is new, and the author may not create it.
+        CategoryLimitReached: It is new, and there are too many.
     """
     with transaction() as connection:
         row = insert_post(connection, author=author, title=title, content=content, category=category)
@@ -131,7 +135,7 @@ def insert_post(connection: Connection, *, author: Caller, title: str, content: 
     Returns:
         The post's row, with ``VIEWER_COLUMNS``.
     """
-    category_id, category_name = ensure_category(connection, category)
+    category_id, category_name = ensure_category(connection, category, author=author)
     post_id = new_id()
     values = {"id": post_id, "title": title, "content": content}
     values |= {"user_id": author.user_id, "username": author.username}
@@ -156,7 +160,8 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
 
     Raises:
         PostNotFound: It is deleted, hidden from the editor, or was never there.
-        Forbidden: The editor is neither its author nor an admin.
+        Forbidden: The editor is neither its author nor an admin, or may not create a new category.
+        CategoryLimitReached: The category is new, and there are too many.
         Moderated: An admin has hidden it, and the editor, who is none, would make it visible.
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
@@ -166,7 +171,7 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
         if "status" in changes:
             values["hidden_by"] = _hidden_by(before, editor, status=changes["status"])
         if "category" in changes:
-            values["category_id"], values["category"] = ensure_category(connection, changes["category"])
+            values["category_id"], values["category"] = ensure_category(connection, changes["category"], author=editor)
         connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
         row = _read_back(connection, post_id)
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
