@@ -23,7 +23,8 @@ from post.models import SearchGram, SearchTitle
 from post.services import accounts, categories, derived, likes, posts
 from post.services.page_queries import Shape, page_query
 from post.services.search_index import grams_of, search_key
-from post.utils import fold_case, isoformat_utc, new_id
+from post.text import name_key
+from post.utils import isoformat_utc, new_id
 
 PER_PAGE = 10
 
@@ -145,7 +146,7 @@ def create_post() -> Response:
 def _create_post(values: Values) -> dict[str, Any]:
     post_id = new_id()
     with transaction() as cursor:
-        (category,) = CATEGORY.run(cursor, {"name_key": fold_case(values["category"])})
+        (category,) = CATEGORY.run(cursor, {"name_key": name_key(values["category"])})
         names = {"category_id": category["id"], "category": category["name"]}
         ADD_POST.run(cursor, {**values, "id": post_id, **names})
         (row,) = POST.run(cursor, {"post_id": post_id})

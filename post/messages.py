@@ -96,7 +96,9 @@ FIELDS: dict[str, Message] = {
     "not_list": Message("배열이어야 합니다.", "Must be an array."),
     "too_small": Message("{minimum} 이상이어야 합니다.", "Must be at least {minimum}."),
     "too_large": Message("{maximum} 이하여야 합니다.", "Must be at most {maximum}."),
-    "blank": Message("비워 둘 수 없습니다.", "Must not be blank."),
+    "blank": Message(
+        "비워 둘 수 없습니다. 눈에 보이는 글자가 있어야 합니다.", "Must not be blank: a visible character is required."
+    ),
     "text_too_long": Message("{maximum}자 이하여야 합니다.", "Must have at most {maximum} characters."),
     "too_many_bytes": Message(
         "UTF-8로 {maximum}바이트 이하여야 합니다.", "Must have at most {maximum} bytes of UTF-8."
@@ -105,6 +107,10 @@ FIELDS: dict[str, Message] = {
     "control_characters": Message(
         "탭과 줄바꿈을 제외한 제어 문자를 쓸 수 없습니다.",
         "Must not contain control characters other than tabs and newlines.",
+    ),
+    "too_many_marks": Message(
+        "한 글자에 결합 문자를 {maximum}개 넘게 이어 쓸 수 없습니다.",
+        "Must not have more than {maximum} combining marks in a row.",
     ),
     "surrogates": Message("올바른 유니코드 문자열이 아닙니다.", "Must be valid Unicode text."),
     "not_a_choice": Message("다음 중 하나여야 합니다: {choices}.", "Must be one of: {choices}."),

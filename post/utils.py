@@ -1,7 +1,6 @@
-"""Small helpers for every room: ids, dates, texts, the caller."""
+"""Small helpers for every room: ids, dates, the caller."""
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,10 +15,6 @@ USERNAME_MAX_CHARS = 100
 CATEGORY_MAX_CHARS = 50
 IDEMPOTENCY_KEY_MAX_CHARS = 64
 DEFAULT_CATEGORY = "일반"
-# Unicode's ``Cc`` other than tab, LF and CR, for the brackets of a regular expression.
-CONTROL_CHARACTERS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_CONTROLS = re.compile(f"[{CONTROL_CHARACTERS}]")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -74,57 +69,3 @@ def isoformat_utc(moment: datetime) -> str:
         ISO 8601 with milliseconds, such as ``2026-01-02T03:04:05.678Z``.
     """
     return f"{moment.isoformat(timespec='milliseconds')}Z"
-
-
-def text_problem(text: str) -> str | None:
-    """
-    Return the reason not to store a text, if there is one.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        ``control_characters``, ``surrogates`` (halves of a UTF-16 pair, which UTF-8 cannot encode), or
-        None. Both are keys of the message catalogue.
-    """
-    if _SURROGATES.search(text):
-        return "surrogates"
-    return "control_characters" if _CONTROLS.search(text) else None
-
-
-def clean_file_name(name: str) -> str:
-    """
-    Return the name of an uploaded file without folders and characters that cannot be shown.
-
-    Args:
-        name: The client's.
-
-    Returns:
-        In NFC, at most 255 characters; possibly empty.
-    """
-    name = re.split(r"[/\\]", name)[-1]
-    name = unicodedata.normalize("NFC", _SURROGATES.sub("", _CONTROLS.sub("", name)))
-    return fold_space(name)[:FILE_NAME_MAX_CHARS].strip()
-
-
-def fold_space(text: str) -> str:
-    """
-    Trim a text, and replace each run of white space inside it by one space.
-
-    Args:
-        text: Any text.
-    """
-    return " ".join(text.split())
-
-
-def fold_case(text: str) -> str:
-    """
-    Fold the letter case of a name, to compare names (Unicode, 3.13: "Default Caseless Matching").
-
-    Args:
-        text: A name in NFC.
-
-    Returns:
-        The folded name in NFC, up to three times as long.
-    """
-    return unicodedata.normalize("NFC", text.casefold())

@@ -185,11 +185,19 @@ def test_the_name_is_the_first_of_the_five_claims(verifier, key):
     assert seen == [f"from {claim}" for claim in in_order]
 
 
-@pytest.mark.parametrize("nickname", ["", "   ", 7, None, ["ana"], "a\x00b"], ids=repr)
+@pytest.mark.parametrize(
+    "nickname",
+    ["", "   ", 7, None, ["ana"], "a\x00b", "\u3164", "\u200b\u202e", "\u0301", "a" + "\u0301" * 31],
+    ids=ascii,
+)
 def test_a_nickname_that_names_nobody_is_passed_over(verifier, key, nickname):
     token = key.sign(claims_of(nickname=nickname, name="아나"))
 
     assert verifier.verify(token).username == "아나"
+
+
+def test_a_name_has_no_characters_that_make_it_look_like_anothers(verifier, key):
+    assert verifier.verify(key.sign(claims_of(nickname="\u202ead\u200bmin"))).username == "admin"
 
 
 def test_a_long_name_is_cut_to_what_a_post_can_hold(verifier, key):

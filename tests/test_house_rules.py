@@ -26,7 +26,9 @@ FILES = [PROJECT / "app.py", PROJECT / "config.py", PROJECT / "gunicorn.conf.py"
 TREES = {str(path.relative_to(PROJECT)): ast.parse(path.read_text()) for path in FILES}
 
 # What each room may import of this project, besides itself; the modules outside of packages are one room.
-GROUND = {"config", "post", "post.errors", "post.messages", "post.paging", "post.setting_urls", "post.utils"}
+GROUND = {"config", "post"} | {
+    f"post.{name}" for name in ("errors", "messages", "paging", "setting_urls", "text", "utils")
+}
 RESOURCES = {"post.database", "post.images", "post.models", "post.shared", "post.telemetry"}  # one outside thing each
 HTTP = {"post.auth_utils", "post.openapi", "post.validators", "post.web"}
 ROOMS = {

@@ -14,9 +14,10 @@ from post.cli import commands
 from post.paging import SORT_COLUMNS
 from post.services.media import MEDIA_MAX_PER_POST
 from post.services.uploads import FILES_MAX_PER_REQUEST
+from post.text import TEXT_MAX_BYTES
 from post.utils import CATEGORY_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, TITLE_MAX_CHARS, USER_ID_MAX_CHARS
 from post.validators import PER_PAGE_MAX
-from post.validators.fields import CONTENT_MAX_BYTES, COUNT_MAX, SEARCH_MAX_CHARS
+from post.validators.fields import COUNT_MAX, SEARCH_MAX_CHARS
 from post.web.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 from tests.pages import broken_links, cells, names, section
 from tests.servers import PROJECT
@@ -132,7 +133,7 @@ def test_the_table_of_errors_has_the_codes_that_there_are():
     ("title", "words"),
     [
         ("Limits of fields", f"1 to {TITLE_MAX_CHARS} characters"),
-        ("Limits of fields", f"{CONTENT_MAX_BYTES:,} bytes"),
+        ("Limits of fields", f"{TEXT_MAX_BYTES:,} bytes"),
         ("Limits of fields", f"1 to {CATEGORY_MAX_CHARS} characters"),
         ("Limits of fields", f"{SEARCH_MAX_CHARS} characters"),
         ("Limits of fields", f"1 to {USER_ID_MAX_CHARS} characters"),

@@ -10,7 +10,8 @@ from sqlalchemy import event, func, insert, select
 from post.cli import commands
 from post.cli.demo import REFERENCE, demo_categories, demo_posts
 from post.models import Category, Like, Post, db
-from post.utils import USERNAME_MAX_CHARS, fold_case, text_problem
+from post.text import name_key, text_problem
+from post.utils import USERNAME_MAX_CHARS
 from post.validators.fields import TITLE_MAX_CHARS
 from tests.test_config import PRODUCTION
 
@@ -125,9 +126,9 @@ def test_every_post_has_the_name_of_its_category(seed_demo, rows):
 
 
 def test_a_category_that_exists_is_used_again_under_the_name_it_has(app, seed_demo, rows):
-    name = next(name for name in demo_categories() if name != fold_case(name))
+    name = next(name for name in demo_categories() if name != name_key(name))
     with app.app_context():
-        db.session.execute(insert(Category).values(id="c" * 32, name=name.lower(), name_key=fold_case(name)))
+        db.session.execute(insert(Category).values(id="c" * 32, name=name.lower(), name_key=name_key(name)))
         db.session.commit()
 
     result = seed_demo("--posts", 300)

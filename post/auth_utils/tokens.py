@@ -8,7 +8,6 @@ chosen by a string ``kid`` among the pool's own and built once; no token over 8 
 import hashlib
 import threading
 import time
-import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -19,7 +18,8 @@ from jose.exceptions import ExpiredSignatureError, JOSEError
 from post.auth_utils.jwks import ALGORITHM, JwksClient
 from post.errors import TokenExpired, TokenInvalid
 from post.telemetry import metrics
-from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller, text_problem
+from post.text import cut_line, text_problem
+from post.utils import LOGIN_MAX_CHARS, USER_ID_MAX_CHARS, USERNAME_MAX_CHARS, Caller
 
 TOKEN_MAX_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
@@ -166,8 +166,8 @@ def _is_user_id(sub: Any) -> bool:
 
 def _username(claims: dict[str, Any]) -> str:
     for name in (claims.get(claim) for claim in NAME_CLAIMS):
-        if isinstance(name, str) and name.strip() and not text_problem(name):
-            return unicodedata.normalize("NFC", name).strip()[:USERNAME_MAX_CHARS]
+        if isinstance(name, str) and (shown := cut_line(name, max_chars=USERNAME_MAX_CHARS)):
+            return shown
     return cast(str, claims["sub"])
 
 

@@ -23,7 +23,7 @@ from post.database.writes import after_transaction, transaction
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
 from post.services.derived import derive_new
-from post.utils import fold_case
+from post.text import name_key
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
@@ -182,7 +182,7 @@ def seed_demo(count: int, seed: int, *, yes: bool) -> None:
 
 def _prepare(seed: int) -> tuple[StoredCategories, int]:
     """Store the missing categories; return all of them, and the number of new ones."""
-    names = {fold_case(name): name for name in demo_categories()}
+    names = {name_key(name): name for name in demo_categories()}
     with transaction() as connection:
         if connection.scalar(select(Post.id).where(Post.id == first_post_id(seed))) is not None:
             raise click.ClickException(f"the posts of seed {seed} are here already; choose another with --seed")

@@ -8,7 +8,7 @@ from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, d
 from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
 from post.services.uploads import FailedUpload, Upload
-from post.utils import clean_file_name
+from post.text import clean_file_name
 from post.validators import ImagePath, MediaForm, MediaPath, PostPath
 from post.web.envelope import request_language, respond
 from post.web.http_cache import not_modified_if_known

@@ -12,7 +12,8 @@ from post.errors import CategoryExists, CategoryLimitReached, Forbidden
 from post.models import Category, Lock, PostCount
 from post.services.derived import CATEGORY
 from post.services.versions import IsKnown, Versioned, value_unless_cached
-from post.utils import DEFAULT_CATEGORY, Caller, fold_case, isoformat_utc, new_id
+from post.text import name_key
+from post.utils import DEFAULT_CATEGORY, Caller, isoformat_utc, new_id
 
 CATEGORIES_MAX = 1000  # the list is read whole
 
@@ -91,7 +92,7 @@ def ensure_category(connection: Connection, name: str, *, author: Caller) -> tup
         Forbidden: The name is new, and only admins may create categories here. Anybody may create the default one.
         CategoryLimitReached: The name is new, and there are 1,000 categories already.
     """
-    found = connection.execute(_NAMED, {"name_key": fold_case(name)}).one_or_none()
+    found = connection.execute(_NAMED, {"name_key": name_key(name)}).one_or_none()
     if found is None:
         if name != DEFAULT_CATEGORY and not _may_create(author):
             raise Forbidden
@@ -105,7 +106,7 @@ def _may_create(caller: Caller) -> bool:
 
 def _find_or_insert(connection: Connection, name: str) -> tuple[Row[Any], bool]:
     """Return the category of a name, and whether it was inserted; one transaction at a time does that."""
-    key = {"name_key": fold_case(name)}
+    key = {"name_key": name_key(name)}
     insert_unless_there(connection, Lock, {"name": Category.__tablename__})
     found = connection.execute(_NAMED, key).one_or_none()
     if found is not None:

@@ -12,7 +12,8 @@ from post.services.page_queries import Shape, blocks_query, page_query, total_qu
 from post.services.post_rows import to_dicts
 from post.services.search_plans import plan_search
 from post.services.versions import IsKnown, Versioned, value_unless_cached, version_of, viewer_version
-from post.utils import Caller, fold_case
+from post.text import name_key
+from post.utils import Caller
 
 # From this offset on, another query finds the page's place first: skipping posts costs more than that.
 DEEP_OFFSET = 1000
@@ -82,7 +83,7 @@ def list_posts(
         viewer: The caller; None for an anonymous one.
         is_known: Returns whether the client has a version of the page already; its posts are then not read.
     """
-    named = {"category_id": category_id, "category": category and fold_case(category), "user_id": user_id}
+    named = {"category_id": category_id, "category": category and name_key(category), "user_id": user_id}
     filters = {name: value for name, value in named.items() if value is not None}
     plan = PagePlan(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters, viewer=viewer)
     if q is not None:

@@ -1,25 +1,22 @@
 """Types of a request's fields: their limits, checks and descriptions."""
 
 import re
-import unicodedata
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from post.text import CONTROL_CHARACTERS, TextRefused, read_line, read_text, text_problem
 from post.utils import (
     CATEGORY_MAX_CHARS,
-    CONTROL_CHARACTERS,
     IDEMPOTENCY_KEY_MAX_CHARS,
     TITLE_MAX_CHARS,
     USER_ID_MAX_CHARS,
     USERNAME_MAX_CHARS,
-    fold_space,
-    text_problem,
 )
 
-CONTENT_MAX_BYTES = 65_535  # MySQL's TEXT ("Data Type Storage Requirements")
 SEARCH_MAX_CHARS = 100
 GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
 SCOPE_MAX_CHARS = 1000
@@ -41,35 +38,22 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+def _read(read: Callable[[str], str]) -> BeforeValidator:
+    """Return a validator that reads a text; other types are left to pydantic."""
 
+    def check(value: Any) -> Any:
+        try:
+            return read(value) if isinstance(value, str) else value
+        except TextRefused as refusal:
+            raise problem(refusal.key, **refusal.params) from None
 
-def _at_most(maximum: int) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if len(text) > maximum:
-            raise problem("text_too_long", maximum=maximum)
-        return text
-
-    return check
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise problem("blank")
-    return text
+    return BeforeValidator(check)
 
 
 def _trimmed(text: str) -> str:
     # No token has such a sub, and MySQL would ignore the spaces at its end.
     if text != text.strip():
         raise problem("bad_id")
-    return text
-
-
-def _fits_text_column(text: str) -> str:
-    if len(text.encode()) > CONTENT_MAX_BYTES:
-        raise problem("too_many_bytes", maximum=CONTENT_MAX_BYTES)
     return text
 
 
@@ -91,26 +75,30 @@ def read_integer(value: Any) -> Any:
     return int(value) if isinstance(value, str) else value
 
 
-# The patterns of _storable, and of _storable with _not_blank, for the OpenAPI document.
+# Patterns for the OpenAPI document. Every written text that people can see has a letter, digit or symbol of these;
+# an exact pattern would take hundreds of ranges.
+_SEEN = (
+    "!-~\u00ae-\u02ff\u0370-\u0482\u048a-\u0590\u05d0-\u05ea\u0620-\u064a\u0904-\u0939\u0985-\u09b9\u0a05-\u0a39"
+    "\u0a85-\u0ab9\u0b05-\u0b39\u0b83-\u0bb9\u0c05-\u0c3b\u0c85-\u0cb9\u0d05-\u0d39\u0d85-\u0dc6\u0e01-\u0e30\u0e81-\u0eb0"
+    "\u0f40-\u0f6c\u1000-\u102a\u10a0-\u115e\u1161-\u135a\u1780-\u17b3\u1820-\u1878\u1e00-\u1fff\u2030-\u205e\u2070-\u20cf"
+    "\u2100-\u27ff\u2900-\u2ce0\u3003-\u3029\u3041-\u3096\u30a0-\u3163\u3165-\ua66e\uac00-\ud7ff\uf900-\ufaff\uff01-\uff9f"
+    "\U0001f000-\U0001faff\U00020000-\U000323af"
+)
 _STORABLE = {"pattern": rf"^[^{CONTROL_CHARACTERS}]*$"}
-_WRITTEN = {"minLength": 1, "pattern": rf"^[^{CONTROL_CHARACTERS}]*[^\s{CONTROL_CHARACTERS}][^{CONTROL_CHARACTERS}]*$"}
+_WRITTEN = {"minLength": 1, "pattern": rf"^[^{CONTROL_CHARACTERS}]*[{_SEEN}][^{CONTROL_CHARACTERS}]*$"}
 
-Text = Annotated[str, BeforeValidator(_storable), AfterValidator(_composed)]
 Title = Annotated[
-    Text,
-    AfterValidator(str.strip),
-    AfterValidator(_not_blank),
-    AfterValidator(_at_most(TITLE_MAX_CHARS)),
+    str,
+    _read(partial(read_line, max_chars=TITLE_MAX_CHARS)),
     Field(
-        description="Trimmed, then 1 to 200 characters; stored as NFC.",
+        description="Trimmed, then 1 to 200 characters; stored as NFC, on one line.",
         examples=["안녕하세요"],
         json_schema_extra=_WRITTEN,
     ),
 ]
 Content = Annotated[
-    Text,
-    AfterValidator(_not_blank),
-    AfterValidator(_fits_text_column),
+    str,
+    _read(read_text),
     Field(
         description="Not blank, at most 65,535 bytes of UTF-8; stored as NFC, as it was written.",
         examples=["첫 글입니다."],
@@ -118,10 +106,8 @@ Content = Annotated[
     ),
 ]
 CategoryName = Annotated[
-    Text,
-    AfterValidator(fold_space),
-    AfterValidator(_not_blank),
-    AfterValidator(_at_most(CATEGORY_MAX_CHARS)),
+    str,
+    _read(partial(read_line, max_chars=CATEGORY_MAX_CHARS, folds_space=True)),
     Field(
         description="Trimmed, inner white space folded, then 1 to 50 characters; stored as NFC.",
         examples=["일반"],
@@ -129,10 +115,8 @@ CategoryName = Annotated[
     ),
 ]
 Username = Annotated[
-    Text,
-    AfterValidator(str.strip),
-    AfterValidator(_not_blank),
-    AfterValidator(_at_most(USERNAME_MAX_CHARS)),
+    str,
+    _read(partial(read_line, max_chars=USERNAME_MAX_CHARS)),
     Field(examples=["alice"], json_schema_extra=_WRITTEN),
 ]
 UserId = Annotated[
@@ -144,14 +128,12 @@ UserId = Annotated[
         json_schema_extra=_STORABLE,
     ),
     BeforeValidator(_storable),
-    AfterValidator(_composed),
     AfterValidator(_trimmed),
 ]
 Group = Annotated[
     str,
     Field(max_length=GROUP_MAX_CHARS, json_schema_extra=_STORABLE),
     BeforeValidator(_storable),
-    AfterValidator(_composed),
 ]
 Scope = Annotated[
     str,
@@ -166,9 +148,8 @@ Scope = Annotated[
 # A filter may be empty, as forms send it; the document has to allow that.
 OR_EMPTY = {"minLength": 0, **_STORABLE}
 SearchText = Annotated[
-    Text,
-    AfterValidator(str.strip),
-    AfterValidator(_at_most(SEARCH_MAX_CHARS)),
+    str,
+    _read(partial(read_line, max_chars=SEARCH_MAX_CHARS, may_be_unseen=True)),
     Field(
         description="Titles that contain this, letter case ignored; 1 to 100 characters after trimming.",
         json_schema_extra=OR_EMPTY,
