@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, func, insert, select
 
 from post.cli import commands
-from post.cli.demo import REFERENCE, demo_categories, demo_posts
+from post.cli.demo import REFERENCE, demo_categories, demo_posts, demo_users
 from post.models import Category, Like, Post, db
 from post.text import name_key, text_problem
 from post.utils import USERNAME_MAX_CHARS
@@ -168,6 +168,29 @@ def test_another_seed_adds_posts_to_the_same_categories(seed_demo, counts):
     assert result.exit_code == 0, result.output
     assert counts()["posts"] == 70
     assert counts()["categories"] == before["categories"]
+
+
+def test_it_can_be_removed_with_all_that_belongs_to_it(seed_demo, make_post, client, as_user, counts, rows, wrong):
+    own = make_post(title="남는 글", category="자유")
+    seed_demo("--posts", 700)
+    seed_demo("--posts", 30, "--seed", 2)
+    (liked,) = rows(select(Post.id).where(Post.user_id.in_(demo_users(1)), Post.status == "visible").limit(1))[0]
+    client.put(f"/api/v1/posts/{liked}/like", headers=as_user("bo"))
+    client.put(f"/api/v1/posts/{own}/like", headers=as_user("bo"))
+
+    removed = seed_demo("--remove")
+    others = counts()["posts"]
+    again = seed_demo("--remove")
+    last = seed_demo("--remove", "--seed", 2)
+
+    assert (removed.exit_code, others) == (0, 31), removed.output
+    assert removed.output.splitlines()[-1].startswith("Removed 700 posts and ")
+    assert again.output.splitlines()[-1] == "Removed 0 posts and 0 categories."
+    assert last.output.splitlines()[-1].startswith("Removed 30 posts and ")
+    assert [row.id for row in rows(select(Post.id))] == [own]
+    assert counts() == {"posts": 1, "categories": 1, "likes": 1}
+    assert wrong() == []
+    assert seed_demo("--posts", 10).exit_code == 0
 
 
 @pytest.mark.parametrize("options", [("--posts", 0), ("--seed", -1)], ids=["no posts", "a seed below 0"])

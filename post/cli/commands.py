@@ -1,6 +1,7 @@
 """Commands of ``flask``, for operators."""
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,23 +12,25 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from post import messages, services
-from post.cli.demo import DemoPost, Row, demo_categories, demo_posts, first_post_id
+from post.cli.demo import DemoPost, Row, demo_categories, demo_posts, demo_users, first_post_id
 from post.components import components
 from post.database.faults import is_away
+from post.database.reads import read
 from post.database.schema import prepare_schema, require_schema, schema_lock
-from post.database.writes import after_transaction, transaction
+from post.database.writes import after_transaction, retried, transaction
 from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
-from post.services.derived import derive_new
+from post.services.derived import derive_new, remove_derived
 from post.text import name_key
 
 # One transaction, of about 3 MB; more at once was no faster. PyMySQL joins its rows into statements
 # of up to 1 MB (Cursor.max_stmt_length), below a server's max_allowed_packet (16 MB on MariaDB).
 BATCH_POSTS = 2000
+BATCH_REMOVED = 500  # their rows are locked meanwhile
 REPORTED_MAX = 100
 
 # A post's columns about its category, by the category's name in the demo data.
@@ -130,7 +133,7 @@ def counters() -> None:
 @_on_database
 def verify_counters(*, repair: bool) -> None:
     """Compare every counter with its rows; exit status 1 if one is wrong and not repaired."""
-    _verify(services.verify_counters, repair=repair)
+    _report(_find_wrong(services.verify_counters, repair=repair), repair=repair)
 
 
 @click.group()
@@ -143,12 +146,19 @@ def search() -> None:
 @_on_database
 def verify_search(*, repair: bool) -> None:
     """Compare the search's index with the titles; exit status 1 if a title is wrong and not repaired."""
-    _verify(services.verify_search, repair=repair)
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=services.count_posts(), label="Titles", file=sys.stderr, hidden=hidden) as bar:
+        verify = functools.partial(services.verify_search, advance=bar.update)
+        wrong = _find_wrong(verify, repair=repair)
+    _report(wrong, repair=repair)
 
 
-def _verify(verify: Callable[..., Sequence[services.Mismatch]], *, repair: bool) -> None:
+def _find_wrong(verify: Callable[..., Sequence[services.Mismatch]], *, repair: bool) -> Sequence[services.Mismatch]:
     with schema_lock(db.engine.url):
-        wrong = verify(repair=repair)
+        return verify(repair=repair)
+
+
+def _report(wrong: Sequence[services.Mismatch], *, repair: bool) -> None:
     for mismatch in wrong[:REPORTED_MAX]:
         click.echo(f"{mismatch.what} of {mismatch.of}: {mismatch.kept} kept, {mismatch.counted} counted")
     if len(wrong) > REPORTED_MAX:
@@ -162,9 +172,15 @@ def _verify(verify: Callable[..., Sequence[services.Mismatch]], *, repair: bool)
 @click.option("--posts", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="Number of posts.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another seed, other posts.")
 @click.option("--yes", is_flag=True, help="Do it in production too.")
+@click.option("--remove", is_flag=True, help="Remove the seed's posts instead, however many there are.")
 @with_appcontext
-def seed_demo(count: int, seed: int, *, yes: bool) -> None:
+def seed_demo(count: int, seed: int, *, yes: bool, remove: bool) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
+    if remove:
+        with _failures_as_lines():
+            require_schema(current_app)
+            _remove(seed)
+        return
     if components().settings.is_production and not yes:
         raise click.ClickException("FLASK_ENV is production: repeat with --yes to add made-up posts to this board")
     with _failures_as_lines():
@@ -194,6 +210,43 @@ def _prepare(seed: int) -> tuple[StoredCategories, int]:
         stored = connection.execute(select(Category).where(Category.name_key.in_(names)))
         columns = {names[row.name_key]: {"category_id": row.id, "category": row.name} for row in stored}
         return columns, len(missing)
+
+
+def _remove(seed: int) -> None:
+    """Remove the posts of a seed with all that belongs to them, and the categories that are then empty."""
+    by_demo_user = [Post.user_id.in_(users) for users in _parts(demo_users(seed), BATCH_POSTS)]
+    post_ids = [row.id for users in by_demo_user for row in read(select(Post.id).where(users))]
+    with click.progressbar(length=len(post_ids), label="Posts") as bar:
+        for batch in _parts(post_ids, BATCH_REMOVED):
+            _remove_posts(batch)
+            bar.update(len(batch))
+    click.echo(f"Removed {len(post_ids)} posts and {_remove_empty_categories()} categories.")
+
+
+@retried
+def _remove_posts(post_ids: Sequence[str]) -> None:
+    with transaction() as connection:
+        connection.execute(select(Post.id).where(Post.id.in_(post_ids)).with_for_update()).all()
+        for table in db.metadata.sorted_tables:  # likes and images, also of users who are none of ours
+            for column in table.columns:
+                if column.references(Post.__table__.c.id):
+                    connection.execute(delete(table).where(column.in_(post_ids)))
+        remove_derived(connection, post_ids)
+        connection.execute(delete(Post).where(Post.id.in_(post_ids)))
+
+
+@retried
+def _remove_empty_categories() -> int:
+    keys = [name_key(name) for name in demo_categories()]
+    is_used = select(Post.id).where(Post.category_id == Category.id).exists()
+    with transaction() as connection:
+        removed = connection.execute(delete(Category).where(Category.name_key.in_(keys), ~is_used)).rowcount
+        after_transaction(components().category_cache.forget)
+    return removed
+
+
+def _parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _batches(posts: Iterator[DemoPost], size: int) -> Iterator[list[DemoPost]]:

@@ -22,6 +22,7 @@ START_MS = REFERENCE_MS - SPAN_MS
 GROWTH = 0.7  # below 1: the board grows, so that more posts lie near its end
 STATUS_WEIGHTS = {"visible": 95, "hidden": 3, "deleted": 2}
 EDITED_SHARE = 0.12
+USERS_MAX = 20_000
 
 
 class DemoPost(NamedTuple):
@@ -46,6 +47,11 @@ def first_post_id(seed: int) -> str:
     return _id(START_MS, _random("ids", seed))
 
 
+def demo_users(seed: int) -> list[str]:
+    """Return the ids of all users who may have written a seed's posts, whatever their number."""
+    return [user_id for user_id, _ in _users(_random("texts", seed), USERS_MAX)]
+
+
 def demo_posts(count: int, seed: int) -> Iterator[DemoPost]:
     """Make up posts over the two years before ``REFERENCE``, by rising ``created_at`` and ``id``."""
     writer, rng = _Writer(count, seed), _random("ids", seed)
@@ -59,7 +65,7 @@ def demo_posts(count: int, seed: int) -> Iterator[DemoPost]:
 class _Writer:
     def __init__(self, count: int, seed: int) -> None:
         self._rng = _random("texts", seed)
-        self._users = _users(self._rng, min(20_000, max(60, count // 8)))
+        self._users = _users(self._rng, min(USERS_MAX, max(60, count // 8)))
         self._activity = _falling_weights(len(self._users), 0.7)
         self._categories = list(_texts()["categories"].items())
         self._popularity = _falling_weights(len(self._categories), 1.0)

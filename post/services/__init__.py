@@ -9,11 +9,12 @@ from post.services.media import delete_media, prune_images, read_image, upload_p
 from post.services.pages import list_my_posts, list_posts
 from post.services.posts import create_post, delete_post, edit_post, get_post
 from post.services.uploads import upload_media
-from post.services.verification import Mismatch, verify_counters, verify_search
+from post.services.verification import Mismatch, count_posts, verify_counters, verify_search
 
 __all__ = [
     "Mismatch",
     "add_views",
+    "count_posts",
     "create_category",
     "create_post",
     "create_post_once",

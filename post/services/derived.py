@@ -99,7 +99,21 @@ def derive_new(connection: Connection, post_ids: Sequence[str]) -> None:
     add_to_counts(connection, _changes([(None, post) for post in posts]))
 
 
-def _changes(posts: Iterable[tuple[IndexedPost | None, IndexedPost]]) -> Changes:
+def remove_derived(connection: Connection, post_ids: Sequence[str]) -> None:
+    """
+    Remove the derived rows of posts that the transaction has locked and will delete.
+
+    Args:
+        connection: The transaction's.
+        post_ids: Some hundred at most.
+    """
+    posts = [IndexedPost.of(row) for row in connection.execute(_INDEXED, {"post_ids": post_ids})]
+    for post in posts:
+        index_title(connection, post.number, before=post.visible_title, after=None)
+    add_to_counts(connection, _changes([(post, None) for post in posts]))
+
+
+def _changes(posts: Iterable[tuple[IndexedPost | None, IndexedPost | None]]) -> Changes:
     changes: Changes = defaultdict(lambda: [0, 0])
     for before, after in posts:
         for post, amount in ((before, -1), (after, 1)):

@@ -1,11 +1,13 @@
 """The comparison of counters and search index with the posts' rows, and their repair, while others write."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Integer,
     Row,
     Select,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
     union_all,
 )
 
@@ -29,7 +32,9 @@ from post.services.derived import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, S
 from post.services.posts import lock_post
 from post.services.search_index import add_titles, grams_of, search_key
 
-SEARCH_BATCH = 100_000  # posts whose pairs are read at a time
+SEARCH_BATCH = 100_000  # posts whose pairs are added up at a time
+SCAN_BATCH = 10_000  # suspects whose pairs are read by one scan of the index
+REPAIR_BATCH = 200  # posts that one transaction locks
 _SUBJECTS: dict[str, ColumnElement[Any]] = {
     ALL: literal(""),
     CATEGORY: cast(Post.category_id, String),
@@ -137,14 +142,35 @@ def _recount(post_id: str, name: str, table: Any) -> None:
         set_counter(connection, post_id, getattr(Post, name), counted)
 
 
-def verify_search(*, repair: bool) -> list[Mismatch]:
-    """Compare the search index with the titles of posts. Arguments and result as for ``verify_counters``."""
-    checked = (_verify_title(number, repair=repair) for number in _suspects())
-    return [mismatch for mismatch in checked if mismatch is not None]
+def count_posts() -> int:
+    """Return the number of posts, deleted ones included."""
+    return int(read(select(func.count()).select_from(Post))[0][0])
 
 
-def _suspects() -> Iterator[int]:
-    """Return the numbers that seem wrong; a concurrent change may make a right one seem so."""
+def verify_search(*, repair: bool, advance: Callable[[int], None] = lambda _posts: None) -> list[Mismatch]:
+    """
+    Compare the search index with the titles of posts.
+
+    Args:
+        repair: Whether to correct wrong titles. Only one caller may do that at a time.
+        advance: Called with the number of posts that are done, each time some are.
+
+    Returns:
+        The wrong titles.
+    """
+    wrong = []
+    for posts, suspects in _suspects():
+        advance(max(0, posts - len(suspects)))
+        for numbers in _parts(suspects, SCAN_BATCH):
+            scanned = _scan_grams(numbers)
+            for few in _parts(numbers, REPAIR_BATCH):
+                wrong += _verify_titles(few, scanned, repair=repair)
+                advance(len(few))
+    return wrong
+
+
+def _suspects() -> Iterator[tuple[int, list[int]]]:
+    """Return how many posts were read, and their numbers that seem wrong; a concurrent change may make a right one."""
     last, end = -1, 0
     while end < VALUE_MAX:
         posts = read(_TITLES.where(Post.No > last).limit(SEARCH_BATCH))
@@ -152,25 +178,52 @@ def _suspects() -> Iterator[int]:
         keys = {post.No: search_key(post.title) for post in posts if post.status == VISIBLE}
         titles = {row.No: row.title_key for row in read(_KEPT_TITLES, {"last": last, "end": end})}
         sums = {row.No: (int(row.size), int(row.total)) for row in read(_KEPT_GRAMS, {"last": last, "end": end})}
+        suspects = []
         for number in sorted(keys.keys() | titles.keys() | sums.keys()):
             grams = grams_of(keys.get(number, ""))
             if titles.get(number) != keys.get(number) or sums.get(number, (0, 0)) != (len(grams), sum(grams)):
-                yield number
+                suspects.append(number)
+        yield len(posts), suspects
         last = end
 
 
+def _parts(numbers: list[int], size: int) -> Iterator[list[int]]:
+    return (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+
+def _scan_grams(numbers: list[int]) -> dict[int, set[int]]:
+    """Read the stored pairs of some numbers. It reads the whole index, whose key begins with the pair."""
+    found: dict[int, set[int]] = {number: set() for number in numbers}
+    for row in read(select(SearchGram.No, SearchGram.gram).where(SearchGram.No.in_(numbers))):
+        found[row.No].add(row.gram)
+    return found
+
+
 @retried
-def _verify_title(number: int, *, repair: bool) -> Mismatch | None:
-    this = SearchGram.No == number
+def _verify_titles(numbers: list[int], scanned: dict[int, set[int]], *, repair: bool) -> list[Mismatch]:
     with transaction() as connection:
-        post = connection.execute(_TITLES.where(Post.No == number).with_for_update()).one_or_none()
-        key = search_key(post.title) if post is not None and post.status == VISIBLE else None
-        kept = connection.scalar(select(SearchTitle.title_key).where(SearchTitle.No == number))
-        grams = set(connection.scalars(select(SearchGram.gram).where(this)))
-        if kept == key and grams == set(grams_of(key or "")):
-            return None
+        rows = connection.execute(_TITLES.where(Post.No.in_(numbers)).with_for_update())
+        posts = {post.No: post for post in rows}
+        keys = {post.No: search_key(post.title) for post in posts.values() if post.status == VISIBLE}
+        grams = {number: set(grams_of(keys.get(number, ""))) for number in numbers}
+        kept_titles = select(SearchTitle.No, SearchTitle.title_key).where(SearchTitle.No.in_(numbers))
+        titles = {row.No: row.title_key for row in connection.execute(kept_titles)}
+        # The pairs of the scan, and of the title: those that others have written since then.
+        kept = _kept_grams(connection, {number: scanned[number] | grams[number] for number in numbers})
+        wrong = [one for one in numbers if titles.get(one) != keys.get(one) or kept.get(one, set()) != grams[one]]
         if repair:
-            connection.execute(delete(SearchTitle).where(SearchTitle.No == number))
-            connection.execute(delete(SearchGram).where(this, SearchGram.gram.in_(grams)))
-            add_titles(connection, {} if key is None else {number: key})
-    return Mismatch("search", str(number) if post is None else post.id, kept, key)
+            connection.execute(delete(SearchTitle).where(SearchTitle.No.in_(wrong)))
+            for number in kept.keys() & {*wrong}:
+                connection.execute(delete(SearchGram).where(SearchGram.No == number, SearchGram.gram.in_(kept[number])))
+            add_titles(connection, {number: keys[number] for number in wrong if number in keys})
+    ids = {number: posts[number].id if number in posts else str(number) for number in wrong}
+    return [Mismatch("search", ids[number], titles.get(number), keys.get(number)) for number in wrong]
+
+
+def _kept_grams(connection: Connection, among: dict[int, set[int]]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = defaultdict(set)
+    pairs = [(gram, number) for number, grams in among.items() for gram in grams]
+    query = select(SearchGram.No, SearchGram.gram).where(tuple_(SearchGram.gram, SearchGram.No).in_(pairs))
+    for row in connection.execute(query) if pairs else ():
+        found[row.No].add(row.gram)
+    return found
