@@ -30,6 +30,8 @@ RIGHTS = [  # what kubectl asks Kubernetes for in buildspec-deploy.yml
     ("apps", "deployments", ["post-service-deployment"], ["get", "list", "watch", "patch"]),
     ("apps", "replicasets", None, ["get", "list"]),
     ("", "pods", None, ["get", "list"]),
+    ("", "pods/log", None, ["get"]),
+    ("", "events", None, ["list"]),
 ]
 SECRETS = {  # SPEC.md, "Kubernetes names"; and REDIS_URL, which may have a password
     "DATABASE_URL": {"name": "post-db-secret", "key": "database-url"},
@@ -149,6 +151,9 @@ def proxy(manifest: Manifest) -> Iterator[str]:
     files = {name: (PROJECT / "k8s" / name).read_text() for name in ("nginx.conf", "origins.conf")}
     if manifest.nginx_files != files:
         yield "nginx is configured by another text than the tests'"
+    origins = re.findall(r"^(https\S+) \$http_origin;$", files["origins.conf"], re.M)
+    if manifest.settings.get("CORS_ORIGINS") != ",".join(origins):
+        yield "nginx and the service let in other pages, or those of another environment"
     mounts = {mount["mountPath"]: mount["name"] for mount in manifest.nginx["volumeMounts"]}
     volumes = {one["name"]: one for one in manifest.pod["volumes"]}
     if volumes[mounts["/etc/nginx"]]["configMap"]["name"] != "post-nginx":

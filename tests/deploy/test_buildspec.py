@@ -226,7 +226,9 @@ def test_a_rollout_that_does_not_get_ready_is_undone_and_fails(tmp_path):
 
     assert not done.succeeded
     undone = done.place("rollout undo deployment/post-service-deployment --to-revision 7$")
-    assert "rollout status" in done.calls[undone - 2]
+    assert "rollout status" in done.calls[undone - 3]
+    assert "get pods,events" in done.calls[undone - 2]
+    assert " logs --selector app.kubernetes.io/name=post-service " in done.calls[undone - 1]
     assert "rollout status" in done.calls[undone + 1]  # and the roll-back is waited for
 
 

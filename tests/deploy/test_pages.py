@@ -1,5 +1,6 @@
 """The deployment page: what it names exists, and its commands are ones that their programs know."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from hcl2.utils import SerializationOptions
 
 from config import Settings
 from post.database.engines import database_config
-from tests.deploy.checks import waited_seconds
+from tests.deploy.checks import tool, waited_seconds
 from tests.deploy.kubernetes_rules import configured
 from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken, mutations
@@ -229,7 +230,12 @@ def test_the_page_s_commands_are_looked_at():
     ("no such output", "-raw connection_arn", "-raw connection", "terraform"),
     ("no such variable", "log_days          = 30", "log_retention     = 30", "terraform"),
     ("no such resource", "=terraform_data.latest_moves", "=terraform_data.latest", "terraform"),
-    ("no such deployment", "get deployment post-service-deployment", "get deployment post-service", "kubernetes"),
+    (
+        "no such deployment",
+        "get deployment post-service-deployment --ignore",
+        "get deployment post-service --ignore",
+        "kubernetes",
+    ),
     ("no namespace", "kubectl --namespace post-service get service", "kubectl get service", "kubernetes"),
     ("a secret is missing", '    --from-literal=cognito-region="$AWS_REGION" \\\n', "", "secrets"),
     ("another key", "--from-literal=database-url=", "--from-literal=url=", "secrets"),
@@ -263,7 +269,7 @@ OWN = {
 
 def called(function: str, file: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Call one of the page's functions."""
-    functions = re.findall(r"^(?:filled|staged)\(\) \{.*?^\}$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    functions = re.findall(r"^\w+\(\) \{.*?^\}$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
     script = "\n".join([*functions, f"{function} {file}"])
     return subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
 
@@ -291,6 +297,57 @@ def test_a_second_environment_has_names_of_its_own(file):
 
     assert len(names) == len(own.findall(file.read_text()))
     assert [name for name in names if "post-service-staging" not in name] == []
+
+
+def with_kubectl(folder: Path, says: str) -> dict[str, str]:
+    """An environment in which ``kubectl`` says that."""
+    (folder / "says").write_text(says)
+    (folder / "kubectl").write_text(f"#!/bin/sh\necho called $@ >&2\ncat {folder}/says\n")
+    (folder / "kubectl").chmod(0o755)
+    return {**dict(OWN.values()), "PATH": f"{folder}:/usr/bin:/bin"}
+
+
+RUNNING = "210987654321.dkr.ecr.ap-northeast-2.amazonaws.com/post-service:0123456789ab"
+
+
+@pytest.mark.parametrize("running", [RUNNING, ""])
+def test_the_manifest_applied_again_keeps_the_image_that_runs(running, tmp_path):
+    done = called("filled", f"{MANIFEST} | keep_image", with_kubectl(tmp_path, running))
+
+    images = re.findall(r" image: (\S+)", done.stdout)
+    assert images[0] == (running or "210987654321.dkr.ecr.ap-northeast-2.amazonaws.com/post-service:latest")
+    assert len(images) == 2
+    assert done.stdout.count("kind: ") == MANIFEST.read_text().count("kind: ")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq on this machine")
+def test_the_schema_is_upgraded_by_a_pod_that_the_namespace_accepts(tmp_path):
+    deployment = Manifest(MANIFEST.read_text())["Deployment"]
+
+    done = called("migration", RUNNING, with_kubectl(tmp_path, json.dumps(deployment)))
+
+    (tmp_path / "job.yaml").write_text(done.stdout)
+    job = json.loads(done.stdout)
+    pod, own = job["spec"]["template"]["spec"], deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert tool("kubernetes-validate", "--strict", tmp_path / "job.yaml")[0] == 0
+    assert (pod["securityContext"], pod["serviceAccountName"]) == (own["securityContext"], own["serviceAccountName"])
+    assert container["securityContext"] == own["containers"][0]["securityContext"]
+    assert (container["env"], container["envFrom"]) == (own["containers"][0]["env"], own["containers"][0]["envFrom"])
+    assert (container["image"], container["command"]) == (RUNNING, ["flask", "db", "upgrade"])
+    assert not {"ports", "readinessProbe", "lifecycle"} & set(container)
+    assert (
+        job["spec"]["template"]["metadata"]["labels"]
+        .items()
+        .isdisjoint(Manifest(MANIFEST.read_text()).spec("Service")["selector"].items())
+    )
+
+
+def test_no_password_travels_in_a_pod_s_spec():
+    commands = [line for line in shell(PAGE.read_text()).splitlines() if re.search(r"\bkubectl (run|exec)\b", line)]
+
+    assert commands
+    assert [line for line in commands if "PASSWORD" in line or "--env" in line] == []
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
