@@ -15,7 +15,10 @@ class Message(NamedTuple):
 
 ERRORS: dict[str, Message] = {
     "validation_error": Message("입력값을 확인해 주세요.", "Please check the input."),
-    "invalid_json": Message("요청 본문이 올바른 JSON이 아닙니다.", "The request body is not valid JSON."),
+    "invalid_json": Message(
+        "요청 본문이 올바른 JSON이 아니거나, 값이 10,000개를 넘습니다.",
+        "The request body is not valid JSON, or has more than 10,000 values.",
+    ),
     "invalid_post_id": Message("게시글 ID 형식이 올바르지 않습니다.", "The post id is malformed."),
     "malformed_request": Message(
         "올바른 HTTP 요청이 아닙니다. 주소의 한글은 퍼센트 인코딩해야 합니다.",
@@ -47,8 +50,8 @@ ERRORS: dict[str, Message] = {
     "uri_too_long": Message("요청 주소가 너무 깁니다.", "The address is too long."),
     "header_fields_too_large": Message("요청 헤더가 너무 큽니다.", "The header fields are too large."),
     "unsupported_media_type": Message(
-        "Content-Type은 application/json이어야 합니다. 이미지를 올릴 때는 multipart/form-data입니다.",
-        "The Content-Type must be application/json, or multipart/form-data for images.",
+        "Content-Type은 application/json이어야 합니다. 이미지는 multipart/form-data입니다. 압축할 수 없습니다.",
+        "The Content-Type must be application/json, or multipart/form-data for images; the body not compressed.",
     ),
     "category_exists": Message("이미 있는 카테고리입니다.", "This category exists already."),
     "category_limit_reached": Message(

@@ -204,7 +204,7 @@ def test_from_every_page_the_cursor_leads_on_and_the_tag_says_that_nothing_chang
 def test_far_past_the_end_are_empty_pages(ask, expected, query):
     posts = expected(query)
 
-    for page in (10**6, 2**31 - 1, 10**30):
+    for page in (10**6, 2**31 - 1):
         response = ask(query, page=page, per_page=50)
 
         assert shown(response) == []

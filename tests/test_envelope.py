@@ -1,5 +1,6 @@
 """The envelope and the headers that every answer has."""
 
+import gzip
 import importlib
 import json
 import logging
@@ -264,6 +265,52 @@ def test_json_may_say_its_charset(plain, ana, content_type):
     response = plain.post(f"{API}/posts", data=json.dumps(POST), content_type=content_type, headers=ana)
 
     assert response.status_code == 201
+
+
+def test_a_byte_order_mark_before_json_is_ignored(plain, ana):
+    data = "\ufeff".encode() + json.dumps(POST).encode()
+
+    response = plain.post(f"{API}/posts", data=data, content_type="application/json", headers=ana)
+
+    assert response.json["data"]["title"] == POST["title"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status"), [("gzip", 415), ("br", 415), ("gzip, identity", 415), ("Identity", 201)]
+)
+def test_a_compressed_body_is_415(plain, ana, encoding, status):
+    data = gzip.compress(json.dumps(POST).encode()) if status == 415 else json.dumps(POST)
+    headers = ana | {"Content-Encoding": encoding}
+
+    response = plain.post(f"{API}/posts", data=data, content_type="application/json", headers=headers)
+
+    assert response.status_code == status
+    if status == 415:
+        assert_is_error(response, 415, "unsupported_media_type")
+        assert "압축" in response.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        pytest.param("[" + "0," * 9_000 + "0]", 201, id="9,000"),
+        pytest.param("[" + "0," * 10_000 + "0]", 400, id="10,000"),
+        pytest.param("[" + "[]," * 10_000 + "[]]", 400, id="lists"),
+        pytest.param(json.dumps('[{,\\"' * 5_000 + '",'), 201, id="in-a-string"),
+        pytest.param('"' + '\\",' * 10_000 + '"', 201, id="in-a-string-after-quotes"),
+        pytest.param(json.dumps([""] * 20_000), 400, id="strings"),
+        pytest.param(json.dumps({str(number): number for number in range(10_000)}), 400, id="fields"),
+    ],
+)
+def test_a_body_may_have_10000_values(plain, ana, values, status):
+    data = f'{{"title": "t", "content": "c", "more": {values}}}'
+
+    response = plain.post(f"{API}/posts", data=data, content_type="application/json", headers=ana)
+
+    assert response.status_code == status
+    if status == 400:
+        assert_is_error(response, 400, "invalid_json")
+        assert "10,000" in response.json["message"]
 
 
 def test_the_type_of_a_body_is_looked_at_before_the_body(plain, ana):

@@ -220,13 +220,13 @@ def test_above_50_a_page_is_served_as_50(client, make_post, as_user, url):
         make_post()
     headers = as_user("ana")
 
-    pages = [client.get(f"{url}?per_page={asked}", headers=headers) for asked in (1, 50, 51, 1000, 10**30)]
+    pages = [client.get(f"{url}?per_page={asked}", headers=headers) for asked in (1, 50, 51, 1000, 2**31 - 1)]
 
     assert [len(titles(page)) for page in pages] == [1, 50, 50, 50, 50]
     assert [page.json["meta"]["per_page"] for page in pages] == [1, 50, 50, 50, 50]
 
 
-@pytest.mark.parametrize("page", ["2", "3", "1000000", str(2**31), str(2**63), str(2**64), str(10**30), "9" * 4000])
+@pytest.mark.parametrize("page", ["2", "3", "1000000", str(2**31 - 1)])
 @both_lists
 @both_sorts
 def test_a_page_past_the_end_is_empty(client, make_post, as_user, *, url, sort, page):
@@ -239,7 +239,7 @@ def test_a_page_past_the_end_is_empty(client, make_post, as_user, *, url, sort, 
     assert (meta["total"], meta["pages"], meta["has_next"], meta["next_cursor"]) == (1, 1, False, None)
 
 
-@pytest.mark.parametrize("page", ["2", str(10**30)])
+@pytest.mark.parametrize("page", ["2", str(2**31 - 1)])
 def test_a_page_past_the_end_leads_back_to_the_last(client, make_post, page):
     for number in range(3):
         make_post(title=str(number))
@@ -250,10 +250,10 @@ def test_a_page_past_the_end_leads_back_to_the_last(client, make_post, page):
     assert titles(client.get(links(response)["prev"])) == ["2", "1", "0"]
 
 
-@pytest.mark.parametrize("value", NOT_PAGES)
+@pytest.mark.parametrize("value", [*NOT_PAGES, str(2**31), str(2**63), "9" * 4000])
 @pytest.mark.parametrize("field", ["page", "per_page"])
 @both_lists
-def test_what_is_no_integer_above_0_is_refused_by_its_name(client, as_user, *, url, field, value):
+def test_what_is_no_integer_from_1_to_2147483647_is_refused_by_its_name(client, as_user, *, url, field, value):
     response = client.get(url, query_string={field: value}, headers=as_user("ana"))
 
     assert wrong_fields(response) == {field}
@@ -633,7 +633,7 @@ def test_the_cursors_of_a_search_lead_beyond_its_limit(client, make_post, monkey
     assert got == ["a4", "a3", "a2", "a1", "a0"]
 
 
-@pytest.mark.parametrize("page", ["4", str(10**30)])
+@pytest.mark.parametrize("page", ["4", str(2**31 - 1)])
 def test_a_page_past_the_end_of_a_search_beyond_its_limit_is_empty(client, make_post, monkeypatch, page):
     monkeypatch.setattr(search_plans, "SEARCH_TOTAL_MAX", 2)
     for _ in range(3):

@@ -557,6 +557,14 @@ def test_a_body_that_is_not_multipart_is_415(client, make_post, as_user, content
     assert fault(response) == (415, "unsupported_media_type")
 
 
+def test_a_compressed_upload_is_415(client, make_post, as_user):
+    body = multipart(('name="file"; filename="a.png"', PNG))
+
+    response = client.post(media_url(make_post()), headers=as_user("ana") | {"Content-Encoding": "gzip"}, **body)
+
+    assert fault(response) == (415, "unsupported_media_type")
+
+
 FILE = ('name="file"; filename="a.png"', PNG)
 WITHOUT_FILE = {
     "nothing": {"data": b"", "content_type": "multipart/form-data; boundary=x"},

@@ -17,7 +17,7 @@ from post.services.uploads import FILES_MAX_PER_REQUEST
 from post.text import TEXT_MAX_BYTES
 from post.utils import CATEGORY_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, TITLE_MAX_CHARS, USER_ID_MAX_CHARS
 from post.validators import PER_PAGE_MAX
-from post.validators.fields import COUNT_MAX, SEARCH_MAX_CHARS
+from post.validators.fields import INTEGER_MAX, SEARCH_MAX_CHARS
 from post.web.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 from tests.pages import broken_links, cells, names, section
 from tests.servers import PROJECT
@@ -137,7 +137,7 @@ def test_the_table_of_errors_has_the_codes_that_there_are():
         ("Limits of fields", f"1 to {CATEGORY_MAX_CHARS} characters"),
         ("Limits of fields", f"{SEARCH_MAX_CHARS} characters"),
         ("Limits of fields", f"1 to {USER_ID_MAX_CHARS} characters"),
-        ("Limits of fields", f"0 to {COUNT_MAX:,}"),
+        ("Limits of fields", f"0 to {INTEGER_MAX:,}"),
         ("Limits of fields", f"1 to {IDEMPOTENCY_KEY_MAX_CHARS} printable"),
         ("Lists and paging", f"above {PER_PAGE_MAX} posts"),
         ("Images", f"{MEDIA_MAX_PER_POST} images"),

@@ -16,6 +16,7 @@ from pydantic import (
 from post.paging import Cursor, PageRequest, Sort, View
 from post.utils import DEFAULT_CATEGORY, ID_PATTERN
 from post.validators.fields import (
+    INTEGER_MAX,
     OR_EMPTY,
     CategoryName,
     Content,
@@ -34,7 +35,6 @@ from post.validators.fields import (
 JSON_MAX_BYTES = 1024 * 1024
 UPLOAD_MAX_BYTES = 52 * 1024 * 1024
 PER_PAGE_MAX = 50
-PAGE_MAX = 2**31 - 1  # more than any list has: `No` is a MySQL INT
 
 # The value of an optional field that is absent. Not ``T | None``: an explicit null has the wrong type.
 ABSENT: Any = None
@@ -84,8 +84,10 @@ class IdempotencyHeader(RequestModel):
 class PageQuery(RequestModel):
     """The parameters of a page."""
 
-    page: Annotated[int, Field(ge=1), BeforeValidator(read_integer)] = 1
-    per_page: Annotated[int, Field(ge=1, description="Above 50 is served as 50."), BeforeValidator(read_integer)] = 10
+    page: Annotated[int, Field(ge=1, le=INTEGER_MAX), BeforeValidator(read_integer)] = 1
+    per_page: Annotated[
+        int, Field(ge=1, le=INTEGER_MAX, description="Above 50 is served as 50."), BeforeValidator(read_integer)
+    ] = 10
     view: View = Field(default="full", description="`summary` has `excerpt` in place of `content`.")
     cursor: Annotated[
         Any,
@@ -113,8 +115,8 @@ class PageQuery(RequestModel):
 
     def page_request(self, sort: Sort = "latest") -> PageRequest:
         """Return the wanted page."""
-        page, per_page = min(self.page, PAGE_MAX), min(self.per_page, PER_PAGE_MAX)
-        return PageRequest(page=page, per_page=per_page, cursor=self.cursor, sort=sort, view=self.view)
+        per_page = min(self.per_page, PER_PAGE_MAX)
+        return PageRequest(page=self.page, per_page=per_page, cursor=self.cursor, sort=sort, view=self.view)
 
 
 class _Filters(RequestModel):

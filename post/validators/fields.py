@@ -20,7 +20,7 @@ from post.utils import (
 SEARCH_MAX_CHARS = 100
 GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
 SCOPE_MAX_CHARS = 1000
-COUNT_MAX = 2**31 - 1  # MySQL's INT
+INTEGER_MAX = 2**31 - 1  # MySQL's INT
 _PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # below Python's own limit on the digits of an int
 
@@ -168,4 +168,4 @@ IdempotencyToken = Annotated[
         },
     ),
 ]
-Count = Annotated[int, Field(ge=0, le=COUNT_MAX), BeforeValidator(_as_integer)]
+Count = Annotated[int, Field(ge=0, le=INTEGER_MAX), BeforeValidator(_as_integer)]

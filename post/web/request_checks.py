@@ -2,7 +2,7 @@
 
 import functools
 import json
-import sys
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -18,6 +18,8 @@ from post.web.multipart import read_parts
 Route = TypeVar("Route", bound=Callable[..., Any])
 Model = TypeVar("Model", bound=RequestModel)
 
+VALUES_MAX = 10_000  # of a JSON body: each costs as much as a hundred bytes of text
+INTEGER_MAX_DIGITS = 20  # more than any field takes; to read an int takes quadratic time
 FILE_FIELDS = ("file", "files[]")
 ARGUMENTS = ("path", "query", "header", "body", "form")
 
@@ -67,13 +69,13 @@ def read_files() -> dict[str, list[Any]]:
 
     Raises:
         RequestEntityTooLarge: The body is over 52 MiB, or has more than 1,000 parts.
-        UnsupportedMediaType: Its type is not ``multipart/form-data``.
+        UnsupportedMediaType: Its type is not ``multipart/form-data``, or it is compressed.
         InvalidFields: The body has no file, or is malformed or cut off (RFC 7578).
     """
     request.max_content_length = UPLOAD_MAX_BYTES + 1  # one byte more shows that a body without a length is too long
     if (request.content_length or 0) > UPLOAD_MAX_BYTES:
         raise RequestEntityTooLarge
-    if request.mimetype != "multipart/form-data":
+    if request.mimetype != "multipart/form-data" or _is_compressed():
         raise UnsupportedMediaType
     try:
         parts = read_parts(request, names=FILE_FIELDS)
@@ -96,8 +98,8 @@ def read_json(*, may_be_empty: bool = False) -> Any:
 
     Raises:
         RequestEntityTooLarge: The body is over 1 MiB.
-        UnsupportedMediaType: Its type is not ``application/json``.
-        InvalidJson: The body is not JSON in UTF-8 (RFC 8259).
+        UnsupportedMediaType: Its type is not ``application/json``, or it is compressed.
+        InvalidJson: The body is not JSON in UTF-8 (RFC 8259), or has more than 10,000 values.
     """
     # Werkzeug cuts a chunked body at its limit without an error; one byte more shows that it was longer.
     request.max_content_length = JSON_MAX_BYTES + 1
@@ -108,18 +110,40 @@ def read_json(*, may_be_empty: bool = False) -> Any:
         raise InvalidJson  # the connection ended before the body did
     if may_be_empty and not data:
         return {}
-    if not request.is_json:
+    if not request.is_json or _is_compressed():
         raise UnsupportedMediaType
+    if _has_many_values(data):
+        raise InvalidJson
     try:
-        # Not orjson: it refuses lone surrogates without naming their field.
-        return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_read_int)
+        # Not orjson: it refuses lone surrogates without naming their field. A mark of byte order may be ignored
+        # (RFC 8259, section 8.1).
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_read_int)
     except (ValueError, RecursionError) as exc:
         raise InvalidJson from exc
 
 
+def _is_compressed() -> bool:
+    return request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
+
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+
+
+def _has_many_values(data: bytes) -> bool:
+    """Count values without reading them: one after each comma and opening bracket, if outside of strings."""
+    if _count_values(data) <= VALUES_MAX:
+        return False
+    strings_max = 2 * VALUES_MAX  # a value may have a name
+    outside, strings = _STRING.subn(b"", data, count=strings_max + 1)
+    return strings > strings_max or _count_values(outside) > VALUES_MAX
+
+
+def _count_values(data: bytes) -> int:
+    return sum(map(data.count, (b",", b"[", b"{")))
+
+
 def _read_int(digits: str) -> int | float:
-    # Python refuses to read more digits (sys.int_info), even in a field that is not used.
-    return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else float(digits)
+    return int(digits) if len(digits) <= INTEGER_MAX_DIGITS else float(digits)
 
 
 def _refuse_constant(name: str) -> None:
