@@ -15,6 +15,7 @@ SORT_COLUMNS: dict[Sort, tuple[str, ...]] = {
     "popular": ("like_count", "view_count", "No"),
 }
 VALUE_MAX = 9_999_999_999  # ten digits, as many as a MySQL INT may have and the pattern accepts
+CURSOR_MAX_CHARS = 64
 _SHAPE = re.compile(r"(next|prev)\.(latest|popular)((?:\.(?:0|[1-9][0-9]{0,9})){1,3})")
 
 
@@ -48,6 +49,8 @@ class Cursor(NamedTuple):
         Raises:
             ValueError: The text is not from ``encode``.
         """
+        if len(text) > CURSOR_MAX_CHARS:
+            raise ValueError("not a cursor")
         try:
             plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
         except (ValueError, binascii.Error):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import string
 import threading
 import time
 from collections.abc import Iterator
@@ -670,6 +671,46 @@ def test_a_good_token_is_checked_once(remembering, key, checks):
     assert checks.count == 1
     assert callers[0] == callers[1] == callers[2]
     assert (callers[2].username, callers[2].scopes, callers[2].is_admin) == ("아나", {"a", "b"}, True)
+
+
+def other_spellings(token: str) -> list[str]:
+    """Return what Python's base64 reads as the same bytes: other characters, padding, other unused bits."""
+    parts = token.split(".")
+    spelt = [
+        f"{token}!",
+        f"{token}=",
+        f"{token}==",
+        f"!{token}",
+        f"{token}\xe9",
+        token.replace(".", "!."),
+        f"{token}\n",
+    ]
+    for number, part in enumerate(parts):
+        unused_bits = {2: 4, 3: 2}.get(len(part) % 4, 0)
+        last = BASE64URL.index(part[-1])
+        for other in range(1, 2**unused_bits):
+            changed = part[:-1] + BASE64URL[last | other]
+            spelt.append(".".join([*parts[:number], changed, *parts[number + 1 :]]))
+    standard = [part.replace("-", "+").replace("_", "/") for part in parts]
+    spelt += [".".join(standard)] if standard != parts else []
+    return spelt
+
+
+BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+
+
+def test_a_token_has_one_spelling(remembering, key):
+    token = key.sign(claims_of())
+    remembering.verify(token)
+
+    spelt = other_spellings(token)
+    for other in spelt:
+        with pytest.raises(TokenInvalid):
+            remembering.verify(other)
+
+    assert len(set(spelt)) >= 22  # a signature of 256 bytes has 4 unused bits
+    assert len(remembering._accepted) == 1
+    assert remembering.verify(token).user_id == SUB
 
 
 def test_each_token_stands_for_its_own_caller(remembering, key):

@@ -5,6 +5,7 @@ python-jose's CVE-2026-85394 has no fixed release. Mitigations here: one algorit
 chosen by a string ``kid`` among the pool's own and built once; no token over 8 KiB is parsed.
 """
 
+import base64
 import hashlib
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, cast
 from cachetools import LRUCache
 from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
+from jose.utils import base64url_decode
 
 from post.auth_utils.jwks import ALGORITHM, JwksClient
 from post.errors import TokenExpired, TokenInvalid
@@ -110,6 +112,8 @@ class TokenVerifier:
         return _Accepted(self._caller(claims), claims["exp"], kid, key)
 
     def _key_id(self, token: str) -> str:
+        if not _is_canonical(token):
+            raise TokenInvalid
         try:
             header = jwt.get_unverified_header(token)
         except JOSEError as exc:
@@ -155,6 +159,15 @@ class TokenVerifier:
     def _is_for_us(self, claims: dict[str, Any]) -> bool:
         audience_claim = {ACCESS: "client_id", IDENTITY: "aud"}.get(str(claims.get("token_use")))
         return audience_claim is not None and claims.get(audience_claim) in self._client_ids
+
+
+def _is_canonical(token: str) -> bool:
+    """Return if a token is spelt as base64url writes it (RFC 7515, section 2); the library reads others."""
+    try:
+        parts = token.encode("ascii").split(b".")
+        return all(base64.urlsafe_b64encode(base64url_decode(part)).rstrip(b"=") == part for part in parts)
+    except ValueError:
+        return False
 
 
 def _is_user_id(sub: Any) -> bool:
