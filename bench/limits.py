@@ -140,7 +140,7 @@ def create_post() -> Response:
     author = {"user_id": request.headers["X-User-Id"], "username": request.headers["X-Username"]}
     DEACTIVATED.read(author)
     row = retried(partial(_create_post, author | orjson.loads(request.get_data())))
-    return _answer("게시글을 작성했습니다.", post_of(row) | {"hidden_by": None}, status=201)
+    return _answer("게시글을 작성했습니다.", post_of(row) | {"is_liked": False, "hidden_by": None}, status=201)
 
 
 def _create_post(values: Values) -> dict[str, Any]:

@@ -19,7 +19,7 @@ POST_FIELDS = {
     "created_at",
     "updated_at",
 }
-OWNER_FIELDS = {"hidden_by"}  # besides, for the author and admins
+OWNER_FIELDS = {"is_liked", "hidden_by"}  # besides, for the author and admins; the first for any caller with a token
 
 
 def as_anyone(post: dict) -> dict:

@@ -86,6 +86,7 @@ class _PostFields(Answer):
     media_count: Count
     created_at: Moment
     updated_at: Annotated[Moment, Field(description="Moves when people edit, not when counts do.")]
+    is_liked: Annotated[bool, Field(description="By the caller; where there is a token.")] = cast(Any, None)
     hidden_by: Annotated[
         Literal["author", "moderator"] | None,
         Field(description="Who has hidden the post; for its author and admins. null while it is not hidden."),

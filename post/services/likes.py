@@ -9,6 +9,7 @@ from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post
 from post.services.counters import keeping_updated_at
+from post.services.post_rows import IS_LIKED
 from post.services.posts import is_seen_by, lock_seen_post
 from post.telemetry import metrics
 from post.utils import Caller, new_id
@@ -19,9 +20,10 @@ _ADD = insert(Like)
 _REMOVE = delete(Like).where(_IS_MINE)
 _COUNTED = keeping_updated_at({Post.like_count: Post.like_count + bindparam("amount")})
 _COUNT = update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED)
-_MINE = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("liker_id")).exists()
 _STATUS = Prepared(
-    select(Post.status, Post.user_id, Post.like_count, _MINE.label("is_liked")).where(Post.id == bindparam("post_id"))
+    select(Post.status, Post.user_id, Post.like_count, IS_LIKED.label("is_liked")).where(
+        Post.id == bindparam("post_id")
+    )
 )
 
 
@@ -114,7 +116,7 @@ def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[st
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = next(iter(_STATUS.read({"post_id": post_id, "liker_id": user_id})), None)
+    row = next(iter(_STATUS.read({"post_id": post_id, "viewer_id": user_id})), None)
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return {"is_liked": bool(row.is_liked), "like_count": row.like_count}

@@ -78,17 +78,19 @@ def page_query(
         shape: Of the list.
         view: Whole posts, posts with excerpts, or their versions as one text.
         with_total: Whether each row has ``total`` too.
-        for_viewer: Whether posts have ``VIEWER_COLUMNS`` too.
+        for_viewer: Whether posts have ``VIEWER_COLUMNS`` too; with the parameter ``viewer_id``.
 
     Returns:
         A query with the parameters ``limit``, ``offset``, the filters' names, ``cursor_`` and a column's
         name for each value of a cursor, ``below``, and those of the search.
     """
     keys = _keys(shape).subquery()
-    columns = {"full": POST_COLUMNS, "summary": SUMMARY_COLUMNS, "version": (joined_versions().label("versions"),)}
-    query = select(*columns[view])
-    if for_viewer and view != "version":
-        query = query.add_columns(*VIEWER_COLUMNS)
+    columns = SUMMARY_COLUMNS if view == "summary" else POST_COLUMNS
+    if view == "version":
+        columns = (joined_versions(for_viewer=for_viewer).label("versions"),)
+    elif for_viewer:
+        columns = (*columns, *VIEWER_COLUMNS)
+    query = select(*columns)
     if with_total:
         query = query.add_columns(total_of(shape).label("total"))
     key = next(iter(keys.c))

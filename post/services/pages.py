@@ -113,7 +113,8 @@ def _with_offsets(plan: PagePlan) -> PagePlan:
     wanted = plan.wanted
     offset, limit = wanted.offset, wanted.per_page + 1
     slice_ = {"limit": limit, "offset": offset, "reach": offset + limit}
-    plan = replace(plan, values={**plan.values, **slice_})
+    viewer = {} if plan.viewer is None else {"viewer_id": plan.viewer.user_id}
+    plan = replace(plan, values={**plan.values, **slice_, **viewer})
     if wanted.cursor is not None:
         place = zip(SORT_COLUMNS[wanted.sort], wanted.cursor.values, strict=True)
         values = {**plan.values, **{f"cursor_{name}": value for name, value in place}}
@@ -165,13 +166,15 @@ def _page(plan: PagePlan, is_known: IsKnown | None) -> Versioned[PostPage]:
     total = plan.total
     if total is None:
         total = int(rows[0].total) if rows else _total(plan)
-    version = _page_version(plan, total, [version_of(row) for row in rows])
+    version = _page_version(plan, total, [version_of(row, for_viewer=plan.viewer is not None) for row in rows])
     return value_unless_cached(version, is_known, lambda: _post_page(plan, rows, total))
 
 
 def _read_version(plan: PagePlan) -> str:
     with_total = plan.total is None
-    (row,) = page_query(plan.shape, view="version", with_total=with_total).read(plan.values)
+    for_viewer = plan.viewer is not None
+    query = page_query(plan.shape, view="version", with_total=with_total, for_viewer=for_viewer)
+    (row,) = query.read(plan.values)
     total = row.total if plan.total is None else plan.total
     return _page_version(plan, int(total), row.versions.split(",") if row.versions else [])
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from post.components import components
 from post.database.reads import read
-from post.models import BY_AUTHOR, HIDDEN, Media, Post
+from post.models import BY_AUTHOR, HIDDEN, Like, Media, Post
 from post.utils import Caller, isoformat_utc
 
 EXCERPT_CHARS = 200
@@ -34,8 +34,10 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
     func.substr(Post.content, 1, EXCERPT_CHARS).label("excerpt"),
     *_AFTER_TEXT,
 )
-# Further columns, for a caller with a token.
-VIEWER_COLUMNS: tuple[Any, ...] = (Post.hidden_by,)
+# In the query that reads the post: a page needs no other.
+IS_LIKED = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("viewer_id")).exists()
+# Further columns, for a caller with a token: their ``sub`` is the parameter ``viewer_id``.
+VIEWER_COLUMNS: tuple[Any, ...] = (Post.hidden_by, IS_LIKED.label("is_liked"))
 
 
 def to_dicts(
@@ -72,7 +74,8 @@ def _to_dict(
 
 def _show_to(viewer: Caller, post: dict[str, Any]) -> None:
     """Replace the values of ``VIEWER_COLUMNS`` by those that this viewer is shown."""
-    hidden_by = post.pop("hidden_by")
+    hidden_by, is_liked = post.pop("hidden_by"), post.pop("is_liked")
+    post["is_liked"] = bool(is_liked)
     if viewer.is_admin or viewer.user_id == post["user_id"]:
         post["hidden_by"] = (hidden_by or BY_AUTHOR) if post["status"] == HIDDEN else None
 

@@ -42,8 +42,16 @@ _LOCKED = (
     .with_for_update()
 )
 _WHOLE, _WHOLE_FOR_VIEWER = Prepared(_POST), Prepared(_POST_FOR_VIEWER)
-_VERSION = Prepared(
-    select(Post.user_id, Post.status, Post.view_count, version_prefix_column().label("prefix")).where(_THIS)
+_VERSION, _VERSION_FOR_VIEWER = (
+    Prepared(
+        select(
+            Post.user_id,
+            Post.status,
+            Post.view_count,
+            version_prefix_column(for_viewer=for_viewer).label("prefix"),
+        ).where(_THIS)
+    )
+    for for_viewer in (False, True)
 )
 
 
@@ -71,15 +79,16 @@ def get_post(
     Raises:
         PostNotFound: It was never there, or is hidden from this viewer, or is deleted and the viewer no admin.
     """
-    whole = _WHOLE if viewer is None else _WHOLE_FOR_VIEWER
-    row = _seen_row(whole if is_known is None else _VERSION, post_id, viewer)
+    whole, version_query = (_WHOLE, _VERSION) if viewer is None else (_WHOLE_FOR_VIEWER, _VERSION_FOR_VIEWER)
+    row = _seen_row(whole if is_known is None else version_query, post_id, viewer)
     view_count = row.view_count + _pending_views(row, post_id, views, address)
     if is_known is not None:
         version = join_version(row.prefix, view_count) + viewer_version(viewer)
         if is_known(version):
             return Versioned(version, None)
         row = _seen_row(whole, post_id, viewer)
-    version = join_version(version_prefix(row), view_count) + viewer_version(viewer)
+    prefix = version_prefix(row, for_viewer=viewer is not None)
+    version = join_version(prefix, view_count) + viewer_version(viewer)
     return value_unless_cached(
         version, is_known, lambda: to_dicts([row], viewer=viewer)[0] | {"view_count": view_count}
     )
@@ -95,7 +104,7 @@ def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, addre
 
 
 def _seen_row(query: Prepared, post_id: str, viewer: Caller | None) -> Any:
-    rows = query.read({"post_id": post_id})
+    rows = query.read({"post_id": post_id} | ({} if viewer is None else {"viewer_id": viewer.user_id}))
     if not rows:
         raise PostNotFound
     is_shown = is_seen_by(viewer, status=rows[0].status, owner_id=rows[0].user_id)
@@ -141,7 +150,7 @@ def insert_post(connection: Connection, *, author: Caller, title: str, content: 
     values |= {"user_id": author.user_id, "username": author.username}
     values |= {"category_id": category_id, "category": category_name}
     connection.execute(_INSERT, values)
-    return _read_back(connection, post_id)
+    return _read_back(connection, post_id, author)
 
 
 @retried
@@ -173,7 +182,7 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
         if "category" in changes:
             values["category_id"], values["category"] = ensure_category(connection, changes["category"], author=editor)
         connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
-        row = _read_back(connection, post_id)
+        row = _read_back(connection, post_id, editor)
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
         return to_dicts([row], viewer=editor, connection=connection)[0]
 
@@ -275,5 +284,5 @@ def check_writable(row: Row[Any] | None, editor: Caller) -> Row[Any]:
     return row
 
 
-def _read_back(connection: Connection, post_id: str) -> Row[Any]:
-    return connection.execute(_POST_FOR_VIEWER, {"post_id": post_id}).one()
+def _read_back(connection: Connection, post_id: str, viewer: Caller) -> Row[Any]:
+    return connection.execute(_POST_FOR_VIEWER, {"post_id": post_id, "viewer_id": viewer.user_id}).one()
