@@ -242,7 +242,7 @@ def test_the_author_comes_from_the_token_whatever_the_body_says(client, as_user,
 
 
 def test_body_fields_that_no_author_decides_are_ignored(client, as_user):
-    body = NEW | {"id": UNKNOWN_ID, "No": 0, "view_count": 99, "like_count": "many", "status": "deleted"}
+    body = NEW | {"id": UNKNOWN_ID, "No": 0, "view_count": 99, "like_count": "many", "user_id": "x"}
     body |= {"created_at": None, "category_id": 7, "tags": [{"deep": []}]}
 
     response = client.post(POSTS, json=body, headers=as_user("ana"))

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from post.database.faults import is_lock_timeout
 from post.database.writes import insert_unless_there, retried, transaction
 from post.errors import IdempotencyConflict
-from post.models import IdempotencyKey, utc_now
+from post.models import VISIBLE, IdempotencyKey, utc_now
 from post.services.derived import IndexedPost, update_derived
 from post.services.post_rows import to_dicts
 from post.services.posts import insert_post
@@ -40,7 +40,14 @@ class Answer(NamedTuple):
 
 @retried
 def create_post_once(
-    *, key: str, author: Caller, title: str, content: str, category: str, render: Callable[[dict[str, Any]], bytes]
+    *,
+    key: str,
+    author: Caller,
+    title: str,
+    content: str,
+    category: str,
+    status: str = VISIBLE,
+    render: Callable[[dict[str, Any]], bytes],
 ) -> Answer:
     """
     Create a post, or return the answer to the request that did.
@@ -54,18 +61,20 @@ def create_post_once(
         title: As for ``create_post``.
         content: As for ``create_post``.
         category: As for ``create_post``.
+        status: As for ``create_post``.
         render: Makes the answer's body from the post object.
 
     Raises:
         IdempotencyConflict: The key was used with another body, or its first request takes too long.
     """
-    request_hash = _hash(title, content, category)
+    # That of a visible post is as it was before there were drafts.
+    request_hash = _hash(title, content, category, *([] if status == VISIBLE else [status]))
     with transaction() as connection:
         _delete_expired(connection, LAZY_BATCH)
         first = _reserve(connection, author.user_id, key, request_hash)
         if first is not None:
             return first
-        row = insert_post(connection, author=author, title=title, content=content, category=category)
+        row = insert_post(connection, author=author, title=title, content=content, category=category, status=status)
         body = render(to_dicts([row], viewer=author)[0])
         answered = update(IdempotencyKey).where(_key_matches(author.user_id, key)).values(answer=body, post_id=row.id)
         connection.execute(answered)

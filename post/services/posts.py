@@ -114,15 +114,16 @@ def _seen_row(query: Prepared, post_id: str, viewer: Caller | None) -> Any:
 
 
 @retried
-def create_post(*, author: Caller, title: str, content: str, category: str) -> dict[str, Any]:
+def create_post(*, author: Caller, title: str, content: str, category: str, status: str = VISIBLE) -> dict[str, Any]:
     """
-    Create a visible post.
+    Create a post.
 
     Args:
         author: From the verified token.
         title: Trimmed, in NFC.
         content: In NFC.
         category: A category's name; a new one is created.
+        status: ``visible``, or ``hidden`` for a draft.
 
     Returns:
         The post object of the API.
@@ -132,14 +133,16 @@ def create_post(*, author: Caller, title: str, content: str, category: str) -> d
         CategoryLimitReached: It is new, and there are too many.
     """
     with transaction() as connection:
-        row = insert_post(connection, author=author, title=title, content=content, category=category)
+        row = insert_post(connection, author=author, title=title, content=content, category=category, status=status)
         update_derived(connection, None, IndexedPost.of(row))
     return to_dicts([row], viewer=author)[0]
 
 
-def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str) -> Row[Any]:
+def insert_post(
+    connection: Connection, *, author: Caller, title: str, content: str, category: str, status: str
+) -> Row[Any]:
     """
-    Insert a visible post within the caller's transaction, which must ``update_derived`` too. Arguments as above.
+    Insert a post within the caller's transaction, which must ``update_derived`` too. Arguments as above.
 
     Returns:
         The post's row, with ``VIEWER_COLUMNS``.
@@ -149,6 +152,8 @@ def insert_post(connection: Connection, *, author: Caller, title: str, content: 
     values = {"id": post_id, "title": title, "content": content}
     values |= {"user_id": author.user_id, "username": author.username}
     values |= {"category_id": category_id, "category": category_name}
+    if status == HIDDEN:
+        values |= {"status": HIDDEN, "hidden_by": BY_AUTHOR}
     connection.execute(_INSERT, values)
     return _read_back(connection, post_id, author)
 

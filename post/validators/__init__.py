@@ -143,6 +143,9 @@ class NewPost(RequestModel):
     title: Title
     content: Content
     category: CategoryName = DEFAULT_CATEGORY
+    status: Literal["visible", "hidden"] = Field(
+        default="visible", description="`hidden` is a draft: its author's alone until PATCH makes it visible."
+    )
 
 
 class WholePost(RequestModel):
