@@ -68,6 +68,12 @@ class Conflict(ServiceError):
     """The present state does not allow it."""
 
 
+class PreconditionFailed(ServiceError):
+    """The post is no longer what the caller has read."""
+
+    code = "precondition_failed"
+
+
 class Unavailable(ServiceError):
     """A dependency is not available; the same request may succeed later."""
 

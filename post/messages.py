@@ -43,6 +43,10 @@ ERRORS: dict[str, Message] = {
         "요청을 다 받기 전에 시간이 초과되었습니다. 다시 시도해 주세요.",
         "The request did not arrive in time. Please try again.",
     ),
+    "precondition_failed": Message(
+        "다른 곳에서 먼저 수정했습니다. 새로 고친 다음 다시 시도해 주세요.",
+        "It has been changed meanwhile. Please reload it and try again.",
+    ),
     "payload_too_large": Message(
         "요청이 너무 큽니다. 본문은 JSON이면 1 MiB, 이미지 업로드이면 52 MiB, 1,000개 항목까지입니다.",
         "The request is too large. A body may have 1 MiB of JSON, or 52 MiB of images in at most 1,000 parts.",

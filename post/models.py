@@ -89,6 +89,24 @@ def _utc_now_sqlite(_element: utc_now, _compiler: Any, **_kwargs: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
+class next_moment(FunctionElement[datetime]):  # noqa: N801 - named like an SQL function
+    """The database's time, but later than a row's ``updated_at``: each edit moves it, also within a millisecond."""
+
+    type = DateTime()
+    inherit_cache = True
+
+
+@compiles(next_moment)
+def _next_moment(_element: next_moment, _compiler: Any, **_kwargs: Any) -> str:
+    return "GREATEST(CURRENT_TIMESTAMP(3), updated_at + INTERVAL 1000 MICROSECOND)"
+
+
+@compiles(next_moment, "sqlite")
+def _next_moment_sqlite(_element: next_moment, _compiler: Any, **_kwargs: Any) -> str:
+    form = "'%Y-%m-%d %H:%M:%f'"
+    return f"max(strftime({form}, 'now'), strftime({form}, updated_at, '+0.001 seconds'))"
+
+
 class Category(db.Model):
     """A category; ``name_key`` makes its name unique, letter case ignored."""
 

@@ -37,6 +37,8 @@ IF_NONE_MATCH = {
     "description": "An `ETag` that the caller has; 304 while it is current.",
     "schema": {"type": "string"},
 }
+# Described here, and no parameter: a generated request would name an edition that no post has.
+IF_MATCH = "The request's `If-Match` is not the post's `ETag`: it was edited since."
 
 
 def describe_headers(document: dict[str, Any]) -> None:
@@ -45,7 +47,7 @@ def describe_headers(document: dict[str, Any]) -> None:
 
     Args:
         document: The OpenAPI document. Operations that document 429 are limited, and those that document 304 have
-            entity tags.
+            entity tags; those that document 412 read ``If-Match``.
     """
     document["components"]["headers"] = HEADERS
     document["components"]["parameters"] = {"If-None-Match": IF_NONE_MATCH}
@@ -58,6 +60,8 @@ def _describe(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if "304" in responses:
         operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/If-None-Match"})
+    if "412" in responses:
+        responses["412"]["description"] = IF_MATCH
     for status, response in responses.items():
         names = ("X-Request-ID", *OF_STATUS.get(status, ()), *OF_OPERATION.get((operation["operationId"], status), ()))
         names += ("ETag",) if "304" in responses and status in ("200", "304") else ()

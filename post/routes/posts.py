@@ -14,7 +14,7 @@ from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_bl
 from post.services.pages import PostPage
 from post.validators import IdempotencyHeader, ListQuery, NewPost, PageQuery, PostChanges, PostPath, WholePost
 from post.web.envelope import json_response, respond, success_body
-from post.web.http_cache import known_version, respond_versioned
+from post.web.http_cache import known_version, respond_versioned, unchanged_edition
 from post.web.request_checks import checked
 
 bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
@@ -70,33 +70,42 @@ def get_post(path: PostPath) -> Response:
 
 
 @bp.put(
-    "/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 409, 413, 415)
+    "/posts/<post_id>",
+    tags=[POSTS],
+    security=BEARER,
+    responses=answers(PostAnswer, 400, 401, 403, 404, 409, 412, 413, 415),
 )
 @token_required
 @checked
 def replace_post(path: PostPath, body: WholePost) -> Response:
     """Replace title, content and category of a post, as its author or an admin."""
-    post = services.edit_post(path.post_id, editor=current_user(), changes=body.model_dump())
+    changes, is_unchanged = body.model_dump(), unchanged_edition()
+    post = services.edit_post(path.post_id, editor=current_user(), changes=changes, is_unchanged=is_unchanged)
     return respond(post, message="post_updated")
 
 
 @bp.patch(
-    "/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 404, 409, 413, 415)
+    "/posts/<post_id>",
+    tags=[POSTS],
+    security=BEARER,
+    responses=answers(PostAnswer, 400, 401, 403, 404, 409, 412, 413, 415),
 )
 @token_required
 @checked
 def edit_post(path: PostPath, body: PostChanges) -> Response:
     """Change some fields of a post, as its author or an admin."""
-    post = services.edit_post(path.post_id, editor=current_user(), changes=body.model_dump(exclude_unset=True))
+    changes, is_unchanged = body.model_dump(exclude_unset=True), unchanged_edition()
+    post = services.edit_post(path.post_id, editor=current_user(), changes=changes, is_unchanged=is_unchanged)
     return respond(post, message="post_updated")
 
 
-@bp.delete("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(DeletedAnswer, 400, 401, 403, 404))
+@bp.delete("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(DeletedAnswer, 400, 401, 403, 404, 412))
 @token_required
 @checked
 def delete_post(path: PostPath) -> Response:
     """Delete a post softly, as its author or an admin."""
-    return respond(services.delete_post(path.post_id, editor=current_user()), message="post_deleted")
+    deleted = services.delete_post(path.post_id, editor=current_user(), is_unchanged=unchanged_edition())
+    return respond(deleted, message="post_deleted")
 
 
 def _created_body(post: dict[str, Any]) -> bytes:

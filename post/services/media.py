@@ -14,7 +14,7 @@ from post.database.writes import retried, transaction
 from post.errors import MediaNotFound, StorageUnavailable
 from post.images.cleaner import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
 from post.images.storage import StoredObject, is_key
-from post.models import VISIBLE, Media, Post, utc_now
+from post.models import VISIBLE, Media, Post, next_moment
 from post.services.posts import check_writable, lock_seen_post
 from post.utils import Caller
 
@@ -94,7 +94,7 @@ def _remove(post_id: str, media_id: str, editor: Caller) -> dict[str, str]:
 
 def count_media(connection: Connection, post_id: str, amount: int) -> None:
     """Add to a post's number of images, in a transaction that has locked the post and changes its images' rows."""
-    values = {Post.media_count: Post.media_count + amount, Post.updated_at: utc_now()}
+    values = {Post.media_count: Post.media_count + amount, Post.updated_at: next_moment()}
     connection.execute(update(Post).where(Post.id == post_id).values(values))
 
 

@@ -6,14 +6,15 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from post.database.reads import Prepared
 from post.database.writes import retried, transaction
-from post.errors import Forbidden, Moderated, PostNotFound
-from post.models import BY_AUTHOR, BY_MODERATOR, DELETED, HIDDEN, VISIBLE, Post, utc_now
+from post.errors import Forbidden, Moderated, PostNotFound, PreconditionFailed
+from post.models import BY_AUTHOR, BY_MODERATOR, DELETED, HIDDEN, VISIBLE, Post, next_moment
 from post.services.categories import ensure_category
 from post.services.derived import IndexedPost, update_derived
 from post.services.post_rows import POST_COLUMNS, VIEWER_COLUMNS, to_dicts
 from post.services.versions import (
     IsKnown,
     Versioned,
+    edition_of,
     join_version,
     value_unless_cached,
     version_prefix,
@@ -37,6 +38,7 @@ _LOCKED = (
         Post.media_count,
         Post.category_id,
         Post.title,
+        Post.updated_at,
     )
     .where(_THIS)
     .with_for_update()
@@ -159,7 +161,9 @@ def insert_post(
 
 
 @retried
-def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[str, Any]:
+def edit_post(
+    post_id: str, *, editor: Caller, changes: dict[str, str], is_unchanged: IsKnown | None = None
+) -> dict[str, Any]:
     """
     Change the named columns of a post.
 
@@ -168,6 +172,7 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
         editor: The caller.
         changes: Any of ``title``, ``content``, ``category`` (a name) and ``status`` (``visible``
             or ``hidden``); an admin's ``visible`` restores a deleted post.
+        is_unchanged: Returns whether an edition is the one that the editor has read; None if any may be changed.
 
     Returns:
         The post object of the API.
@@ -177,6 +182,7 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
         Forbidden: The editor is neither its author nor an admin, or may not create a new category.
         CategoryLimitReached: The category is new, and there are too many.
         Moderated: An admin has hidden it, and the editor, who is none, would make it visible.
+        PreconditionFailed: It was edited since the editor has read it.
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as connection:
@@ -184,9 +190,10 @@ def edit_post(post_id: str, *, editor: Caller, changes: dict[str, str]) -> dict[
         values: dict[str, Any] = dict(changes)
         if "status" in changes:
             values["hidden_by"] = _hidden_by(before, editor, status=changes["status"])
+        _check_unchanged(before, is_unchanged)
         if "category" in changes:
             values["category_id"], values["category"] = ensure_category(connection, changes["category"], author=editor)
-        connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=utc_now()))
+        connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=next_moment()))
         row = _read_back(connection, post_id, editor)
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
         return to_dicts([row], viewer=editor, connection=connection)[0]
@@ -203,13 +210,14 @@ def _hidden_by(before: Row[Any], editor: Caller, *, status: str) -> str | None:
 
 
 @retried
-def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
+def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = None) -> dict[str, str]:
     """
     Delete a post softly: its row stays, and nobody sees it.
 
     Args:
         post_id: Id of the post, 32 hex characters.
         editor: The caller.
+        is_unchanged: As for ``edit_post``.
 
     Returns:
         Its id and new status.
@@ -217,12 +225,21 @@ def delete_post(post_id: str, *, editor: Caller) -> dict[str, str]:
     Raises:
         PostNotFound: It is deleted already, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
+        PreconditionFailed: It was edited since the editor has read it.
     """
     with transaction() as connection:
-        before = IndexedPost.of(lock_for_writing(connection, post_id, editor))
-        connection.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=utc_now()))
+        row = lock_for_writing(connection, post_id, editor)
+        _check_unchanged(row, is_unchanged)
+        before = IndexedPost.of(row)
+        connection.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=next_moment()))
         update_derived(connection, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
+
+
+def _check_unchanged(row: Row[Any], is_unchanged: IsKnown | None) -> None:
+    """Refuse to write to a locked post that was edited meanwhile."""
+    if is_unchanged is not None and not is_unchanged(edition_of(row)):
+        raise PreconditionFailed
 
 
 def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> bool:

@@ -15,6 +15,7 @@ from post.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    PreconditionFailed,
     ServiceError,
     Unauthenticated,
     Unavailable,
@@ -30,6 +31,7 @@ HTTP_STATUS: dict[type[ServiceError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    PreconditionFailed: 412,
     UnsupportedMediaType: 415,
     Unavailable: 503,
 }

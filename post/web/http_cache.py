@@ -1,6 +1,7 @@
 """Answers that a cache may keep and must revalidate each time: entity tags (RFC 9110, 8.8.3; RFC 9111, 5.2.2.4)."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol, TypeVar
@@ -13,6 +14,10 @@ from post.web.envelope import request_language
 
 TAGS_KEPT = 64  # a request computes one twice
 _FOR_ALL, _FOR_ITS_CALLER = "public, no-cache", "private, no-cache"
+
+# A tag is the digests of a post's edition, for ``If-Match``, and of all that is shown.
+_DIGEST_BYTES = 8
+_OUR_TAG = re.compile(rf'"([0-9a-f]{{{4 * _DIGEST_BYTES}}})"')
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -36,6 +41,20 @@ def known_version() -> Callable[[str], bool] | None:
         return None
     known, language = request.if_none_match, request_language()
     return lambda version: known.contains_weak(_tag(version, language))
+
+
+def unchanged_edition() -> Callable[[str], bool] | None:
+    """
+    Return a check for the editions in the request's ``If-Match``; None without that header, or with ``*``.
+
+    Weak tags are compared too: the half that is compared changes with each edit of the post. What is no tag of ours
+    matches nothing.
+    """
+    header = request.environ.get("HTTP_IF_MATCH")
+    if header is None or header.strip() == "*":
+        return None
+    known = {tag[: 2 * _DIGEST_BYTES] for tag in _OUR_TAG.findall(header)}
+    return lambda edition: _digest(edition) in known
 
 
 def respond_versioned(found: Versioned[T], respond: Callable[[T], Response]) -> Response:
@@ -77,5 +96,10 @@ def not_modified_if_known(file: Response) -> Response:
 
 @lru_cache(maxsize=TAGS_KEPT)
 def _tag(version: str, language: Language) -> str:
-    # Another release or language words the same data differently.
-    return hashlib.blake2b(f"{__version__} {language} {version}".encode(), digest_size=16).hexdigest()
+    # Another release or language words the same data differently; the edition is the same.
+    edition, _, _ = version.partition("|")
+    return _digest(edition) + _digest(f"{__version__} {language} {version}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
