@@ -9,9 +9,9 @@ FROM ${PYTHON_IMAGE} AS builder
 WORKDIR /build
 COPY requirements.txt ./
 # Wheels only: the build compiles nothing and runs no code of a package.
-RUN pip wheel --no-cache-dir --only-binary=:all: --wheel-dir=wheels --requirement=requirements.txt \
+RUN pip wheel --no-cache-dir --only-binary=:all: --require-hashes --wheel-dir=wheels --requirement=requirements.txt \
     && python -m venv --without-pip /opt/venv \
-    && pip --python=/opt/venv/bin/python install --no-cache-dir --no-index --find-links=wheels --requirement=requirements.txt
+    && pip --python=/opt/venv/bin/python install --no-cache-dir --no-index --require-hashes --find-links=wheels --requirement=requirements.txt
 
 WORKDIR /app
 COPY app.py config.py gunicorn.conf.py ./

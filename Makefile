@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test quick coverage drills bench lint format docs clean
+.PHONY: help run test quick coverage drills bench lint format docs requirements clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +46,12 @@ format: .venv/dev ## Format the code
 docs: .venv/run ## Write docs/settings.md from config.py
 	$(BIN)/python docs/write_settings.py
 
+requirements: .venv/dev ## Pin all packages by hash, from requirements*.in (UPGRADE=--upgrade: the newest that fit)
+	for name in requirements requirements-dev requirements-checkov; do \
+		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes $(UPGRADE) --output-file $$name.txt $$name.in || exit 1; \
+	done
+
 clean: ## Remove what was installed and generated, but no data
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -58,16 +64,16 @@ $(BIN)/python:
 
 .venv/run: $(BIN)/python requirements.txt
 	@echo "Installing requirements.txt into .venv"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
 	@echo "Installing requirements-dev.txt into .venv"
-	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .venv/checkov: $(BIN)/python requirements-checkov.txt
 	@echo "Installing requirements-checkov.txt into .venv/checkov"
 	@$(PYTHON) -m venv .venv/checkov
-	@.venv/checkov/bin/pip install --quiet --no-compile --disable-pip-version-check -r requirements-checkov.txt
+	@.venv/checkov/bin/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-checkov.txt
 	@touch $@

@@ -428,3 +428,26 @@ def test_every_setting_is_in_the_table_of_settings():
     told = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row.split("|")[1])}
 
     assert {setting.upper() for setting in Settings.model_fields} == told
+
+
+# Packages
+
+
+def pins_of(file: str) -> dict[str, str]:
+    """The packages that a file pins, by their names in PyPI's one spelling."""
+    found = re.findall(r"^([\w.-]+)(?:\[\w,]+\])?==([^\s;]+)", (PROJECT / file).read_text(), re.M)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-checkov"])
+def test_every_package_is_pinned_with_the_hashes_of_its_files(name):
+    text = re.sub(r"^ *#.*\n", "", (PROJECT / f"{name}.txt").read_text(), flags=re.M).replace("\\\n", "")
+
+    unhashed = [line for line in text.splitlines() if not re.search(r"==.*--hash=sha256:[0-9a-f]{64}", line)]
+
+    assert unhashed == []
+    assert pins_of(f"{name}.in").items() <= pins_of(f"{name}.txt").items()
+
+
+def test_the_tests_have_the_packages_of_the_service():
+    assert pins_of("requirements.txt").items() <= pins_of("requirements-dev.txt").items()

@@ -64,7 +64,13 @@ def stages(text: str) -> Iterator[str]:
 
 def wheels(text: str) -> Iterator[str]:
     run = next(value for name, value in instructions(text) if name == "RUN")
-    for option, count in (("--only-binary=:all:", 1), ("--no-index", 1), ("--no-cache-dir", 2), ("--without-pip", 1)):
+    for option, count in (
+        ("--only-binary=:all:", 1),
+        ("--no-index", 1),
+        ("--no-cache-dir", 2),
+        ("--without-pip", 1),
+        ("--require-hashes", 2),
+    ):
         if run.count(option) != count:
             yield f"{option} is there {run.count(option)} times"
 
@@ -141,6 +147,7 @@ def test_the_dockerfile_keeps_the_rule(rule):
     ("compiler", "RUN groupadd", "RUN apt-get update && apt-get install gcc && groupadd", "stages"),
     ("sources", " --only-binary=:all:", "", "wheels"),
     ("index again", " --no-index", "", "wheels"),
+    ("any file", "--only-binary=:all: --require-hashes", "--only-binary=:all:", "wheels"),
     ("pip's cache", "install --no-cache-dir", "install", "wheels"),
     ("pip in the image", " --without-pip", "", "wheels"),
     ("user by name", "USER 10001:10001", "USER post", "user"),
