@@ -267,6 +267,20 @@ def jpeg_of_scans(scans: int, size: tuple[int, int] = (8000, 5000)) -> bytes:
     return b"\xff\xd8" + head + direct + nothing * scans + b"\xff\xd9"
 
 
+def jpeg_of_refining_scans(scans: int, size: tuple[int, int]) -> bytes:
+    """The same with scans that refine, whose blocks cost a decoder four times as much."""
+    first = segment(0xDA, bytes([1, 1, 0, 1, 63, 0]))
+    head, *others = jpeg_of_scans(scans, size).split(first)
+    return head + first + segment(0xDA, bytes([1, 1, 0, 1, 63, 0x10])).join(others)
+
+
+def jpeg_of_hidden_scans(scans: int, size: tuple[int, int]) -> bytes:
+    """The same with an end in a comment before them, as which a hasty reader takes it."""
+    data = jpeg_of_refining_scans(scans, size)
+    first = data.index(segment(0xDA, bytes([1, 1, 0, 1, 63, 0])))
+    return data[:first] + segment(COMMENT, b"\xff\xd9") + data[first:]
+
+
 def flood(one: bytes, file: bytes, *, at: int) -> bytes:
     """A file that is filled up to 5 MiB with copies of one segment or chunk."""
     return file[:at] + one * ((MAX_BYTES - len(file)) // len(one)) + file[at:]
@@ -491,6 +505,11 @@ def animated(frames: Sequence[Image.Image], image_format: str, **options: Any) -
     return encoded(frames[0], image_format, save_all=True, append_images=frames[1:], **options)
 
 
+def _with_a_patch(picture: Image.Image, place: int) -> Image.Image:
+    picture.paste((250, 40, 90), (place, 8, place + 24, 40))
+    return picture
+
+
 @functools.cache
 def oversized_animation(image_format: str) -> bytes:
     """Twenty frames of four megapixels each."""
@@ -558,7 +577,7 @@ TRUNCATED = {
     f"{kind}-without-its-last-{count}-bytes": Sample(
         lambda kind=kind, count=count: whole(kind)[:-count], "image_damaged", may_be_kept=True
     )
-    for kind, count in [("jpeg", 2), ("png", 12), ("png", 2), ("gif", 1), ("animated-gif", 1)]
+    for kind, count in [("jpeg", 2), ("png", 12), ("png", 2)]
 }
 
 BOMBS = {
@@ -585,13 +604,23 @@ BOMBS = {
         lambda: riff(webp_chunk(b"VP8 ", b"\x10\x02\0\x9d\x01\x2a" + b"\xff\x3f\xff\x3f" + bytes(20))),
         "too_many_pixels",
     ),
+    "progressive-jpeg-of-490-scans-of-40-megapixels": Sample(
+        lambda: jpeg_of_refining_scans(490, (6300, 6300)), "image_too_complex"
+    ),
+    "progressive-jpeg-of-490-hidden-scans": Sample(
+        lambda: jpeg_of_hidden_scans(490, (6300, 6300)), "image_too_complex"
+    ),
+    "jpeg-of-3000-segments": Sample(lambda: jpeg(segment(COMMENT, b"") * 3000), "image_too_complex"),
     "jpeg-of-41-megapixels": Sample(lambda: large("JPEG", (8200, 5000)), "too_many_pixels"),
     "png-of-41-megapixels": Sample(
         lambda: png(bytes(1025 * 5000), (8200, 5000), depth=1, colour_type=0), "too_many_pixels"
     ),
     "gif-of-41-megapixels": Sample(lambda: large("GIF", (8200, 5000)), "too_many_pixels"),
     # Which would have more memory than a pod has left.
-    "transparent-webp-of-40-megapixels": Sample(lambda: transparent_webp((8000, 5000)), "image_too_complex"),
+    "transparent-webp-of-40-megapixels": Sample(
+        lambda: encoded(Image.new("RGBA", (8000, 5000), (9, 99, 200, 77)), "WEBP", quality=20, method=0),
+        "image_too_complex",
+    ),
     "webp-of-41-megapixels": Sample(lambda: large("WEBP", (8200, 5000)), "too_many_pixels"),
     "gif-of-301-frames": Sample(lambda: many_frames(301), "too_many_frames"),
     "gif-of-5000-frames": Sample(lambda: many_frames(5000), "too_many_frames"),
@@ -654,6 +683,8 @@ DAMAGED = {
     "jpeg-of-no-height": Sample(
         lambda: jpeg().replace(struct.pack(">HH", 64, 96), struct.pack(">HH", 0, 96), 1), "image_damaged"
     ),
+    "jpeg-of-arithmetic-codes": Sample(lambda: jpeg().replace(b"\xff\xc0", b"\xff\xc9", 1), "image_damaged"),
+    "jpeg-of-lossless-codes": Sample(lambda: jpeg().replace(b"\xff\xc0", b"\xff\xc3", 1), "image_damaged"),
     "jpeg-of-12-bits": Sample(
         lambda: jpeg().replace(b"\x08\x00\x40\x00\x60", b"\x0c\x00\x40\x00\x60"), "image_damaged"
     ),
@@ -671,12 +702,6 @@ DAMAGED = {
         lambda: apng((8, 8), [noise(256, 1)]).replace(b"IDAT", b"fdAT"), "image_damaged"
     ),
     "gif-without-a-frame": Sample(lambda: gif((8, 8), []), "image_damaged"),
-    "gif-with-a-later-frame-over-the-edge": Sample(
-        lambda: gif((8, 8), [drawn(1), drawn(2, (4, 4, 8, 8))]), "image_damaged", may_be_kept=True
-    ),
-    "gif-with-a-first-frame-over-the-edge": Sample(
-        lambda: gif((8, 8), [drawn(1, (4, 4, 8, 8)), drawn(2)]), "image_damaged", may_be_kept=True
-    ),
     "gif-with-garbage-behind": Sample(
         lambda: gif((8, 8), [drawn(1)], end=b";" + MARKER), "image_damaged", may_be_kept=True
     ),
@@ -972,6 +997,21 @@ MODES = {
     "gif-whose-frame-is-a-part": Sample(
         lambda: gif((8, 8), [GifFrame((2, 2, 4, 4), bytes(16))]), size=(8, 8), pixels={(0, 0): CLEAR, (3, 3): RED}
     ),
+    "gif-without-a-trailer": _line(
+        lambda: gif((4, 1), [GifFrame((0, 0, 4, 1), b"\0\1\2\3")], end=b""), RED, GREEN, BLUE, WHITE
+    ),
+    "gif-without-the-end-of-its-frame": _line(
+        lambda: gif((4, 1), [GifFrame((0, 0, 4, 1), b"\0\1\2\3")], end=b"")[:-1], RED, GREEN, BLUE, WHITE
+    ),
+    "gif-with-bytes-before-its-frame": _line(
+        lambda: gif((4, 1), [GifFrame((0, 0, 4, 1), b"\0\1\2\3")], extensions=b"\0\0ab"), RED, GREEN, BLUE, WHITE
+    ),
+    "gif-whose-screen-is-too-small": _line(
+        lambda: gif((2, 1), [GifFrame((0, 0, 4, 1), b"\0\1\2\3")]), RED, GREEN, BLUE, WHITE
+    ),
+    "gif-whose-frame-begins-within-its-screen-and-ends-beyond": _line(
+        lambda: gif((2, 1), [GifFrame((1, 0, 3, 1), b"\0\1\2")]), CLEAR, RED, GREEN, BLUE
+    ),
     "gif-of-an-older-kind": Sample(
         lambda: gif((8, 8), [GifFrame((0, 0, 8, 8), bytes(64))]).replace(b"GIF89a", b"GIF87a"),
         size=(8, 8),
@@ -989,6 +1029,10 @@ SIZES = {
     "gif-of-40-megapixels": Sample(lambda: large("GIF"), size=(8000, 5000)),
     "webp-of-40-megapixels": Sample(lambda: large("WEBP", orientation=6), size=(5000, 8000)),
     "transparent-webp-of-30-megapixels": Sample(lambda: transparent_webp((6000, 5000)), size=(5000, 6000)),
+    "lossless-webp-of-24-megapixels": Sample(
+        lambda: encoded(Image.open(io.BytesIO(large("PNG", (6000, 4000)))), "WEBP", lossless=True, method=0, quality=0),
+        size=(6000, 4000),
+    ),
     **{
         f"{image_format.lower()}-of-one-pixel": Sample(
             lambda image_format=image_format: encoded(Image.new("RGB", (1, 1)), image_format), size=(1, 1)
@@ -1073,11 +1117,35 @@ ANIMATIONS = {
     "gif-of-equal-frames-of-eleven-minutes": lambda: gif(
         (8, 8), [drawn(1, delay=65_535), drawn(1, delay=65_535), drawn(2)], plays=0
     ),
+    "gif-without-its-trailer": lambda: gif((8, 8), [drawn(1), drawn(2)], plays=0, end=b""),
+    "gif-with-bytes-between-its-blocks": lambda: gif(
+        (8, 8), [], plays=0, extensions=b"\0\0".join(gif_frame(drawn(seed), PALETTE) for seed in range(3))
+    ),
+    "gif-with-frames-beyond-its-screen": lambda: gif(
+        (8, 8),
+        [
+            drawn(1),
+            drawn(2, (4, 4, 8, 8)),
+            drawn(3, (20, 0, 4, 4), disposal=2),
+            drawn(4, (0, 6, 8, 9), disposal=2, transparent=2),
+            drawn(5, (0, 0, 4, 4)),
+        ],
+        plays=0,
+    ),
     "webp": lambda: animated(blobs(4, mode="RGB"), "WEBP", quality=95, duration=[100, 50, 30, 200], loop=0),
     "webp-with-alpha": lambda: animated(
         [faded((64, 48)), *blobs(3)], "WEBP", lossless=True, duration=[100, 50, 30, 200], loop=3
     ),
     "webp-of-opaque-parts": lambda: animated(blobs(4), "WEBP", lossless=True, duration=100),
+    "webp-of-parts-without-loss": lambda: animated(
+        [scene((64, 48)), *(_with_a_patch(scene((64, 48)), place) for place in (4, 11, 30))],
+        "WEBP",
+        lossless=True,
+        duration=[100, 50, 30, 200],
+    ),
+    "webp-on-its-side-without-loss": lambda: animated(
+        [corners(), corners().rotate(180), scene((48, 32))], "WEBP", lossless=True, duration=100, exif=exif(6)
+    ),
     "webp-without-delays": lambda: animated(blobs(3, mode="RGB"), "WEBP", quality=95, duration=0),
 }
 
@@ -1134,6 +1202,14 @@ SAMPLES: dict[str, Sample] = {
 # Small files that cost a decoder long, for nothing that is shown.
 COSTLY: dict[str, Callable[[], bytes]] = {
     "jpeg-of-60000-scans": lambda: jpeg_of_scans(60_000),
+    "jpeg-of-490-refining-scans": lambda: jpeg_of_refining_scans(490, (6300, 6300)),
+    "jpeg-of-18-refining-scans-of-40-megapixels": lambda: jpeg_of_refining_scans(18, (8000, 5000)),
+    "jpeg-of-5-million-fill-bytes": lambda: b"\xff\xd8" + b"\xff" * 5_000_000 + b"\0",
+    "jpeg-of-40-megapixels": lambda: large("JPEG"),
+    "webp-of-40-megapixels": lambda: large("WEBP"),
+    "png-of-40-megapixels": lambda: large("PNG"),
+    "png-of-40-megapixels-of-which-a-larger-is-made": growing_png,
+    "png-of-400000-pieces-of-data": lambda: flood(chunk(b"IDAT"), plain_png(), at=33),
     "jpeg-of-exif-in-half-a-million-segments": lambda: flood(segment(0xE1, EXIF + bytes(10)), jpeg(), at=2),
     "png-of-5000-texts-of-a-mebibyte-without-names": lambda: flood(
         chunk(b"zTXt", b"\0\0" + zlib.compress(bytes(MIB - 1), 9)), plain_png(), at=33
@@ -1148,6 +1224,7 @@ COSTLY: dict[str, Callable[[], bytes]] = {
     "gif-of-half-a-million-frames": lambda: gif(
         (1, 1), [], extensions=(b"," + struct.pack("<4HB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0") * 349_000
     ),
+    "gif-of-5-million-bytes-between-blocks": lambda: gif((8, 8), [drawn(1)], extensions=bytes(5_000_000)),
     "gif-of-a-comment-in-two-million-parts": lambda: gif(
         (8, 8), [drawn(1), drawn(2)], extensions=b"!\xfe" + b"\1A" * 2_600_000 + b"\0"
     ),

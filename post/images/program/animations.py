@@ -7,10 +7,14 @@ result to 256 colours again.
 """
 
 import io
+import re
 import struct
 from typing import NamedTuple
 
 from PIL import Image
+
+_BLOCK = re.compile(rb"[!,;]")
+INVISIBLE = b"\x05"  # flags of a frame that draws nothing and is not cleared: index 0 is transparent
 
 
 class GifFrame(NamedTuple):
@@ -44,38 +48,38 @@ class Gif(NamedTuple):
 
 def read_gif(data: bytes, *, max_frames: int) -> Gif:
     """
-    Take a GIF apart; only its pictures and their times are kept.
+    Take a GIF apart as browsers do; only its pictures and their times are kept.
+
+    The trailer may be missing, and other bytes may stand between blocks. The first frame extends the screen.
 
     Args:
         data: The file.
         max_frames: The limit; reading stops after one more.
 
     Raises:
-        IndexError, ValueError, struct.error: The file is cut off.
+        IndexError, struct.error: The file is cut off, or has no frame.
     """
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + _table_bytes(flags)
     table, plays, control = data[13:position], None, b""
     frames: list[GifFrame] = []
-    while position < len(data) and data[position] != 0x3B and len(frames) <= max_frames:
-        if data[position] == 0x21:
+    while (block := _BLOCK.search(data, position)) and block[0] != b";" and len(frames) <= max_frames:
+        position = block.start()
+        if block[0] == b"!":
             end = _blocks_end(data, position + 2)
             if data[position + 1] == 0xF9:
                 control = data[position + 3 : position + 7]
             elif data[position + 3 : position + 14] in (b"NETSCAPE2.0", b"ANIMEXTS1.0") and data[position + 15] == 1:
                 plays = data[position + 16 : position + 18]
-        elif data[position] == 0x2C:
+        else:
             *box, own = struct.unpack_from("<4HB", data, position + 1)
             start = position + 10 + _table_bytes(own)
             end = _blocks_end(data, start + 1)
             frames.append(GifFrame(tuple(box), control, own, data[position + 10 : start], data[start:end]))
             control = b""
-        else:
-            raise ValueError("neither an extension nor a frame")
         position = end
-    if position >= len(data):
-        raise ValueError("the trailer is cut off")
-    return Gif((width, height), flags, table, plays, frames)
+    left, top, first_width, first_height = frames[0].box
+    return Gif((max(width, left + first_width), max(height, top + first_height)), flags, table, plays, frames)
 
 
 def decode_frame(gif: Gif, frame: GifFrame) -> Image.Image:
@@ -94,12 +98,21 @@ def encode_gif(gif: Gif) -> bytes:
     output = [b"GIF89a", struct.pack("<HHBBB", *gif.size, gif.flags & 0x87, 0, 0), gif.table]
     if gif.plays is not None:
         output += [b"!\xff\x0bNETSCAPE2.0\x03\x01", gif.plays, b"\0"]
-    for frame in gif.frames:
+    for frame, picture in (_clip(gif, frame) for frame in gif.frames):
         if frame.control:
             output += [b"!\xf9\x04", frame.control[:1], frame.control[1:], b"\0"]
-        output += [struct.pack("<c4HB", b",", *frame.box, frame.flags & 0x87), frame.table]
-        output.append(_compress(decode_frame(gif, frame)))
+        output += [struct.pack("<c4HB", b",", *frame.box, frame.flags & 0x87), frame.table, _compress(picture)]
     return b"".join([*output, b";"])
+
+
+def _clip(gif: Gif, frame: GifFrame) -> tuple[GifFrame, Image.Image]:
+    """Return the part of a frame that is on the screen, and its picture."""
+    left, top, width, height = frame.box
+    width, height = min(width, gif.size[0] - left), min(height, gif.size[1] - top)
+    if min(width, height) <= 0:
+        control = INVISIBLE + (frame.control[1:3] or bytes(2)) + b"\0"
+        return frame._replace(box=(0, 0, 1, 1), control=control), Image.new("L", (1, 1))
+    return frame._replace(box=(left, top, width, height)), decode_frame(gif, frame).crop((0, 0, width, height))
 
 
 def _compress(picture: Image.Image) -> bytes:
@@ -115,6 +128,7 @@ def _table_bytes(flags: int) -> int:
 
 
 def _blocks_end(data: bytes, position: int) -> int:
-    while data[position]:
+    """Return the end of a row of blocks; where the file ends with one, the last is taken as such."""
+    while position != len(data) and data[position]:
         position += 1 + data[position]
     return position + 1

@@ -150,16 +150,23 @@ def make_thumbnail(picture: Image.Image) -> bytes:
 
 def encode(picture: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
     """Encode a picture within the limit of bytes."""
-    output = io.BytesIO()
+    output = _KeptBytes()
     try:
         picture.save(output, image_format, **options)
     except ValueError as exc:  # libwebp out of memory
         raise Refused("image_too_complex") from exc
-    return check_encoded_size(output.getvalue())
+    return output.getvalue()
 
 
-def check_encoded_size(content: bytes) -> bytes:
-    """Return an encoded image, unless it is over the limit of bytes."""
-    if len(content) > MAX_KEPT_BYTES:
+class _KeptBytes(io.BytesIO):
+    """A file that refuses more than is kept, so that no encoder works on in vain."""
+
+    def write(self, content: Any) -> int:
+        check_kept_bytes(self.tell() + len(content))
+        return super().write(content)
+
+
+def check_kept_bytes(size: int) -> None:
+    """Refuse an encoded image that has more bytes than are kept."""
+    if size > MAX_KEPT_BYTES:
         raise Refused("image_too_complex")
-    return content
