@@ -166,3 +166,9 @@ class StorageUnavailable(Unavailable):
     """The storage of images cannot be reached, or does not answer in time."""
 
     code = "storage_unavailable"
+
+
+class Overloaded(Unavailable):
+    """More work is waiting than can be done in time."""
+
+    code = "overloaded"

@@ -154,6 +154,10 @@ FIELDS: dict[str, Message] = {
         "움직이는 이미지의 모든 프레임은 합해서 {maximum}메가픽셀 이하여야 합니다.",
         "The frames of an animation may have at most {maximum} megapixels in all.",
     ),
+    "file_not_reached": Message(
+        "앞의 파일을 처리할 수 없어 이 파일은 살펴보지 않았습니다. 이 파일만 다시 올려 주세요.",
+        "A file before this one could not be processed, so this one was not looked at. Please send it again by itself.",
+    ),
     "image_too_complex": Message(
         "이미지를 처리하는 데 시간이나 공간이 너무 많이 듭니다.",
         "The image takes too much time or space to process.",

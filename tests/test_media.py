@@ -20,12 +20,15 @@ from sqlalchemy import insert, select, update
 from werkzeug.wrappers import Request
 
 from post import messages
+from post.errors import Overloaded
+from post.images.cleaner import ImageCleaner
 from post.images.storage import new_key
 from post.models import Media, Post, db
 from post.utils import new_id
 from post.web.multipart import read_parts
 from tests.answers import UNKNOWN_ID, fault, wrong_fields
 from tests.conftest import at_once
+from tests.image_samples import COMMENT, jpeg, segment
 from tests.servers import free_port, running_service
 
 POSTS = "/api/v1/posts"
@@ -270,6 +273,50 @@ def test_of_several_the_good_are_kept_and_the_others_told(make_post, send, files
         ),
         key=lambda failure: failure["file_name"],
     )
+
+
+def test_a_request_stops_at_a_file_that_is_too_complex_and_names_all_that_follow(make_post, send, files):
+    complex_file = jpeg(segment(COMMENT, b"") * 3000)
+
+    response = send(make_post(), (PNG, "1"), (complex_file, "2"), (PNG, "3"), (TEXT, "4"), (PNG, "5"))
+
+    data = response.json["data"]
+    assert [media["file_name"] for media in data["uploaded_files"]] == ["1"]
+    assert [(failure["file_name"], failure["code"], failure["message"]) for failure in data["failed"]] == [
+        ("2", "validation_error", reason("image_too_complex", "ko")),
+        ("3", "validation_error", reason("file_not_reached", "ko")),
+        ("4", "validation_error", reason("not_an_image", "ko")),
+        ("5", "validation_error", reason("file_not_reached", "ko")),
+    ]
+    assert len(files()) == 2
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_files_for_which_there_is_no_time_are_named_and_those_before_are_kept(
+    make_post, send, files, monkeypatch, before
+):
+    clean, cleaned = ImageCleaner.clean, []
+
+    def busy_later(*args, **options):
+        cleaned.append(1)
+        if len(cleaned) > before:
+            raise Overloaded
+        return clean(*args, **options)
+
+    monkeypatch.setattr(ImageCleaner, "clean", busy_later)
+
+    response = send(make_post(), *((PNG, str(number)) for number in range(4)))
+
+    assert (len(cleaned), len(files())) == (before + 1, 2 * before)
+    if not before:
+        assert fault(response) == (503, "overloaded")
+        return
+    data = response.json["data"]
+    assert [media["file_name"] for media in data["uploaded_files"]] == ["0", "1"]
+    assert [(failure["file_name"], failure["code"]) for failure in data["failed"]] == [
+        ("2", "overloaded"),
+        ("3", "overloaded"),
+    ]
 
 
 def test_what_failed_is_told_in_the_callers_language(make_post, send):
@@ -1109,7 +1156,8 @@ def test_a_limit_that_is_reached_while_images_are_decoded_holds(
 def test_of_32_uploads_at_once_ten_are_kept_and_nothing_else(
     make_post, send, files, stored_keys, count_media, monkeypatch
 ):
-    monkeypatch.setattr("post.images.cleaner.PATIENCE_SECONDS", 60)  # a busy machine cleans slowly
+    monkeypatch.setattr("post.services.uploads.UPLOAD_SECONDS", 60)
+    monkeypatch.setattr("post.shared.turns.PATIENCE_SECONDS", 60)  # a busy machine cleans slowly
     post_id = make_post()
 
     answers = at_once([lambda: send(post_id, PNG, one=True)] * 32)

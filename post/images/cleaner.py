@@ -10,22 +10,17 @@ import logging
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn
 
-from post.errors import StorageUnavailable
-from post.shared.memory import SharedLock
+from post.errors import Overloaded
+from post.shared.turns import FairTurns
 
 logger = logging.getLogger(__name__)
 
 IMAGE_MAX_BYTES = 5 * 1024 * 1024
-PATIENCE_SECONDS = 1.5
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp")
-CLEANING_TIMEOUT_SECONDS = 60
+CLEANING_TIMEOUT_SECONDS = 25  # a little less than the proxy waits
 _CLEANER = Path(__file__).with_name("program") / "__main__.py"
 # The first bytes of each type but WebP (WHATWG MIME Sniffing, 6.1).
 _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
@@ -84,10 +79,9 @@ def check_beginning(file: BinaryIO) -> None:
 
 class ImageCleaner:
     """
-    Cleans uploads, one at a time for all workers.
+    Cleans uploads, one at a time for all workers, and of users in rotation.
 
     Only some of a worker's threads may wait for their turn, so that others are free for other requests.
-    More threads may wait only while images follow each other quickly.
     """
 
     def __init__(self, *, waiting_max: int) -> None:
@@ -95,18 +89,17 @@ class ImageCleaner:
         Make a cleaner, before the workers are forked.
 
         Args:
-            waiting_max: The number of this process's threads that may wait for longer than a moment.
+            waiting_max: The number of each process's threads that may clean or wait.
         """
-        self._turn = SharedLock()
-        self._waiting = threading.BoundedSemaphore(waiting_max)
-        self._begun_at = time.monotonic()  # monotonic time of this process's last start
+        self._turns = FairTurns(waiting_max=waiting_max)
 
-    def clean(self, file: BinaryIO, *, deadline: float) -> CleanImage:
+    def clean(self, file: BinaryIO, *, user_id: str, deadline: float) -> CleanImage:
         """
         Decode an upload and encode it again.
 
         Args:
             file: A file that has passed ``check_beginning``.
+            user_id: ``sub`` of the user who sent it.
             deadline: Latest start, by ``time.monotonic()``.
 
         Returns:
@@ -114,27 +107,16 @@ class ImageCleaner:
 
         Raises:
             ImageRefused: The image breaks a limit or is damaged.
-            StorageUnavailable: Too many others are waiting.
+            Overloaded: Too many files are waiting, of this user first.
         """
         try:
-            with self._waiting_place(), self._turn.held(timeout_seconds=max(0, deadline - time.monotonic())):
-                self._begun_at = time.monotonic()
+            with self._turns.held(user_id, deadline=deadline):
                 file.seek(0)
                 done = _run_cleaner(file.read())
         except (TimeoutError, subprocess.TimeoutExpired) as exc:
             logger.warning("image_cleaning_busy")
-            raise StorageUnavailable from exc
+            raise Overloaded from exc
         return _read_outcome(done)
-
-    @contextmanager
-    def _waiting_place(self) -> Iterator[None]:
-        while not self._waiting.acquire(timeout=PATIENCE_SECONDS / 10):
-            if time.monotonic() - self._begun_at > PATIENCE_SECONDS:
-                raise TimeoutError
-        try:
-            yield
-        finally:
-            self._waiting.release()
 
 
 def _run_cleaner(data: bytes) -> subprocess.CompletedProcess[bytes]:

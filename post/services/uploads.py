@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from post.components import components
 from post.database.reads import read
 from post.database.writes import retried, transaction
-from post.errors import FieldProblem, InvalidFields, MediaLimitReached, ServiceError
+from post.errors import FieldProblem, InvalidFields, MediaLimitReached, Overloaded, ServiceError
 from post.images.cleaner import CleanImage, ImageRefused, check_beginning
 from post.images.storage import CONTENT_TYPES, new_key
 from post.models import Media, Post
@@ -20,7 +20,7 @@ from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
 
 FILES_MAX_PER_REQUEST = 20  # more than a post may have: some may be damaged
-UPLOAD_SECONDS = 30  # for all files of a request
+UPLOAD_SECONDS = 20  # until the last file of a request begins; the proxy waits for 30
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 
 Row = dict[str, Any]
@@ -55,7 +55,7 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
 
     Each object is stored before its row. Decoding and storing take seconds, so no transaction is open
     meanwhile; the last step checks again if the post may have them. Checks that need no decoding come
-    before the post is read.
+    before the post is read. Files after one that takes too much work, or for which there is no time, are refused.
 
     Args:
         post_id: Id of the post, 32 hex characters.
@@ -70,6 +70,7 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
         MediaLimitReached: There was no room for any.
+        Overloaded: Too many files are waiting; nothing was added.
         StorageUnavailable: The storage cannot be reached; nothing was added.
     """
     errors: Errors = {}
@@ -80,14 +81,9 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
             check_beginning(upload.file)
     if len(errors) == len(uploads):
         raise _combined_error(errors)
-    room = _room(post_id, editor)
     rows: dict[int, Row] = {}
-    deadline = time.monotonic() + UPLOAD_SECONDS
     try:
-        for number in [n for n in range(len(uploads)) if n not in errors]:
-            if len(rows) < room:
-                with _collecting_refusal(errors, number, uploads[number]):
-                    rows[number] = _store(uploads[number], deadline)
+        _store_all(uploads, editor, rows, errors, room=_room(post_id, editor))
         stored = _add(post_id, editor, list(rows.values()))
     except ServiceError:
         # Nothing is committed yet. After a database fault this is uncertain, so the objects stay for a later prune.
@@ -101,13 +97,37 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
     return Uploaded(stored, [FailedUpload(uploads[number].file_name, errors[number]) for number in sorted(errors)])
 
 
+def _store_all(uploads: Sequence[Upload], editor: Caller, rows: dict[int, Row], errors: Errors, *, room: int) -> None:
+    """Store the files that have no error, while there is room; adds their rows and errors, by number."""
+    deadline = time.monotonic() + UPLOAD_SECONDS
+    for number in [n for n in range(len(uploads)) if n not in errors]:
+        if len(rows) >= room:
+            return
+        with _collecting_refusal(errors, number, uploads[number]):
+            rows[number] = _store(uploads[number], editor, deadline)
+        if number in errors and (reason := _reason_to_stop(errors[number])):
+            for later in range(number + 1, len(uploads)):
+                errors.setdefault(later, reason)
+            return
+
+
 @contextmanager
 def _collecting_refusal(errors: Errors, number: int, upload: Upload) -> Iterator[None]:
     """Collect the error if the block refuses the file."""
     try:
         yield
+    except Overloaded as error:
+        errors[number] = error
     except ImageRefused as refusal:
         errors[number] = InvalidFields(FieldProblem(upload.field, refusal.key, refusal.params))
+
+
+def _reason_to_stop(error: ServiceError) -> ServiceError | None:
+    """Return the error of a request's remaining files after that of one, if they are not to be cleaned."""
+    if isinstance(error, Overloaded):
+        return error
+    too_complex = next((detail for detail in error.details if detail.key == "image_too_complex"), None)
+    return InvalidFields(too_complex._replace(key="file_not_reached")) if too_complex else None
 
 
 def _refuse_the_rest(errors: Errors, uploads: Sequence[Upload], *, done: set[int]) -> None:
@@ -121,6 +141,8 @@ def _combined_error(errors: Errors) -> ServiceError:
     """Return one error for those of all files."""
     if all(isinstance(error, MediaLimitReached) for error in errors.values()):
         return MediaLimitReached()
+    if any(isinstance(error, Overloaded) for error in errors.values()):
+        return Overloaded()
     return InvalidFields(*(detail for _, error in sorted(errors.items()) for detail in error.details))
 
 
@@ -132,9 +154,9 @@ def _room(post_id: str, editor: Caller) -> int:
     return MEDIA_MAX_PER_POST - media_count
 
 
-def _store(upload: Upload, deadline: float) -> Row:
+def _store(upload: Upload, editor: Caller, deadline: float) -> Row:
     """Clean an upload and store its objects; returns the row to insert."""
-    image = components().image_cleaner.clean(upload.file, deadline=deadline)
+    image = components().image_cleaner.clean(upload.file, user_id=editor.user_id, deadline=deadline)
     row = _row(upload, image)
     storage = components().image_storage
     try:
