@@ -17,6 +17,8 @@ import requests
 
 from config import SITE_ORIGINS
 from post import messages
+from tests.image_samples import encoded, scene
+from tests.load import new_post
 from tests.nginx import CONFIGURATION, proxied_service, running_nginx
 from tests.servers import UNLIMITED, children_of, free_port, wait_until
 from tests.test_service import token
@@ -271,6 +273,23 @@ def test_more_uploads_than_there_is_room_for_are_503(silent):
         assert silent.is_asked(within_seconds=10)
 
 
+def test_one_users_slow_uploads_leave_room_for_others(silent):
+    own, other = "Authorization: Bearer own", "Authorization: Bearer other"
+    changes = {"limit_conn uploads_of_one 12": "limit_conn uploads_of_one 2"}
+    with running_nginx(silent.port, changes) as nginx, ExitStack() as stack:
+        for _ in range(2):
+            upload = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+            upload.sendall(post(MEDIA, 1000, own, body=b"x"))
+        time.sleep(0.3)
+
+        refused = exchange(nginx.port, post(MEDIA, 1000, own, body=b"x"))
+        upload = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+        upload.sendall(post(MEDIA, 1, other, body=b"x"))
+
+        assert_is_own_refusal(refused, 503, nginx)
+        assert silent.is_asked(within_seconds=10)
+
+
 # Requests
 
 
@@ -309,6 +328,29 @@ def test_a_body_that_comes_slowly_is_served(proxied):
         answer = Answer(client.makefile("rb").read())
 
     assert answer.status == 200
+
+
+def test_a_photo_that_comes_slowly_for_longer_than_any_wait_is_served(tmp_path):
+    stalls = {
+        "client_body_timeout 10s": "client_body_timeout 1s",
+        "client_body_timeout 20s": "client_body_timeout 2s",
+        "proxy_read_timeout 30s": "proxy_read_timeout 3s",
+        "proxy_read_timeout 40s": "proxy_read_timeout 4s",
+    }
+    with proxied_service(tmp_path, changes=stalls) as service:
+        path, headers = new_post(service.url, "ana"), token(service.url, "ana")
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+        body = head + encoded(scene((900, 700)), "JPEG", quality=95) + b"\r\n--x--\r\n"
+        fields = [f"Authorization: {headers['Authorization']}", "Content-Type: multipart/form-data; boundary=x"]
+        with socket.create_connection(("127.0.0.1", service.nginx.port), timeout=20) as client:
+            client.sendall(post(f"{path}/media", len(body), *fields, "Connection: close"))
+            step = len(body) // 20 + 1
+            for start in range(0, len(body), step):
+                client.sendall(body[start : start + step])
+                time.sleep(0.4)
+            answer = Answer(client.makefile("rb").read())
+
+    assert answer.status == 201
 
 
 @pytest.mark.parametrize(
