@@ -12,10 +12,11 @@ from typing import Any
 
 import pymysql
 import pytest
-from flask import Flask, session
+from flask import Flask, abort, session
 from flask.testing import FlaskClient
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.test import TestResponse
 
 import post
@@ -43,14 +44,21 @@ STATUS_OF_CODE = {
     "token_expired": 401,
     "forbidden": 403,
     "account_deactivated": 403,
+    "account_suspended": 403,
+    "moderated": 403,
     "not_found": 404,
     "post_not_found": 404,
     "category_not_found": 404,
     "media_not_found": 404,
+    "report_not_found": 404,
     "method_not_allowed": 405,
+    "precondition_failed": 412,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
     "category_exists": 409,
+    "category_in_use": 409,
+    "category_limit_reached": 409,
+    "already_reported": 409,
     "media_limit_reached": 409,
     "idempotency_conflict": 409,
     "rate_limited": 429,
@@ -904,8 +912,7 @@ def test_a_preflight_needs_no_token_even_for_ones_own_posts(plain):
 def test_the_contracts_headers_are_exposed(plain):
     response = plain.get(f"{API}/posts", headers={"Origin": SITE})
 
-    exposed = {"x-request-id", "location", "link", "etag", "retry-after"}
-    assert listed(response, "Access-Control-Expose-Headers") == exposed
+    assert listed(response, "Access-Control-Expose-Headers") == READABLE
 
 
 @pytest.mark.parametrize(
@@ -979,6 +986,46 @@ def test_production_does_not_allow_the_origins_of_development(make_app, tmp_path
 
 
 # Sessions
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "malformed_request"),
+        (408, "request_timeout"),
+        (412, "precondition_failed"),
+        (413, "payload_too_large"),
+        (414, "uri_too_long"),
+        (417, "malformed_request"),
+        (431, "header_fields_too_large"),
+        (500, "internal_error"),
+        (501, "internal_error"),
+        (503, "overloaded"),
+        (504, "gateway_timeout"),
+    ],
+)
+def test_what_werkzeug_refuses_has_the_code_of_its_status(make_app, tmp_path, status, code):
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3")
+    app.add_url_rule("/refused", view_func=lambda: abort(status))
+
+    response = app.test_client().get("/refused")
+
+    assert_is_error(response, status, code)
+    assert ("Retry-After" in response.headers) == (status == 503)
+
+
+def test_a_request_that_its_client_gives_up_is_no_fault_of_the_service(make_app, tmp_path, caplog):
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3")
+
+    def gone() -> None:
+        raise ClientDisconnected
+
+    app.add_url_rule("/gone", view_func=gone)
+
+    response = app.test_client().get("/gone")
+
+    assert_is_error(response, 400, "malformed_request")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.fixture

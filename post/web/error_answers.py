@@ -39,9 +39,15 @@ HTTP_STATUS: dict[type[ServiceError], int] = {
 HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
+    412: "precondition_failed",
     413: "payload_too_large",
+    414: "uri_too_long",
     415: "unsupported_media_type",
     429: "rate_limited",
+    431: "header_fields_too_large",
+    503: "overloaded",
+    504: "gateway_timeout",
 }
 
 
@@ -64,7 +70,7 @@ def init_errors(app: Flask) -> None:
         status = error.code or 500
         if status < 400:
             return error
-        code = HTTP_CODES.get(status, "validation_error" if status < 500 else "internal_error")
+        code = HTTP_CODES.get(status, "malformed_request" if status < 500 else "internal_error")
         kept = {name: value for name, value in error.get_headers() if name == "Allow"}
         return respond_error(code, status, headers=kept)
 
