@@ -1,5 +1,6 @@
 # The image of the service, for production:
 #   docker build -t post-service . && docker run -p 8082:8082 --env-file .env post-service
+# The pipeline gives PYTHON_IMAGE by its digest, and labels the image with it (org.opencontainers.image.base.name).
 # From another registry than Docker Hub: --build-arg PYTHON_IMAGE=public.ecr.aws/docker/library/python:3.13-slim
 ARG PYTHON_IMAGE=python:3.13-slim
 

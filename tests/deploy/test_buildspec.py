@@ -36,7 +36,8 @@ for pattern, said in json.loads(os.environ["STUB_SAYS"]).items():
         print(said)
 sys.exit(1 if re.search(os.environ["STUB_FAILS"] or "$^", call) else 0)
 """
-SAYS = {"get-login-password": "a-token", "get deployment": "7"}
+BASE = f"public.ecr.aws/docker/library/python@sha256:{'0' * 64}"
+SAYS = {"get-login-password": "a-token", "get deployment": "7", "docker inspect": BASE}
 # ECR says that there is no such image.
 NOT_PUSHED = "describe-images"
 
@@ -166,11 +167,14 @@ def test_an_image_is_tagged_and_labelled_by_its_commit(tmp_path):
 
     command = done.calls[done.place("docker build")]
     assert command.endswith(f"--tag {IMAGE} --tag {LATEST} .")
+    assert f"--build-arg PYTHON_IMAGE={BASE} --label org.opencontainers.image.base.name={BASE} " in command
     assert f"--build-arg VERSION={__version__} --build-arg REVISION={COMMIT}" in command
     assert done.exported == {"IMAGE_URI": IMAGE}
 
 
-@pytest.mark.parametrize("fails", ["docker login", r"\.ci/run", "docker build", f"docker push {IMAGE}"])
+@pytest.mark.parametrize(
+    "fails", ["docker login", r"\.ci/run", "docker pull", "docker inspect", "docker build", f"docker push {IMAGE}"]
+)
 def test_a_failure_stops_a_build_before_anything_is_pushed(tmp_path, fails):
     done = build(tmp_path, fails=f"{fails}|{NOT_PUSHED}")
 
