@@ -86,4 +86,4 @@ def test_a_picture_is_answered_while_another_user_sends_all_they_can(service, ho
 
     print(f"{hog}, {connections} connections: {max(seconds):.2f} s at most, load {others:.1f}; {Counter(statuses)}")
     assert max(seconds) < ANSWER_SECONDS_MAX * others
-    assert set(statuses) <= {201, 400, 409, 503}
+    assert not set(statuses) & {500, 502}

@@ -20,7 +20,7 @@ from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
 
 FILES_MAX_PER_REQUEST = 20  # more than a post may have: some may be damaged
-UPLOAD_SECONDS = 20  # until the last file of a request begins; the proxy waits for 30
+UPLOAD_SECONDS = 15  # until the last file of a request begins; the proxy waits for 30
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 
 Row = dict[str, Any]
