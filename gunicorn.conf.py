@@ -154,6 +154,8 @@ def when_ready(_server: Any) -> None:
 
 def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
     """Write the API's error envelope for a request that gunicorn refuses, such as one with a malformed header."""
+    if status not in REFUSALS:  # gunicorn also has 403, 417 and 501 for what HTTP does not allow
+        status, reason = 400, "Bad Request"
     code = REFUSALS.get(status, "malformed_request")
     key = functools.partial(client_key, hops=settings.trusted_proxy_hops, header=settings.trusted_proxy_header)
     request_id, environ = log_refusal(client, status, client_key=key)

@@ -132,8 +132,8 @@ REFUSED = {
     "a long address": (get("/" + "a" * 17_000), 414),
     "a long field": (get("/", "X-A: " + "a" * 17_000), 431),
     "many fields": (get("/", *["X-A: " + "a" * 8_000] * 10), 431),
-    "an unknown transfer coding": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501),
-    "an unknown version": (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+    "an unknown transfer coding": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 400),
+    "an unknown version": (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400),
 }
 CODES = {
     400: "malformed_request",
@@ -142,11 +142,9 @@ CODES = {
     413: "payload_too_large",
     414: "uri_too_long",
     431: "header_fields_too_large",
-    501: "malformed_request",
     502: "internal_error",
     503: "overloaded",
     504: "gateway_timeout",
-    505: "malformed_request",
 }
 
 
@@ -158,6 +156,7 @@ def assert_is_own_refusal(answer: Answer, status: int, nginx) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Request-ID"] == answer.error["request_id"]
     assert ("Retry-After" in answer.headers) == (status == 503)
+    assert ("Allow" in answer.headers) == (status == 405)
     (line,) = lines_of(nginx, answer.error["request_id"])
     assert (line["status"], line["event"], line["client"]) == (status, "request", "127.0.0.1")
     assert line["level"] == ("error" if status >= 500 else "info")

@@ -70,8 +70,10 @@ def test_a_limit_holds_across_workers(tmp_path):
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n", 400, "malformed_request"),
         (b"GET /" + b"a" * 5_000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
         (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 17_000 + b"\r\n\r\n", 431, "header_fields_too_large"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", 400, "malformed_request"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: x\r\nContent-Length: 2\r\n\r\n", 400, "malformed_request"),
     ],
-    ids=["no field", "two lengths", "a long address", "a long field"],
+    ids=["no field", "two lengths", "a long address", "a long field", "a coding", "an expectation"],
 )
 def test_a_request_that_gunicorn_refuses_is_answered_in_the_envelope(request_, status, code, refusing):
     port = int(refusing.url.rpartition(":")[2])
