@@ -165,6 +165,31 @@ FIELDS: dict[str, Message] = {
     "wrong": Message("값이 올바르지 않습니다.", "The value is not valid."),
 }
 
+# Fields by their names for people, where these differ; those of requests in ``post.validators``.
+NAMES: dict[str, Message] = {
+    "body": Message("요청 본문", "Request body"),
+    "title": Message("제목", "Title"),
+    "content": Message("내용", "Content"),
+    "category": Message("카테고리", "Category"),
+    "category_id": Message("카테고리 ID", "Category id"),
+    "name": Message("이름", "Name"),
+    "status": Message("상태", "Status"),
+    "user_id": Message("사용자 ID", "User id"),
+    "username": Message("사용자 이름", "User name"),
+    "groups": Message("그룹", "Groups"),
+    "scope": Message("권한 범위", "Scope"),
+    "q": Message("검색어", "Search text"),
+    "sort": Message("정렬", "Sort"),
+    "view": Message("보기", "View"),
+    "page": Message("페이지", "Page"),
+    "per_page": Message("페이지당 개수", "Posts per page"),
+    "cursor": Message("커서", "Cursor"),
+    "comment_count": Message("댓글 수", "Number of comments"),
+    "media_id": Message("이미지 ID", "Image id"),
+    "file": Message("이미지", "Image"),
+    "files[]": Message("이미지", "Images"),
+}
+
 SUCCESSES: dict[str, Message] = {
     "posts_listed": Message("게시글 목록입니다.", "The posts."),
     "post_found": Message("게시글입니다.", "The post."),
@@ -202,3 +227,17 @@ def text(key: str, language: Language, **params: Any) -> str:
     """
     message: str = getattr(_ALL[key], language)
     return message.format(**params) if params else message
+
+
+def name_of(field: str, language: Language) -> str:
+    """
+    Return the name of a request's field for people.
+
+    Args:
+        field: As in an error's ``details``; ``files[2]`` is the third image.
+        language: ``ko`` or ``en``.
+    """
+    if field.startswith("files[") and field[6:-1].isdecimal():
+        return f"{name_of('file', language)} {int(field[6:-1]) + 1}"
+    name: str = getattr(NAMES[field], language) if field in NAMES else field
+    return name

@@ -70,7 +70,7 @@ def respond_error(
     beside: dict[str, Any] | None = None,
 ) -> Response:
     """
-    Return an error in the envelope.
+    Return an error in the envelope; the message of a validation error says its first detail.
 
     Args:
         code: The error's code, which is its key in the message catalogue.
@@ -99,7 +99,10 @@ def error_envelope(
         details: ``{"field", "message"}`` for each wrong field.
     """
     error = {"code": code, "status": status, "details": details or [], "request_id": request_id}
-    return {"success": False, "message": messages.text(code, language), "error": error}
+    message = messages.text(code, language)
+    if code == "validation_error" and details:  # pages show the message alone
+        message = f"{messages.name_of(details[0]['field'], language)}: {details[0]['message']}"
+    return {"success": False, "message": message, "error": error}
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
