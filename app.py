@@ -181,11 +181,12 @@ def _user_directory(settings: Settings) -> CognitoUsers | None:
 
 
 def _image_storage(settings: Settings) -> ImageStorage:
+    own_url = f"{settings.public_url or ''}{IMAGES_PATH}"
     if settings.s3_bucket_name is None:
-        return FileStorage(settings.instance_path / "images", base_url=IMAGES_PATH)
+        return FileStorage(settings.instance_path / "images", base_url=own_url)
     client = new_client("s3", settings, region=settings.s3_region, endpoint_url=settings.aws_endpoint_url_s3)
     prefix = settings.s3_folder_prefix
-    base_url = f"https://{settings.cloudfront_domain}/{prefix}" if settings.cloudfront_domain else IMAGES_PATH
+    base_url = f"https://{settings.cloudfront_domain}/{prefix}" if settings.cloudfront_domain else own_url
     return S3Storage(client, bucket=settings.s3_bucket_name, prefix=prefix, base_url=base_url)
 
 

@@ -137,6 +137,15 @@ class Settings(BaseModel):
     """Address to listen on; the container image sets `0.0.0.0`."""
     port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 8082
     """Port to listen on."""
+    public_url: Annotated[str, AfterValidator(check_base_url)] | None = Field(
+        default_factory=lambda values: (
+            None if values.get("flask_env") == "production" else f"http://localhost:{values['port']}"
+        )
+    )
+    """
+    Base URL at which browsers reach the service, for the URLs of images where `CLOUDFRONT_DOMAIN` is unset. Unset in
+    production: they are paths.
+    """
     metrics_port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 9102
     """Port of `/metrics` for Prometheus, at the address of `HOST`; never `PORT`."""
     web_concurrency: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole_number)] = 2

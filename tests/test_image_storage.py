@@ -329,7 +329,7 @@ def test_an_image_lives_in_a_bucket_as_it_does_in_files(make_service, make_post,
     after = client.get(uploaded["url"])
 
     assert shown == [uploaded]
-    assert uploaded["url"].startswith("/api/v1/images/")
+    assert uploaded["url"].startswith("http://localhost:8082/api/v1/images/")
     assert [(answer.status_code, answer.mimetype) for answer in served] == [(200, "image/png"), (200, "image/webp")]
     assert all(hashlib.sha256(answer.data).hexdigest() in answer.request.path for answer in served)
     assert removed.status_code == 200
@@ -655,3 +655,65 @@ def test_what_the_sdk_refuses_is_told_in_a_line(make_app, monkeypatch, tmp_path)
 
     with pytest.raises(ConfigError, match=r"^AWS: .*nobody-has-this"):
         make_app(S3_BUCKET_NAME="images", DATABASE_URL=f"sqlite:///{tmp_path}/a.sqlite3")
+
+
+# URLs of images
+
+
+PRODUCTION = {
+    "FLASK_ENV": "production",
+    "SECRET_KEY": "a-secret-of-the-tests-and-no-other",
+    "COGNITO_USER_POOL_ID": "ap-northeast-2_a",
+    "COGNITO_REGION": "ap-northeast-2",
+    "COGNITO_CLIENT_ID": "a",
+}
+OURS = "/api/v1/images/"
+BUCKET = {"S3_BUCKET_NAME": "images"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "base"),
+    [
+        ({}, f"http://localhost:8082{OURS}"),
+        ({"PORT": "9000"}, f"http://localhost:9000{OURS}"),
+        ({"PUBLIC_URL": "https://api.example.com"}, f"https://api.example.com{OURS}"),
+        ({"PUBLIC_URL": "https://api.example.com/"}, f"https://api.example.com{OURS}"),
+        (PRODUCTION, OURS),
+        ({**PRODUCTION, "PUBLIC_URL": "https://api.example.com"}, f"https://api.example.com{OURS}"),
+        ({**BUCKET, "PUBLIC_URL": "https://api.example.com"}, f"https://api.example.com{OURS}"),
+        (
+            {**BUCKET, "PUBLIC_URL": "https://api.example.com", "CLOUDFRONT_DOMAIN": "d1.cloudfront.net"},
+            "https://d1.cloudfront.net/",
+        ),
+    ],
+    ids=["development", "port", "public", "slash", "production", "public-in-production", "bucket", "cloudfront"],
+)
+def test_urls_of_images_are_absolute_but_in_production_without_a_base(make_app, database_url, settings, base):
+    service = make_app(**{**KEYS, "DATABASE_URL": database_url, **settings})
+
+    storage = service.extensions["post"].image_storage
+
+    assert storage.url("x.png") == f"{base}x.png"
+    if settings.get("S3_BUCKET_NAME"):
+        storage._client.close()
+    with service.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("value", ["api.example.com", "ftp://x", "http://", "//x"])
+def test_a_public_url_is_an_http_url(value):
+    with pytest.raises(ConfigError, match=r"^PUBLIC_URL: must be a URL"):
+        load_config({"PUBLIC_URL": value})
+
+
+def test_a_tag_ends_when_the_base_of_urls_changes(client, make_app, database_url, make_post):
+    url = f"{POSTS}/{make_post()}"
+    client.get(url)
+    moved = make_app(DATABASE_URL=database_url, PUBLIC_URL="https://api.example.com")
+
+    for path in (url, POSTS):
+        tag = client.get(path).headers["ETag"]
+        assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+        assert moved.test_client().get(path, headers={"If-None-Match": tag}).status_code == 200
+    with moved.app_context():
+        db.engine.dispose()

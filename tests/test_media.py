@@ -48,7 +48,7 @@ MEDIA_FIELDS = {
     "height",
     "created_at",
 }
-KEY = re.compile(rf"{IMAGES}/([0-9a-f]{{32}})-([0-9a-f]{{64}})\.(\w+)")
+KEY = re.compile(rf"http://localhost:8082{IMAGES}/([0-9a-f]{{32}})-([0-9a-f]{{64}})\.(\w+)")
 UNKNOWN_KEY = f"{'0' * 32}-{'0' * 64}.png"
 BAD_IDS = ["null", "undefined", "A" * 32, "a" * 31, "a" * 33]
 
@@ -134,7 +134,10 @@ def make_media(app):
             db.session.commit()
         return [
             row
-            | {"url": f"{IMAGES}/{key['object_key']}", "thumbnail_url": f"{IMAGES}/{key['thumbnail_key']}"}
+            | {
+                "url": f"http://localhost:8082{IMAGES}/{key['object_key']}",
+                "thumbnail_url": f"http://localhost:8082{IMAGES}/{key['thumbnail_key']}",
+            }
             | {"created_at": "2026-01-02T03:04:05.678Z"}
             for row, key in zip(rows, keys, strict=True)
         ]

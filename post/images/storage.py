@@ -90,7 +90,7 @@ class FileStorage:
 
         Args:
             folder: The folder of the files.
-            base_url: The service's path of images, such as ``/api/v1/images/``.
+            base_url: The URL before a key, such as ``http://localhost:8082/api/v1/images/``.
         """
         self._folder = folder
         self._base_url = base_url
@@ -145,7 +145,7 @@ class FileStorage:
                         yield StoredObject(file.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def url(self, key: str) -> str:
-        """Return the service's own path of an object."""
+        """Return an object's URL at the service."""
         return f"{self._base_url}{key}"
 
 
@@ -160,7 +160,7 @@ class S3Storage:
             client: boto3's client of ``s3``.
             bucket: The bucket's name.
             prefix: The prefix of keys there: empty, or ending with a slash.
-            base_url: The URL before a key: CloudFront's domain with the prefix, or the service's path.
+            base_url: The URL before a key: CloudFront's domain with the prefix, or the service's own.
         """
         self._client = client
         self._bucket = bucket

@@ -11,7 +11,7 @@ from post.services.derived import BLOCK_NUMBERS
 from post.services.page_queries import Shape, blocks_query, page_query, total_query
 from post.services.post_rows import to_dicts
 from post.services.search_plans import plan_search
-from post.services.versions import IsKnown, Versioned, value_unless_cached, version_of, viewer_version
+from post.services.versions import IsKnown, Versioned, common_version, value_unless_cached, version_of
 from post.text import name_key
 from post.utils import Caller
 
@@ -182,7 +182,7 @@ def _read_version(plan: PagePlan) -> str:
 def _page_version(plan: PagePlan, total: int, versions: Sequence[str]) -> str:
     # Sorted by text: rows come in any order, and the list's own order follows from their versions.
     total_version = f"{total}{'+' if plan.is_capped else ''}"
-    return " ".join([total_version, *sorted(versions)]) + viewer_version(plan.viewer)
+    return " ".join([total_version, *sorted(versions)]) + common_version(plan.viewer)
 
 
 def _rows(plan: PagePlan) -> list[Row[Any]]:

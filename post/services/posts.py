@@ -14,12 +14,12 @@ from post.services.post_rows import POST_COLUMNS, VIEWER_COLUMNS, to_dicts
 from post.services.versions import (
     IsKnown,
     Versioned,
+    common_version,
     edition_of,
     join_version,
     value_unless_cached,
     version_prefix,
     version_prefix_column,
-    viewer_version,
 )
 from post.shared.view_counter import ViewCounter
 from post.utils import Caller, new_id
@@ -85,12 +85,12 @@ def get_post(
     row = _seen_row(whole if is_known is None else version_query, post_id, viewer)
     view_count = row.view_count + _pending_views(row, post_id, views, address)
     if is_known is not None:
-        version = join_version(row.prefix, view_count) + viewer_version(viewer)
+        version = join_version(row.prefix, view_count) + common_version(viewer)
         if is_known(version):
             return Versioned(version, None)
         row = _seen_row(whole, post_id, viewer)
     prefix = version_prefix(row, for_viewer=viewer is not None)
-    version = join_version(prefix, view_count) + viewer_version(viewer)
+    version = join_version(prefix, view_count) + common_version(viewer)
     return value_unless_cached(
         version, is_known, lambda: to_dicts([row], viewer=viewer)[0] | {"view_count": view_count}
     )

@@ -5,6 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Row, String, cast, func, literal_column
 
+from post.components import components
 from post.models import Post
 from post.services.post_rows import IS_LIKED
 from post.utils import Caller
@@ -57,9 +58,10 @@ def join_version(prefix: str, view_count: int) -> str:
     return f"{prefix}:{view_count}"
 
 
-def viewer_version(viewer: Caller | None) -> str:
-    """Return the part of a version that depends on the caller alone: what is shown of a post does too."""
-    return "" if viewer is None else f" {viewer.is_admin:d} {viewer.user_id}"
+def common_version(viewer: Caller | None) -> str:
+    """Return the part of a version that all posts share: the base of images' URLs, and the caller."""
+    images = f" {components().image_storage.url('')}"
+    return images if viewer is None else f"{images} {viewer.is_admin:d} {viewer.user_id}"
 
 
 def version_prefix_column(*, for_viewer: bool) -> ColumnElement[str]:
