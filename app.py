@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -27,6 +28,7 @@ from post.models import db
 from post.openapi.document import new_openapi_app
 from post.routes import system
 from post.shared.category_cache import CategoryCache, NoCategoryCache
+from post.shared.comment_counter import CommentCounter, fetch_comment_total
 from post.shared.memory import Counters, SharedCounters
 from post.shared.rate_windows import MemoryRateWindows, RateWindows
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
@@ -120,6 +122,27 @@ def _watch_database(app: Flask, settings: Settings) -> None:
 
 def _components(app: OpenAPI, settings: Settings) -> Components:
     issuer = _dev_issuer(settings)
+    redis, views, limits, categories, writers = _shared_state(settings)
+    limiter = init_rate_limits(app, settings, limits)
+    init_read_routing(app, settings, writers)
+    return Components(
+        settings=settings,
+        verifier=_verifier(settings, issuer),
+        is_deactivated=services.is_deactivated,
+        dev_issuer=issuer,
+        user_directory=_user_directory(settings),
+        image_storage=_image_storage(settings),
+        image_cleaner=ImageCleaner(waiting_max=max(1, settings.web_threads - THREADS_KEPT_FREE)),
+        category_cache=categories,
+        view_counter=_view_counter(app, settings, views),
+        comment_counter=_comment_counter(app, settings, redis),
+        limiter=limiter,
+        redis=redis,
+    )
+
+
+def _shared_state(settings: Settings) -> tuple[Any, RememberedViews, RateWindows, CategoryCache, Counters]:
+    """Return the client of Redis or None, and the stores of views, limits, categories and recent writers."""
     # One table each: a flood of views must not evict the limits, nor the other way round.
     window = ViewWindow(SharedCounters(), window_seconds=settings.view_window_seconds)
     limits: RateWindows = MemoryRateWindows(SharedCounters())
@@ -133,21 +156,7 @@ def _components(app: OpenAPI, settings: Settings) -> Components:
         redis, views, limits, categories, writers = connect_redis_backends(
             settings.redis_url, settings, views=window, limits=limits, writers=writers
         )
-    limiter = init_rate_limits(app, settings, limits)
-    init_read_routing(app, settings, writers)
-    return Components(
-        settings=settings,
-        verifier=_verifier(settings, issuer),
-        is_deactivated=services.is_deactivated,
-        dev_issuer=issuer,
-        user_directory=_user_directory(settings),
-        image_storage=_image_storage(settings),
-        image_cleaner=ImageCleaner(waiting_max=max(1, settings.web_threads - THREADS_KEPT_FREE)),
-        category_cache=categories,
-        view_counter=_view_counter(app, settings, views),
-        limiter=limiter,
-        redis=redis,
-    )
+    return redis, views, limits, categories, writers
 
 
 def _prepare_schema(app: Flask) -> None:
@@ -198,6 +207,18 @@ def _view_counter(app: Flask, settings: Settings, views: RememberedViews) -> Vie
         lag_seconds=settings.replica_lag_seconds,
         context=app.app_context,
     )
+
+
+def _comment_counter(app: Flask, settings: Settings, redis: Any) -> CommentCounter | None:
+    if settings.comment_service_url is None:
+        return None
+    asked: Counters = SharedCounters()
+    if redis is not None:
+        from post.shared.redis_backends import RedisWriters  # noqa: PLC0415 - as above
+
+        asked = RedisWriters(redis, asked)
+    fetch = partial(fetch_comment_total, settings.comment_service_url)
+    return CommentCounter(asked, fetch=fetch, write=services.store_comment_total, context=app.app_context)
 
 
 def __getattr__(name: str) -> OpenAPI:

@@ -217,6 +217,12 @@ class Settings(BaseModel):
     aws_session_token: str | None = Field(default=None, repr=False)
     """As above, for temporary credentials."""
 
+    comment_service_url: Annotated[str, AfterValidator(check_base_url)] | None = None
+    """
+    Base URL of the Comment Service, which is asked for the number of comments of posts that are read, a post once a
+    minute at most. Unset: nobody is asked, and the service sends counts itself.
+    """
+
     redis_url: Annotated[str, AfterValidator(check_redis_url)] | None = Field(default=None, repr=False)
     """
     State that replicas share: `redis://user:password@host:6379/0`, or `rediss://` with TLS. `SECRET_KEY` must then be

@@ -29,6 +29,7 @@ GROUPS = {
     "database_url": "Database",
     "cognito_user_pool_id": "Users",
     "s3_bucket_name": "Images and AWS",
+    "comment_service_url": "Comments",
     "redis_url": "Redis, views, limits",
     "log_level": "Logs and traces",
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from post.images.storage import ImageStorage
     from post.services.accounts import UserDirectory
     from post.shared.category_cache import CategoryCache
+    from post.shared.comment_counter import CommentCounter
     from post.shared.redis_state import RedisState
     from post.shared.view_counter import ViewCounter
     from post.web.rate_limits import RateLimiter
@@ -36,6 +37,7 @@ class Components:
         image_cleaner: Encodes uploads anew.
         category_cache: Keeps the list of categories.
         view_counter: Counts views.
+        comment_counter: Asks the Comment Service, where there is one.
         limiter: Counts requests.
         redis: Shared by the replicas, where there is one.
     """
@@ -49,6 +51,7 @@ class Components:
     image_cleaner: "ImageCleaner"
     category_cache: "CategoryCache"
     view_counter: "ViewCounter"
+    comment_counter: "CommentCounter | None"
     limiter: "RateLimiter"
     redis: "RedisState | None"
 

@@ -205,6 +205,7 @@ SUCCESSES: dict[str, Message] = {
     "media_uploaded": Message("이미지를 올렸습니다.", "The images were uploaded."),
     "media_deleted": Message("이미지를 삭제했습니다.", "The image was deleted."),
     "upload_permissions": Message("이미지 업로드 권한입니다.", "What may be uploaded."),
+    "comments_hinted": Message("댓글 수를 곧 다시 셉니다.", "The comments will be counted again soon."),
     "comments_counted": Message("댓글 수를 저장했습니다.", "The number of comments was stored."),
     "deactivated": Message("계정을 탈퇴 처리했습니다.", "The account was deactivated."),
     "category_created": Message("카테고리를 만들었습니다.", "The category was created."),

@@ -1,7 +1,6 @@
 """The pool's public keys, fetched and cached."""
 
 import contextlib
-import json
 import logging
 import math
 import threading
@@ -14,6 +13,7 @@ from jose import jwk
 from jose.exceptions import JOSEError
 
 from post.errors import AuthUnavailable
+from post.fetching import fetch_json
 from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -40,18 +40,9 @@ def fetch_jwks(url: str) -> Jwks:
         requests.RequestException: It did not arrive in time.
         ValueError: It is not JSON, or too long.
     """
-    deadline, content = time.monotonic() + FETCH_SECONDS, bytearray()
-    with requests.get(url, timeout=FETCH_TIMEOUT_SECONDS, stream=True) as response:
-        response.raise_for_status()
-        # The library's timeouts apply to each read, and a longer piece takes many reads: an endpoint that sends a
-        # byte a second would hold the thread.
-        for piece in response.iter_content(1):
-            content += piece
-            if time.monotonic() > deadline:
-                raise requests.Timeout(f"not all of it within {FETCH_SECONDS} s")
-            if len(content) > MAX_BYTES:
-                raise ValueError(f"longer than {MAX_BYTES} bytes")
-    keys: Jwks = json.loads(content)
+    keys: Jwks = fetch_json(
+        url, timeout_seconds=FETCH_TIMEOUT_SECONDS, total_seconds=FETCH_SECONDS, max_bytes=MAX_BYTES
+    )
     return keys
 
 

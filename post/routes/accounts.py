@@ -3,10 +3,10 @@
 from flask import Response
 
 from post import services
-from post.auth_utils.guards import current_user, token_required, token_required_even_deactivated
+from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_even_deactivated
 from post.components import components
 from post.openapi.answers import CommentCountAnswer, DeactivatedAccountAnswer
-from post.openapi.document import ACCOUNTS, BEARER, POSTS, answers, new_blueprint
+from post.openapi.document import ACCOUNTS, BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
 from post.validators import CommentCount, PostPath
 from post.web.envelope import respond
 from post.web.request_checks import checked
@@ -34,3 +34,16 @@ def set_comment_count(path: PostPath, body: CommentCount) -> Response:
     """Store a post's number of comments; for the Comment Service, by its token's scope."""
     total = services.set_comment_count(path.post_id, body.comment_count, caller=current_user())
     return respond(total, message="comments_counted")
+
+
+@bp.post(
+    "/posts/<post_id>/update-comment-count",
+    tags=[POSTS],
+    security=BEARER_OR_NONE,
+    responses=answers(CommentCountAnswer, 400, 404, status=202),
+)
+@checked
+def hint_comment_count(path: PostPath) -> Response:
+    """Have a post's comments counted again soon: a hint for anybody to send, of which nothing else is believed."""
+    kept = services.hint_comment_count(path.post_id, viewer=optional_caller())
+    return respond(kept, message="comments_hinted", status=202)

@@ -2,7 +2,7 @@
 
 from post.services.accounts import deactivate_account, is_deactivated, list_deactivated, reactivate_account
 from post.services.categories import create_category, list_categories
-from post.services.counters import add_views, set_comment_count
+from post.services.counters import add_views, hint_comment_count, set_comment_count, store_comment_total
 from post.services.idempotency import create_post_once, prune_idempotency_keys
 from post.services.likes import like_post, like_status, toggle_like, unlike_post
 from post.services.media import delete_media, prune_images, read_image, upload_permissions
@@ -23,6 +23,7 @@ __all__ = [
     "delete_post",
     "edit_post",
     "get_post",
+    "hint_comment_count",
     "is_deactivated",
     "like_post",
     "like_status",
@@ -35,6 +36,7 @@ __all__ = [
     "reactivate_account",
     "read_image",
     "set_comment_count",
+    "store_comment_total",
     "toggle_like",
     "unlike_post",
     "upload_media",

@@ -4,19 +4,22 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from post.components import components
 from post.database.faults import is_away
+from post.database.reads import Prepared
 from post.database.writes import retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, Post
-from post.services.posts import lock_post, lock_seen_post
+from post.services.posts import is_seen_by, lock_post, lock_seen_post
 from post.shared.view_counter import ViewsNotWritten
 from post.utils import Caller
 
 logger = logging.getLogger(__name__)
 
+_KEPT_COMMENTS = Prepared(select(Post.status, Post.user_id, Post.comment_count).where(Post.id == bindparam("post_id")))
 COMMENTS_SCOPE = "post-service/comments.write"
 
 
@@ -82,3 +85,40 @@ def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> di
             raise PostNotFound
         set_counter(connection, post_id, Post.comment_count, comment_count)
     return {"id": post_id, "comment_count": comment_count}
+
+
+@retried
+def store_comment_total(post_id: str, total: int) -> None:
+    """
+    Store the number of comments that the Comment Service has told; nothing is written if it is the stored one.
+
+    Args:
+        post_id: Id of a post.
+        total: 0 or more.
+    """
+    changed = (Post.id == post_id) & (Post.comment_count != total)
+    with transaction() as connection:
+        connection.execute(update(Post).where(changed).values(keeping_updated_at({Post.comment_count: total})))
+
+
+def hint_comment_count(post_id: str, *, viewer: Caller | None) -> dict[str, Any]:
+    """
+    Have the Comment Service asked for a post's number of comments soon, if there is such a service.
+
+    Args:
+        post_id: Id of the post, 32 hex characters.
+        viewer: The caller; None for an anonymous one.
+
+    Returns:
+        ``{id, comment_count}``, with the count stored now.
+
+    Raises:
+        PostNotFound: It is deleted, hidden from the viewer, or was never there.
+    """
+    row = next(iter(_KEPT_COMMENTS.read({"post_id": post_id})), None)
+    if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
+        raise PostNotFound
+    counter = components().comment_counter
+    if counter is not None:
+        counter.hint(post_id)
+    return {"id": post_id, "comment_count": row.comment_count}

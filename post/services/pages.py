@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from post.components import components
 from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
 from post.services.derived import BLOCK_NUMBERS
 from post.services.page_queries import Shape, blocks_query, page_query, total_query
@@ -217,6 +218,9 @@ def _post_page(plan: PagePlan, rows: list[Row[Any]], total: int) -> PostPage:
     if wanted.cursor is None:
         last_page = wanted.page - 1 if rows else min(wanted.page - 1, pages)
         next_link, prev_link = {"page": wanted.page + 1}, {"page": max(1, last_page)}
+    comments = components().comment_counter
+    if comments is not None:
+        comments.refresh(row.id for row in rows)
     posts = to_dicts(rows, viewer=plan.viewer)
     return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from post.components import components
 from post.database.reads import Prepared
 from post.database.writes import retried, transaction
 from post.errors import Forbidden, Moderated, PostNotFound, PreconditionFailed
@@ -83,6 +84,9 @@ def get_post(
     """
     whole, version_query = (_WHOLE, _VERSION) if viewer is None else (_WHOLE_FOR_VIEWER, _VERSION_FOR_VIEWER)
     row = _seen_row(whole if is_known is None else version_query, post_id, viewer)
+    comments = components().comment_counter
+    if comments is not None:
+        comments.refresh([post_id])
     view_count = row.view_count + _pending_views(row, post_id, views, address)
     if is_known is not None:
         version = join_version(row.prefix, view_count) + common_version(viewer)

@@ -32,6 +32,7 @@ QUERY_ERRORS = Counter("post_database_query_errors_total", "Statements that fail
 VIEWS = Counter("post_views_total", "Views of visible posts; a view is repeated within the window.", ("result",))
 LIKES = Counter("post_likes_total", "Likes added and removed, and requests that changed nothing.", ("action",))
 JWKS_FETCHES = Counter("post_jwks_fetches_total", "Fetches of the keys that verify tokens.", ("result",))
+COMMENT_FETCHES = Counter("post_comment_fetches_total", "Counts of comments asked for.", ("result",))
 CACHE_REQUESTS = Counter("post_cache_requests_total", "Look-ups in a cache.", ("cache", "result"))
 LOSSES = Counter("post_server_losses_total", "Times that a process lost a server.", ("server",))
 SERVER_UP = Gauge(
@@ -52,6 +53,7 @@ for _action in ("added", "removed", "unchanged"):
     LIKES.labels(_action)
 for _result in ("success", "failure"):
     JWKS_FETCHES.labels(_result)
+    COMMENT_FETCHES.labels(_result)
 for _result in ("hit", "miss"):
     CACHE_REQUESTS.labels("tokens", _result)
 for _scope in ("read", "image", "write"):
