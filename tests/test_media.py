@@ -630,7 +630,6 @@ WITHOUT_FILE = {
     "no-file-name": multipart(('name="file"', PNG)),
     "text-field": multipart(('name="files[]"', b"a.png")),
     "no-disposition": {**multipart(), "data": b"--x\r\n\r\nx\r\n--x--\r\n"},
-    "file-name-not-utf-8": {**multipart(), "data": multipart(FILE)["data"].replace(b"a.png", b"\xff.png")},
 }
 
 
@@ -661,6 +660,14 @@ def test_other_fields_are_ignored(client, make_post, as_user):
         ('filename="/etc/사진.png"', "사진.png"),
         ('filename="../../사진.png"', "사진.png"),
         ('filename="C:\\\\fakepath\\\\사진.png"', "사진.png"),
+        ('filename="C:\\Users\\me\\a.png"', "a.png"),
+        ('filename="C:\\Users\\"', ""),
+        ('filename="a\\"b%22c.png"', 'a"b"c.png'),
+        ("filename=a.png", "a.png"),
+        ("filename*=UTF-8'ko'%EC%82%AC%EC%A7%84.png; filename=x.png", "사진.png"),
+        ('filename="\u202egnp.exe.png"', "gnp.exe.png"),
+        ('filename="\u2066사\u2069진\u200b.png"', "사진.png"),
+        ('filename="a' + "\u0301" * 31 + '.png"', ""),
         ('filename="\u1112\u1161\u11ab.png"', "한.png"),
         ('filename="a\x01\x7f\x9fb.png"', "ab.png"),
         ('filename=" a \t b.png "', "a b.png"),
@@ -675,6 +682,14 @@ def test_other_fields_are_ignored(client, make_post, as_user):
         "absolute",
         "relative",
         "windows",
+        "windows-not-escaped",
+        "only-a-folder",
+        "quotes",
+        "no-quotes",
+        "both",
+        "right-to-left",
+        "isolates",
+        "marks",
         "nfd",
         "control-characters",
         "white-space",
@@ -691,6 +706,87 @@ def test_a_file_name_is_kept_as_people_may_see_it(client, make_post, as_user, *,
 
     assert response.status_code == 201
     assert client.get(f"{POSTS}/{post_id}").json["data"]["media_files"][0]["file_name"] == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("사진.png".encode("cp949"), "사진.png"),
+        (b"\xff.png", "\ufffd.png"),
+        ("é.png".encode("latin-1"), None),
+        (b"a\xed\xa0\x80.png", None),
+        (b"", ""),
+        (b"a\x00b\r.png", "ab .png"),
+    ],
+    ids=["cp949", "of-no-charset", "latin-1", "surrogate", "empty", "control-characters"],
+)
+def test_no_file_name_makes_an_image_none(client, make_post, as_user, name, shown):
+    body = multipart(FILE)
+    body["data"] = body["data"].replace(b"a.png", name)
+
+    response = client.post(media_url(make_post()), headers=as_user("ana"), **body)
+
+    assert response.status_code == 201
+    assert shown in (None, response.json["data"]["file_name"])
+
+
+ODD_HEADS = {
+    "not-utf-8": b"X-Note: \xbb\xe7\xc1\xf8\r\nContent-Disposition: form-data; name=file; filename=a.png",
+    "no-colon": b'nonsense\r\nContent-Disposition: form-data; name="file"; filename="a.png"',
+    "continued": b'Content-Disposition: form-data;\r\n\tname="file";\r\n filename="a.png"',
+    "upper-case": b'CONTENT-DISPOSITION: form-data; NAME="file"; FILENAME="a.png"',
+    "no-space": b'Content-Disposition:form-data;name="file";filename="a.png"',
+    "other-order": b'Content-Disposition: form-data; filename="a.png"; name="file"',
+    "more": b'Content-Disposition: form-data; x; =; y="; name="file"; filename="a.png"; name="file"',
+    "content-type": b'Content-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: \xff; a="',
+    "lone-line-feeds": b'X: y\nContent-Disposition: form-data; name="file"; filename="a.png"',
+}
+
+
+@pytest.mark.parametrize("head", ODD_HEADS.values(), ids=ODD_HEADS)
+def test_no_header_of_a_part_makes_an_image_none(client, make_post, as_user, head):
+    odd = b"--x\r\nX: \xff\r\n\r\nnothing\r\n--x \t\r\n" + head + b"\r\n\r\n" + PNG + b"\r\n--x--"
+    body = {"data": odd, "content_type": "multipart/form-data; boundary=x"}
+
+    response = client.post(media_url(make_post()), headers=as_user("ana"), **body)
+
+    assert response.status_code == 201, response.text
+
+
+def test_a_head_over_16_kib_is_413(client, make_post, as_user):
+    body = multipart((f'name="file"; filename="{"a" * 16_384}"', PNG))
+
+    response = client.post(media_url(make_post()), headers=as_user("ana"), **body)
+
+    assert fault(response) == (413, "payload_too_large")
+
+
+class Dripping(io.RawIOBase):
+    """A stream that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data, self._size = io.BytesIO(data), size
+
+    def read(self, _size: int = -1) -> bytes:
+        return self._data.read(self._size)
+
+
+CONTENTS = [b"", b"\n", b"--xy", b"\r\n--xy\r\n--x?", b"\r\n--", b"\n--x \t!", b"\r" * 200, b"\n\r\n--", b"\n--x\r"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 65_536])
+@pytest.mark.parametrize("line_break", [b"\r\n", b"\n"], ids=["crlf", "lf"])
+def test_content_arrives_as_it_was_sent_however_it_is_cut(line_break, size):
+    head = line_break.join([b"--x", b'Content-Disposition: form-data; name="f"; filename="a"', b"", b""])
+    contents = [content for content in CONTENTS if line_break == b"\r\n" or not content.endswith(b"\r")]
+    data = b"before" + line_break + b"".join(head + content + line_break for content in contents) + b"--x--after"
+    request = Request.from_values(content_type="multipart/form-data; boundary=x", method="POST")
+    request.stream = Dripping(data, size)
+
+    files = read_parts(request, names=["f"]).files.getlist("f")
+
+    assert [file.read() for file in files] == contents
+    request.close()
 
 
 @pytest.mark.parametrize("texts", [[5_000_000], [1] * 900], ids=["a-long-one", "many"])
