@@ -195,6 +195,60 @@ def test_its_words_are_the_services_own_in_the_language_that_is_preferred(prefer
     assert same["message"] == messages.text("not_found", language)
 
 
+def test_no_accept_language_takes_it_long(proxied):
+    """Its expressions are linear; where one is not, PCRE gives up at a limit and logs that."""
+    for item in ("ko,", "fr,", ",", " ", "ko, ", "en;q=0 "):
+        accepted = item * (16_000 // len(item))
+        answer = exchange(proxied.nginx.port, get("/", f"Accept-Language: {accepted}", "Transfer-Encoding: x"))
+        assert answer.status == 501
+
+    assert "pcre" not in proxied.nginx.errors.lower()
+
+
+# Addresses
+
+
+@pytest.fixture(params=["nginx", "gunicorn"])
+def port(proxied, request) -> int:
+    return proxied.nginx.port if request.param == "nginx" else int(proxied.service.url.rpartition(":")[2])
+
+
+def test_raw_utf8_in_an_address_is_read_as_if_it_were_percent_encoded(port, proxied):
+    title, posts = f"한글 {port}", f"{proxied.url}/api/v1/posts"
+    requests.post(posts, json={"title": title, "content": "c"}, headers=token(proxied.url), timeout=20)
+
+    found = exchange(port, get(f"/api/v1/posts?q=한글%20{port}"))
+    unknown = exchange(port, get("/api/v1/한글?q=비밀"))
+
+    assert [post["title"] for post in json.loads(found.content)["data"]] == [title]
+    assert (unknown.status, unknown.error["code"]) == (404, "not_found")
+    line = f"request_id={unknown.error['request_id']} method=GET path=/api/v1/한글 "
+    wait_until(lambda: line in proxied.service.log, seconds=10, what=f"no {line}: {proxied.service.log}")
+    assert "비밀" not in proxied.service.log
+
+
+@pytest.mark.parametrize(
+    "target", [b"/api/v1/posts?q=\xc7\xd1", b"/api/v1/posts?q=\xff\xfe", b"/api/v1/posts?category=\xed\xa0\x80"]
+)
+def test_raw_bytes_that_are_no_utf8_find_nothing(port, target):
+    answer = exchange(port, get("TARGET").replace(b"TARGET", target))
+
+    assert (answer.status, json.loads(answer.content).get("data")) == (200, [])
+
+
+def test_an_address_with_a_space_is_refused_with_words_and_logged_with_its_path(port, proxied):
+    answer = exchange(port, get("/api/v1/posts?q=a b"))
+
+    assert (answer.status, answer.error["code"]) == (400, "malformed_request")
+    assert "퍼센트 인코딩" in answer.error["message"]
+    request_id = answer.error["request_id"]
+    logs = [proxied.service, proxied.nginx]
+    wait_until(lambda: any(request_id in log.log for log in logs), seconds=10, what="no line of the refusal")
+    (line,) = [line for log in logs for line in log.log.splitlines() if request_id in line]
+    assert re.search(r'path(=|":")/api/v1/posts\b', line)
+    assert "a b" not in line
+
+
 def test_every_word_is_that_of_the_catalogue():
     text = CONFIGURATION.read_text()
 

@@ -70,6 +70,13 @@ class JsonRequestLogger(RequestLogger):
     formatter = JsonFormatter
 
 
+def remember_refused(line: bytes) -> None:
+    """Keep the address of a request line that gunicorn cannot read, for the log line of its refusal."""
+    target = line.decode("latin-1").partition(" ")[2].partition(" ")[0]
+    if target.startswith("/"):  # nothing else is an address; it may be a token
+        _refused.environ = {"RAW_URI": target}
+
+
 def log_refusal(
     client: socket.socket, status: int, *, client_key: Callable[[dict[str, Any]], str]
 ) -> tuple[str, dict[str, Any]]:
