@@ -780,8 +780,8 @@ def test_content_arrives_as_it_was_sent_however_it_is_cut(line_break, size):
     head = line_break.join([b"--x", b'Content-Disposition: form-data; name="f"; filename="a"', b"", b""])
     contents = [content for content in CONTENTS if line_break == b"\r\n" or not content.endswith(b"\r")]
     data = b"before" + line_break + b"".join(head + content + line_break for content in contents) + b"--x--after"
-    request = Request.from_values(content_type="multipart/form-data; boundary=x", method="POST")
-    request.stream = Dripping(data, size)
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_TYPE": "multipart/form-data; boundary=x"}
+    request = Request(environ | {"wsgi.input": Dripping(data, size), "wsgi.input_terminated": True})
 
     files = read_parts(request, names=["f"]).files.getlist("f")
 

@@ -1,6 +1,7 @@
 """The log of requests, one line each, and gunicorn's own log in the same form."""
 
 import logging
+import re
 import socket
 import sys
 import threading
@@ -17,6 +18,7 @@ from post.utils import choose_request_id
 
 ACCESS = "gunicorn.access"
 
+_REQUEST_LINE = re.compile(rb"[A-Z]+ (/[!-~]*) [ -~]*HTTP/[0-9]\.[0-9]")
 _refused = threading.local()  # ``environ`` of the request that this thread refuses next
 
 
@@ -72,9 +74,8 @@ class JsonRequestLogger(RequestLogger):
 
 def remember_refused(line: bytes) -> None:
     """Keep the address of a request line that gunicorn cannot read, for the log line of its refusal."""
-    target = line.decode("latin-1").partition(" ")[2].partition(" ")[0]
-    if target.startswith("/"):  # nothing else is an address; it may be a token
-        _refused.environ = {"RAW_URI": target}
+    if found := _REQUEST_LINE.fullmatch(line):  # nothing else is known to be an address; it may be a token
+        _refused.environ = {"RAW_URI": found[1].decode()}
 
 
 def log_refusal(

@@ -98,22 +98,24 @@ def read_parts(request: Request, *, names: Collection[str]) -> Parts:
     texts: set[str] = set()
     sink: IO[bytes] | None = None
     parts = 0
-    while body.copy_part(sink):
-        parts += 1
-        if parts > PARTS_MAX:
-            raise RequestEntityTooLarge
-        name, file_name = _names(body.read_head())
-        sink = None
-        if name in names and file_name is not None:
-            sink = default_stream_factory(request.content_length, None, None)
-            files.append((name, FileStorage(sink, file_name, name)))
-        elif name in names:
-            texts.add(name)
+    try:
+        while body.copy_part(sink):
+            parts += 1
+            if parts > PARTS_MAX:
+                raise RequestEntityTooLarge
+            name, file_name = _names(body.read_head())
+            sink = None
+            if name in names and file_name is not None:
+                sink = default_stream_factory(request.content_length, None, None)
+                files.append((name, FileStorage(sink, file_name, name)))
+            elif name in names:
+                texts.add(name)
+    finally:
+        request.files = ImmutableMultiDict(files)  # closed by Werkzeug
     while request.stream.read(BUFFER_BYTES):  # what follows the last part counts for the body's size
         pass
     for _, file in files:
         file.stream.seek(0)
-    request.files = ImmutableMultiDict(files)  # closed by Werkzeug
     return Parts(request.files, texts)
 
 
