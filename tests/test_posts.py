@@ -475,7 +475,7 @@ def test_an_address_is_counted_once_within_the_window(client, make_post, row):
 def test_each_address_is_counted(client, make_post):
     post_id = make_post()
 
-    addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]
+    addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"]  # IPv6 by /64
     counts = [viewed(client, post_id, address).json["data"]["view_count"] for address in addresses]
 
     assert counts == [1, 2, 3, 4]
