@@ -25,7 +25,7 @@ from post.setting_urls import (
 
 PROJECT_ROOT = Path(__file__).resolve().parent
 IMAGE_DEFAULTS = Path("/etc/post-service/image.env")  # written by the Dockerfile; in no other place
-SECRET_KEY_MIN_CHARS = 32
+SECRET_KEY_MIN_CHARS = 16
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "COGNITO_USER_POOL_ID", "COGNITO_REGION", "COGNITO_CLIENT_ID")
@@ -116,7 +116,7 @@ class Settings(BaseModel):
     """`development` or `production`. The container image is `production` where this is unset or empty."""
     secret_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     """
-    Flask's key, random, the same on all replicas; in production of 32 characters at least (`openssl rand -hex 32`).
+    Flask's key, random, the same on all replicas; in production of 16 characters at least (`openssl rand -hex 32`).
     Unset in development: a new one at each start.
     """
     instance_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "instance"

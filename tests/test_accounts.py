@@ -53,13 +53,16 @@ def flask(app):
     return lambda *arguments: app.test_cli_runner().invoke(args=arguments)
 
 
+OPEN = ("/dev/token", f"{POSTS}/<post_id>/update-comment-count")  # they look at no token
+
+
 def write_routes(app, post_id: str) -> list[tuple[str, str]]:
     """Every route that writes as somebody, but for the one that deactivates."""
     return [
         (method, re.sub(r"<[^>]+>", post_id, rule.rule))
         for rule in app.url_map.iter_rules()
         for method in sorted(rule.methods & WRITES)
-        if rule.rule not in (DEACTIVATE, "/dev/token")
+        if rule.rule not in (DEACTIVATE, *OPEN)
     ]
 
 
