@@ -11,6 +11,8 @@ SECONDS ?= 5
 ONLY ?=
 # More options of pytest, for test.
 PYTEST_OPTIONS ?=
+# Packages of clients in JavaScript; without npm, their tests are skipped.
+SITE := $(if $(shell command -v npm),tests/site/node_modules)
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +20,7 @@ help: ## List the targets
 run: .venv/run ## Serve on port 8082, with SQLite unless DATABASE_URL is set
 	@exec $(BIN)/python app.py
 
-test: .venv/dev .venv/checkov ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (7 minutes on two cores)
+test: .venv/dev .venv/checkov $(SITE) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (7 minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
@@ -53,7 +55,7 @@ requirements: .venv/dev ## Pin all packages by hash, from requirements*.in (UPGR
 	done
 
 clean: ## Remove what was installed and generated, but no data
-	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/site/node_modules .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -76,4 +78,9 @@ $(BIN)/python:
 	@echo "Installing requirements-checkov.txt into .venv/checkov"
 	@$(PYTHON) -m venv .venv/checkov
 	@.venv/checkov/bin/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-checkov.txt
+	@touch $@
+
+tests/site/node_modules: tests/site/package-lock.json
+	@echo "Installing tests/site/package-lock.json"
+	@cd tests/site && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

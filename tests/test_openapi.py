@@ -8,8 +8,18 @@ from pathlib import Path
 import pytest
 import requests
 
+from post import messages
 from tests.servers import PROJECT, UNLIMITED, running_service
 from tests.test_media import PNG, media_url, multipart
+
+# Codes of what reaches no operation.
+OF_NO_OPERATION = (
+    "gateway_timeout",
+    "header_fields_too_large",
+    "method_not_allowed",
+    "request_timeout",
+    "uri_too_long",
+)
 
 
 def issue(url: str, username: str) -> str:
@@ -26,7 +36,7 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(tmp_path):
 
         command = [
             str(Path(sys.executable).parent / "schemathesis"), "run", f"{service.url}/api/openapi.json",
-            "--max-examples", "20", "--seed", "1", "--no-color",
+            "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "20"), "--seed", "1", "--no-color",
             "--generation-database", "none", "--request-timeout", "10", "--workers", "1",
             # PUT /posts/my is a post's route, with an id that no post has: 400, where the checks want 405.
             # A like that was taken back still has a status: the check wants 404.
@@ -65,6 +75,34 @@ def test_a_file_is_served_whole_whatever_is_asked_of_it_but_what_a_cache_asks(sh
     assert (response.status_code, response.data) == (200, whole.data)
     assert "Accept-Ranges" not in response.headers
     assert (known.status_code, known.data) == (304, b"")
+
+
+def test_each_error_has_examples_of_its_codes_and_of_no_other(client):
+    document = client.get("/api/openapi.json").json
+    documented = set()
+
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json", {})
+                if not content or status < "400" or operation["operationId"] == "ready":
+                    continue
+                codes = content["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
+                values = [document["components"]["examples"][code]["value"] for code in content["examples"]]
+                assert [value["error"]["code"] for value in values] == codes
+                assert {value["error"]["status"] for value in values} == {int(status)}
+                documented |= set(codes)
+
+    assert set(messages.ERRORS) - documented == set(OF_NO_OPERATION)
+
+
+def test_the_example_of_a_wrong_field_is_what_is_answered(client, as_user):
+    example = client.get("/api/openapi.json").json["components"]["examples"]["validation_error"]["value"]
+
+    answer = client.post("/api/v1/posts", json={"content": "내용"}, headers=as_user("ana")).json
+
+    answer["error"]["request_id"] = example["error"]["request_id"]
+    assert answer == example
 
 
 def assert_headers_are_documented(document, method, path, response):

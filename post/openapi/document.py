@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from post import __version__
 from post.openapi.answers import Answer, ErrorAnswer
+from post.openapi.errors import describe_errors
 from post.openapi.headers import describe_headers
 
 OPENAPI_VERSION = "3.1.0"
@@ -24,6 +25,13 @@ SYSTEM = Tag(name="system", description="Health, documentation, local tokens")
 
 BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 BEARER_OR_NONE: list[dict[str, list[Any]]] = [*BEARER, {}]
+
+TOKENS = """\
+토큰: 개발 환경에서는 `POST /dev/token`이 준 `access_token`을 **Authorize**에 붙여 넣습니다. 운영 환경에서는 사이트에
+로그인할 때 Cognito가 준 액세스 토큰이나 ID 토큰입니다.
+
+Tokens: in development, paste the `access_token` of `POST /dev/token` into **Authorize**. In production it is the access
+token or the ID token that Cognito gives when a user logs in to the site."""
 
 # The type of an operation's answers in flask-openapi.
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | Response | dict[str, Any] | None]
@@ -52,9 +60,10 @@ def _not_modified() -> Responses:
     return {304: {"description": "`If-None-Match` names the current `ETag`."}}
 
 
-def optional_body(model: type[BaseModel]) -> RequestBody:
-    """Return the JSON body of an operation, if it is optional."""
-    return RequestBody(content={"application/json": _content(model)}, required=False)
+def json_body(model: type[BaseModel], *, is_required: bool = True, **examples: dict[str, Any]) -> RequestBody:
+    """Return the JSON body of an operation, with examples by their names; Swagger UI sends the first."""
+    named = {name: {"value": value} for name, value in examples.items()}
+    return RequestBody(content={"application/json": _content(model, examples=named)}, required=is_required)
 
 
 def images_body(model: type[BaseModel], *content_types: str) -> RequestBody:
@@ -91,7 +100,7 @@ def _operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 
 
 
 class DescribedApp(OpenAPI):
-    """A Flask app whose OpenAPI document has headers too; the library adds none to answers that are models."""
+    """A Flask app whose OpenAPI document has what the library adds to no model: headers, codes of errors."""
 
     _describing = threading.Lock()
 
@@ -104,7 +113,18 @@ class DescribedApp(OpenAPI):
     def generate_spec_json(self) -> None:
         """Make the document."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]  # the library declares no types
+        describe_errors(self.spec_json)
         describe_headers(self.spec_json)
+        for schema in self.spec_json["components"]["schemas"].values():
+            _describe_defaults(schema.get("properties", {}))
+
+
+def _describe_defaults(fields: dict[str, Any]) -> None:
+    """Say the defaults of fields in words: generators of clients make a field with ``default`` a required one."""
+    for field in fields.values():
+        default = field.pop("default", None)
+        if default:
+            field["description"] = f"{field.get('description', '')} `{default}` by default.".strip()
 
 
 def new_openapi_app(import_name: str) -> OpenAPI:
@@ -114,9 +134,9 @@ def new_openapi_app(import_name: str) -> OpenAPI:
         info=Info(
             title="Post Service",
             version=__version__,
-            description="게시판 서비스. Board service: posts, categories, likes, images.",
+            description=f"게시판 서비스. Board service: posts, categories, likes, images.\n\n{TOKENS}",
         ),
-        security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": TOKENS}},
         # The library adds its own error to operations without this status; ours all document it.
         validation_error_status=500,
         validation_error_model=ErrorAnswer,

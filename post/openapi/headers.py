@@ -37,8 +37,12 @@ IF_NONE_MATCH = {
     "description": "An `ETag` that the caller has; 304 while it is current.",
     "schema": {"type": "string"},
 }
-# Described here, and no parameter: a generated request would name an edition that no post has.
-IF_MATCH = "The request's `If-Match` is not the post's `ETag`: it was edited since."
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The post's `ETag` that the caller has; 412 where the post was edited since.",
+    "schema": {"type": "string"},
+}
 
 
 def describe_headers(document: dict[str, Any]) -> None:
@@ -50,7 +54,7 @@ def describe_headers(document: dict[str, Any]) -> None:
             entity tags; those that document 412 read ``If-Match``.
     """
     document["components"]["headers"] = HEADERS
-    document["components"]["parameters"] = {"If-None-Match": IF_NONE_MATCH}
+    document["components"]["parameters"] = {"If-None-Match": IF_NONE_MATCH, "If-Match": IF_MATCH}
     for operations in document["paths"].values():
         for operation in operations.values():
             _describe(operation)
@@ -58,10 +62,9 @@ def describe_headers(document: dict[str, Any]) -> None:
 
 def _describe(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    if "304" in responses:
-        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/If-None-Match"})
-    if "412" in responses:
-        responses["412"]["description"] = IF_MATCH
+    conditions = {"304": "If-None-Match", "412": "If-Match"}
+    for name in (conditions[status] for status in conditions if status in responses):
+        operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{name}"})
     for status, response in responses.items():
         names = ("X-Request-ID", *OF_STATUS.get(status, ()), *OF_OPERATION.get((operation["operationId"], status), ()))
         names += ("ETag",) if "304" in responses and status in ("200", "304") else ()

@@ -6,7 +6,7 @@ from post import services
 from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_to_like
 from post.errors import FieldProblem, InvalidFields
 from post.openapi.answers import LikeChangeAnswer, LikeStatusAnswer
-from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, new_blueprint, optional_body
+from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, json_body, new_blueprint
 from post.services.likes import LikeState
 from post.utils import Caller
 from post.validators import LikeBody, LikeStatusQuery, PostPath
@@ -20,7 +20,7 @@ bp = new_blueprint("likes", __name__, url_prefix="/api/v1")
     "/posts/<post_id>/like",
     tags=[LIKES],
     security=BEARER,
-    request_body=optional_body(LikeBody),
+    request_body=json_body(LikeBody, is_required=False, nothing={}),
     responses=answers(LikeChangeAnswer, 400, 401, 403, 404, 413, 415),
 )
 @token_required_to_like

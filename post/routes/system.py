@@ -16,7 +16,7 @@ from post.components import components
 from post.database.servers import server_states
 from post.errors import DatabaseUnavailable
 from post.openapi.answers import Health, NotReady, Readiness, TokensAnswer
-from post.openapi.document import SYSTEM, error_answers, file_answers, new_blueprint
+from post.openapi.document import SYSTEM, error_answers, file_answers, json_body, new_blueprint
 from post.validators import DevTokenRequest, RequestModel
 from post.web.envelope import json_response, respond, respond_error
 from post.web.http_cache import not_modified_if_known
@@ -102,7 +102,17 @@ def index() -> WerkzeugResponse:
     return redirect("/api/docs")
 
 
-@dev_bp.post("/token", tags=[SYSTEM], responses={200: TokensAnswer, **error_answers(400, 413, 415)})
+@dev_bp.post(
+    "/token",
+    tags=[SYSTEM],
+    request_body=json_body(
+        DevTokenRequest,
+        user={"username": "alice"},
+        admin={"username": "root", "groups": ["admin"]},
+        comment_service={"username": "comments", "scope": "post-service/comments.write"},
+    ),
+    responses={200: TokensAnswer, **error_answers(400, 413, 415)},
+)
 @checked
 def issue_token(body: DevTokenRequest) -> Response:
     """Sign tokens for any name; only in development without a Cognito pool."""

@@ -218,12 +218,12 @@ class LikeBody(RequestModel):
 class NewCategory(RequestModel):
     """A new category."""
 
-    name: CategoryName
+    name: CategoryName = Field(examples=["여행"])
 
 
 class DevTokenRequest(RequestModel):
     """The claims of a token from the local issuer."""
 
     username: Username
-    groups: list[Group] = Field(default=[], max_length=20, examples=[["admin"]])
+    groups: list[Group] = Field(default=[], max_length=20, description="`admin` makes an admin.", examples=[[]])
     scope: Scope = "openid"

@@ -140,7 +140,6 @@ Scope = Annotated[
     Field(
         max_length=SCOPE_MAX_CHARS,
         description="Of the access token, separated by spaces.",
-        examples=["post-service/comments.write"],
         json_schema_extra=_STORABLE,
     ),
     BeforeValidator(_storable),
