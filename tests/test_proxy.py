@@ -406,6 +406,14 @@ def test_a_photo_that_comes_slowly_for_longer_than_any_wait_is_served(tmp_path):
     assert answer.status == 201
 
 
+@pytest.mark.parametrize("size", [70_000, 900_000])
+@pytest.mark.parametrize("path", ["/api/v1/posts", MEDIA])
+def test_a_refusal_of_a_body_that_nobody_reads_is_not_lost(path, size, proxied):
+    content = post(path, size, "Content-Type: application/json", "Connection: close", body=b"x" * size)
+
+    assert {exchange(proxied.nginx.port, content).status for _ in range(15)} == {401}
+
+
 @pytest.mark.parametrize(
     ("hops", "forwarded", "client"),
     [
