@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 from gunicorn import util
-from gunicorn.http import message, parser
+from gunicorn.http import message
 from gunicorn.http.errors import ParseException
 from sqlalchemy.engine import make_url
 
@@ -29,7 +29,6 @@ from post.server import metrics_server
 from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal, remember_refused
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
-from post.validators import UPLOAD_MAX_BYTES
 from post.web.client_address import client_key
 from post.web.cors import headers_for
 from post.web.envelope import error_envelope, preferred_language
@@ -182,9 +181,6 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
 
 # Gunicorn has no setting for its error page; its workers look this name up at each error.
 util.write_error = _write_error
-# Nor for how much of a body it reads that a refusal has left unread. Beyond that it closes the connection, and nginx,
-# which is still sending the body, loses the answer.
-parser._DRAIN_MAX_BYTES = UPLOAD_MAX_BYTES + 1  # noqa: SLF001 - see above
 
 
 def _parse_request_line(request: Any, line: bytes) -> None:

@@ -1,11 +1,16 @@
 """Every request: its id, its session, and the headers of its answer."""
 
+from contextlib import suppress
+
 from flask import Flask, Request, Response, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 from post.telemetry.request_info import RequestInfo, attach_caller, attach_request_info
 from post.utils import choose_request_id
+from post.validators import UPLOAD_MAX_BYTES
 from post.web.rate_limits import rate_limit_headers
+
+BUFFER_BYTES = 64 * 1024
 
 
 class NullSessions(SecureCookieSessionInterface):
@@ -47,3 +52,12 @@ def init_requests(app: Flask) -> None:
             headers.add("Cache-Control", "no-store")
         headers.extend({"X-Request-ID": g.request_id, "X-Content-Type-Options": "nosniff", **rate_limit_headers()})
         return response
+
+    @app.teardown_request
+    def read_rest(_error: BaseException | None) -> None:
+        # Gunicorn closes a connection with more of a body unread; nginx, which still sends it, loses the answer.
+        if BUFFER_BYTES < (request.content_length or 0) <= UPLOAD_MAX_BYTES:
+            body = request.environ["wsgi.input"]
+            with suppress(ConnectionError):  # the client has gone, and gets no answer
+                while body.read(BUFFER_BYTES):
+                    pass
