@@ -133,5 +133,5 @@ class Terraform:
 
 @cache
 def deployed() -> Terraform:
-    """The platform's own files, with the variables' defaults."""
-    return Terraform()
+    """The platform's own files, with the variables' defaults, and ``local`` at the end of the buckets' names."""
+    return Terraform(bucket_suffix="local")

@@ -34,6 +34,17 @@ variable "cors_origin" {
   default     = "*"
 }
 
+variable "bucket_suffix" {
+  description = "End of the buckets' names, which are unique in the world."
+  type        = string
+}
+
+variable "protect" {
+  description = "Tables and databases refuse to be deleted; set to false before a clean-up."
+  type        = bool
+  default     = true
+}
+
 locals {
   name = var.environment == "prod" ? "microservices" : "microservices-${var.environment}"
 }
