@@ -1,0 +1,76 @@
+"""The edge's rule, as edge/strip_api.js has it for CloudFront: a test runs both on one table."""
+
+import json
+import re
+
+from .document import METHODS
+from .messages import Headers, Request, Response, header, with_header
+
+PREFIX = "/api"
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_api(path: str) -> bool:
+    """
+    Tell the API's paths from the site's, as CloudFront's behaviour ``/api/*`` does.
+
+    Args:
+        path: Path of the request, percent-encoded.
+
+    Returns:
+        True where the gateway answers, False where the site does.
+    """
+    return path.startswith(f"{PREFIX}/")
+
+
+def strip_api(path: str) -> str:
+    """
+    Take ``/api`` off a path.
+
+    Args:
+        path: Path of the request, percent-encoded.
+
+    Returns:
+        The path that the gateway routes.
+    """
+    return path.removeprefix(PREFIX) if is_api(path) else path
+
+
+def edge_headers(headers: Headers, viewer_address: str, fresh_id: str) -> Headers:
+    """
+    Set what only the edge may say: the viewer's address, and a request id that is safe to print.
+
+    Args:
+        headers: Headers as the client sent them.
+        viewer_address: IP address of the client's connection.
+        fresh_id: Request id for a client that has none, or one that is not safe.
+
+    Returns:
+        The headers for the gateway.
+    """
+    given = header(headers, "X-Request-ID") or ""
+    request_id = given if REQUEST_ID.fullmatch(given) else fresh_id
+    headers = with_header(headers, "X-Request-Id", request_id)
+    return with_header(headers, "X-Viewer-Address", viewer_address)
+
+
+def refused_method(request: Request) -> Response:
+    """
+    Answer a method that CloudFront does not take.
+
+    Args:
+        request: The request.
+
+    Returns:
+        405, with the methods that it takes.
+    """
+    request_id = request.header("X-Request-ID") or ""
+    body = {"error": "Method not allowed", "code": "method_not_allowed", "request_id": request_id}
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Allow", ", ".join(method.upper() for method in METHODS)),
+        ("Access-Control-Allow-Origin", "*"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Request-ID", request_id),
+    ]
+    return Response(405, headers, json.dumps(body).encode())
