@@ -9,4 +9,5 @@ threads = CONNECTIONS
 keepalive = 75
 graceful_timeout = 3
 limit_request_line = 8190  # CloudFront takes 8,192 bytes of URL
+control_socket_disable = True  # one file under $HOME would be shared by all gateways
 pre_request = keep_headers

@@ -101,6 +101,8 @@ def fetch(
             redirect=False,
             decode_content=False,
         )
+    except urllib3.exceptions.NewConnectionError as exc:
+        raise Refused("INTEGRATION_FAILURE", 504, "Network error communicating with endpoint") from exc
     except urllib3.exceptions.TimeoutError as exc:
         raise Refused("INTEGRATION_TIMEOUT", 504, "Endpoint request timed out") from exc
     except urllib3.exceptions.HTTPError as exc:
