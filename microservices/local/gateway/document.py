@@ -137,7 +137,8 @@ class Document:
         node = self._root
         for segment in route.resource.split("/")[1:]:
             if parameter := PARAMETER.fullmatch(segment):
-                name, node = node.parameter = node.parameter or (parameter[1], Node())
+                node.parameter = node.parameter or (parameter[1], Node())
+                name, node = node.parameter
                 if name != parameter[1]:
                     raise WrongDocument(f"{route.resource}: its parameter has another name beside it, {name}")
             else:
