@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterable
 from http.client import responses
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -221,7 +222,8 @@ def read_document(text: str, values: dict[str, Any]) -> Document:
 
 def create_gateway() -> Gateway:
     """Make the gateway of the local run, from what the supervisor put into the environment."""
+    text = Path(os.environ.get("PLATFORM_DOCUMENT", PATH)).read_text()
     values = variables(os.environ["PRODUCTS_URL"], os.environ["ORDERS_URL"])
     throttled = os.environ.get("PLATFORM_THROTTLE") == "1"
     throttle = Throttle(deployed().local("throttle")) if throttled else None
-    return Gateway(read_document(PATH.read_text(), values), os.environ["LAMBDA_URL"], throttle)
+    return Gateway(read_document(text, values), os.environ["LAMBDA_URL"], throttle)
