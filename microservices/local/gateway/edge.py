@@ -1,4 +1,4 @@
-"""The edge's rule, as edge/strip_api.js has it for CloudFront: a test runs both on one table."""
+"""The edge's rules, as the functions in edge/ have them for CloudFront: tests run both on one table."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from .document import METHODS
 from .messages import Headers, Request, Response, header, with_header
 
 PREFIX = "/api"
+REMAPPED_CHALLENGE = "x-amzn-remapped-www-authenticate"
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -52,6 +53,19 @@ def edge_headers(headers: Headers, viewer_address: str, fresh_id: str) -> Header
     request_id = given if REQUEST_ID.fullmatch(given) else fresh_id
     headers = with_header(headers, "X-Request-Id", request_id)
     return with_header(headers, "X-Viewer-Address", viewer_address)
+
+
+def restore_challenge(headers: Headers) -> Headers:
+    """
+    Give a service's ``WWW-Authenticate`` its name back, which API Gateway has changed.
+
+    Args:
+        headers: Headers of the gateway's answer.
+
+    Returns:
+        The headers for the client.
+    """
+    return [("WWW-Authenticate" if name.lower() == REMAPPED_CHALLENGE else name, value) for name, value in headers]
 
 
 def refused_method(request: Request) -> Response:

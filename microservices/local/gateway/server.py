@@ -21,7 +21,7 @@ from microservices.local.terraform import deployed
 
 from .authorizers import Authorizers
 from .document import METHODS, PATH, Document, WrongDocument, render
-from .edge import edge_headers, is_api, refused_method, strip_api
+from .edge import edge_headers, is_api, refused_method, restore_challenge, strip_api
 from .events import ACCOUNT, REGION
 from .gateway_responses import gateway_response
 from .integrations import Integrations, check_integration
@@ -59,6 +59,7 @@ class Gateway:
             response = refused_method(request)
         elif is_api(raw_target(environ)):
             response = self.answer(request)
+            response.headers = restore_challenge(response.headers)
         else:
             response = self._site(request)
         if response.status != 204:

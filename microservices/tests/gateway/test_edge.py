@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from microservices.local.gateway.edge import edge_headers, strip_api
+from microservices.local.gateway.edge import edge_headers, restore_challenge, strip_api
 from microservices.tests.running import PROJECT
 
 FUNCTION = PROJECT / "microservices" / "edge" / "strip_api.js"
+RESPONSE_FUNCTION = FUNCTION.with_name("restore_challenge.js")
 FRESH = "fresh-Id_1"
 PATHS = {
     "/api/auth/login": "/auth/login",
@@ -39,20 +40,25 @@ REQUEST_IDS = {
 
 
 @pytest.fixture(scope="module")
-def run_function(tmp_path_factory):
-    """Run the CloudFront Function in Node on many events at once."""
+def run_in_node(tmp_path_factory):
+    """Run a CloudFront Function in Node on many events at once."""
     node = shutil.which("node")
     if not node:
         pytest.skip("node is not installed")
     script = tmp_path_factory.mktemp("edge") / "run.js"
     shows = "console.log(JSON.stringify(JSON.parse(require('fs').readFileSync(0)).map(event => handler(event))))"
-    script.write_text(f"{FUNCTION.read_text()}\n{shows}")
 
-    def run(events):
+    def run(function, events):
+        script.write_text(f"{function.read_text()}\n{shows}")
         done = subprocess.run([node, script], input=json.dumps(events), capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture
+def run_function(run_in_node):
+    return lambda events: run_in_node(FUNCTION, events)
 
 
 def event_of(path="/api/x", **headers):
@@ -89,9 +95,26 @@ def test_both_say_who_the_viewer_is_whatever_the_client_said(run_function):
     assert [value for name, value in headers if name.lower() == "x-viewer-address"] == ["192.0.2.7"]
 
 
-def test_the_function_is_one_that_cloudfront_takes():
+def test_both_give_a_challenge_its_name_back(run_in_node):
+    """API Gateway renames it in a Lambda's answer; the gateway's own answers have it under its name."""
+    for before, after in [
+        ({"x-amzn-remapped-www-authenticate": "Bearer", "etag": "x"}, {"www-authenticate": "Bearer", "etag": "x"}),
+        ({"www-authenticate": "Bearer"}, {"www-authenticate": "Bearer"}),
+        ({}, {}),
+    ]:
+        [answer] = run_in_node(
+            RESPONSE_FUNCTION, [{"response": {"headers": {name: {"value": value} for name, value in before.items()}}}]
+        )
+
+        assert {name: one["value"] for name, one in answer["headers"].items()} == after
+        assert {name.lower(): value for name, value in restore_challenge(list(before.items()))} == after
+    assert restore_challenge([("x-amzn-Remapped-WWW-Authenticate", "Bearer")]) == [("WWW-Authenticate", "Bearer")]
+
+
+@pytest.mark.parametrize("function", [FUNCTION, RESPONSE_FUNCTION], ids=lambda path: path.name)
+def test_a_function_is_one_that_cloudfront_takes(function):
     """CloudFront's runtime is no Node: nothing is required, and 10 KB are its limit."""
-    source = FUNCTION.read_text()
+    source = function.read_text()
 
     assert len(source.encode()) <= 10_240
     assert not re.search(r"\b(require|import|await|process|fetch)\b", source)
