@@ -42,7 +42,7 @@ class LoginBrake:
     """
 
     def __init__(self, email: str, address: str) -> None:
-        account = hashlib.sha256(email.encode(errors="surrogatepass")).hexdigest()
+        account = hashlib.sha256(email.encode()).hexdigest()
         self._limits = {
             f"fail#login#{address}#{account}": FAILURES_PER_ACCOUNT,
             f"fail#login#{address}": FAILURES_PER_ADDRESS,

@@ -32,6 +32,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 def _policy(
     effect: str, request: APIGatewayAuthorizerRequestEvent, principal: str, context: dict[str, str]
 ) -> dict[str, Any]:
-    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": request.method_arn}
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": [request.method_arn]}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     return {"principalId": principal, "policyDocument": document, "context": context}

@@ -250,7 +250,10 @@ def _expressions(
 
 
 def _plain(item: Item | None) -> Item | None:
-    """Return an item's values; numbers are integers, the only ones that are kept."""
     if not item:
         return None
-    return {name: int(one["N"]) if "N" in one else _deserialize(one) for name, one in item.items()}
+    return {name: _number(one["N"]) if "N" in one else _deserialize(one) for name, one in item.items()}
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -23,7 +23,7 @@ STATUS = {
     errors.UnsupportedType: 415,
     errors.TooMany: 429,
 }
-EXPOSED_HEADERS = "Link,X-Next-Cursor,Location,Retry-After,X-Request-ID"
+EXPOSED_HEADERS = "ETag,Idempotency-Replayed,Link,Location,Retry-After,X-Next-Cursor,X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -112,7 +112,7 @@ def read_json(body: str | None, *, is_base64: bool, content_type: str | None) ->
     Raises:
         TooLarge: The body has more than ``BODY_MAX_BYTES``.
         UnsupportedType: The type is another than ``application/json``.
-        InvalidJson: The body is not one JSON object in UTF-8.
+        InvalidJson: The body is not one JSON object of Unicode characters, in UTF-8.
     """
     content = _bytes(body or "", is_base64)
     if len(content) > BODY_MAX_BYTES:
@@ -121,6 +121,7 @@ def read_json(body: str | None, *, is_base64: bool, content_type: str | None) ->
         raise errors.UnsupportedType
     try:
         value = json.loads(content.decode())
+        dump_json(value).encode()  # JSON can name half of a surrogate pair, which is no character (RFC 8259, 8.2)
     except (ValueError, RecursionError) as exc:  # arrays in arrays, 1,000 deep
         raise errors.InvalidJson from exc
     if not isinstance(value, dict):

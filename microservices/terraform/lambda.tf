@@ -11,6 +11,7 @@ locals {
         USERS_TABLE             = aws_dynamodb_table.users.name
         SESSIONS_TABLE          = aws_dynamodb_table.sessions.name
         SESSION_TTL_SECONDS     = var.session_ttl_seconds
+        CORS_ORIGIN             = var.cors_origin
         LOG_LEVEL               = var.log_level
         POWERTOOLS_SERVICE_NAME = "auth"
       }
@@ -33,6 +34,7 @@ locals {
       timeout     = 10
       environment = {
         USERS_TABLE             = aws_dynamodb_table.users.name
+        CORS_ORIGIN             = var.cors_origin
         LOG_LEVEL               = var.log_level
         POWERTOOLS_SERVICE_NAME = "users"
       }

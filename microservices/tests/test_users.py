@@ -1,0 +1,427 @@
+"""The users service."""
+
+import base64
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
+
+import pytest
+
+from microservices.tests.callers import new_email
+from shared.dynamodb import Table
+from shared.people import Caller
+from users import directory
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def caller(person, role="user"):
+    return Caller(person.account_id, person.email, role)
+
+
+@pytest.fixture
+def users_table(aws):
+    """The users' table, emptied."""
+    [table] = [aws.describe_table(TableName="microservices-users")["Table"]]
+    aws.delete_table(TableName="microservices-users")
+    aws.create_table(
+        TableName="microservices-users",
+        KeySchema=table["KeySchema"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+# One user
+
+
+def test_a_user_reads_their_own_profile(api):
+    ana = api.person()
+
+    answer = api("GET", f"/users/{quote(ana.email)}", token=ana.token)
+
+    assert answer.status == 200
+    assert answer.json == {
+        "userId": ana.email,
+        "name": "Ana",
+        "accountId": ana.account_id,
+        "role": "user",
+        "createdAt": answer.json["createdAt"],
+    }
+    assert TIME.fullmatch(answer.json["createdAt"])
+
+
+@pytest.mark.parametrize("address", ["a+b", "a%b", "a/b", "a'b", "a?b", "a#b", "a&b=c", "a%2bb"])
+def test_an_address_in_the_path_is_decoded_once(api, address):
+    ana = api.person(f"{address}-{new_email()}")
+
+    answer = api("GET", f"/users/{quote(ana.email, safe='')}", token=ana.token)
+
+    assert answer.json["userId"] == ana.email
+
+
+def test_an_address_in_the_path_is_the_same_however_it_is_written(api):
+    ana = api.person()
+
+    for written in (ana.email.upper(), f" {ana.email}"):
+        assert api("GET", f"/users/{quote(written, safe='')}", token=ana.token).json["userId"] == ana.email
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix", "body"),
+    [("GET", "", None), ("PUT", "", {"name": "Bo"}), ("DELETE", "", None), ("PUT", "/role", {"role": "admin"})],
+)
+def test_nobody_else_may_read_or_change_a_user(api, method, suffix, body):
+    ana, bo = api.person(), api.person()
+
+    for email in (ana.email, new_email()):
+        answer = api(method, f"/users/{email}{suffix}", body, token=bo.token)
+        assert answer.error == (403, "forbidden", "Forbidden")
+
+    assert api("GET", f"/users/{ana.email}", token=ana.token).json["name"] == "Ana"
+    assert api("GET", f"/users/{bo.email}", token=bo.token).json["role"] == "user"
+
+
+def test_rights_are_told_before_what_is_wrong_with_the_body(api):
+    bo = api.person()
+
+    assert api("PUT", f"/users/{new_email()}", raw="x" * 70_000, token=bo.token).status == 403
+    assert api("PUT", f"/users/{bo.email}/role", raw="{", token=bo.token).status == 403
+
+
+def test_an_admin_reads_and_changes_any_user(api, admin):
+    ana = api.person()
+    target = f"/users/{ana.email}"
+
+    assert api("PUT", target, {"name": "Ana B"}, token=admin.token).json == {"message": "User updated successfully"}
+    profile = api("GET", target, token=admin.token).json
+    assert (profile["name"], TIME.fullmatch(profile["updatedAt"]) is not None) == ("Ana B", True)
+    assert api("DELETE", target, token=admin.token).status == 204
+    assert api("GET", target, token=admin.token).error == (404, "user_not_found", "User not found")
+
+
+@pytest.mark.parametrize("user_id", [new_email(), "nobody", "x" * 3000, "é@b", "%00", "%20", "\ud800"])
+@pytest.mark.parametrize(
+    ("method", "suffix", "body"),
+    [("GET", "", None), ("PUT", "", {"name": "Bo"}), ("DELETE", "", None), ("PUT", "/role", {"role": "admin"})],
+)
+def test_an_admin_learns_that_there_is_no_such_user(api, admin, aws, method, suffix, body, user_id):
+    target = user_id if user_id.isascii() else quote(user_id.encode(errors="surrogatepass"))
+
+    answer = api(method, f"/users/{target}{suffix}", body, token=admin.token)
+
+    assert answer.error == (404, "user_not_found", "User not found")
+
+
+# The name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"nothing": "known"},
+        {"name": None},
+        {"name": 7},
+        {"name": True},
+        {"name": ["Ana"]},
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 101},
+        {"name": "x" * 60_000},
+        {"name": "a\u0000b"},
+        {"name": "a\u0085b"},
+        {"name": "a\u2028b"},
+        {"email": "new@example.com", "role": "admin"},
+    ],
+)
+def test_a_change_of_nothing_or_to_no_name_is_refused(api, body):
+    ana = api.person()
+
+    answer = api("PUT", f"/users/{ana.email}", body, token=ana.token)
+
+    assert answer.error == (400, "validation_error", "Validation failed")
+    assert [one["field"] for one in answer.json["details"]] == ["name"]
+    profile = api("GET", f"/users/{ana.email}", token=ana.token).json
+    assert (profile["name"], profile["role"], "updatedAt" in profile) == ("Ana", "user", False)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("  Bo  ", "Bo"), ("x" * 100, "x" * 100), ("e\u0301", "é"), ("한글 이름", "한글 이름")]
+)
+def test_a_name_is_changed(api, written, kept):
+    ana = api.person()
+    body = {"name": written, "role": "admin", "passwordHash": "x", "sessionEpoch": 9}
+
+    answer = api("PUT", f"/users/{ana.email}", body, token=ana.token)
+
+    assert (answer.status, answer.text) == (200, '{"message": "User updated successfully"}')
+    profile = api("GET", f"/users/{ana.email}", token=ana.token).json
+    assert (profile["name"], profile["role"]) == (kept, "user")
+    assert api.log_in(ana.email).json["user"]["name"] == kept
+
+
+def test_a_change_never_brings_a_deleted_user_back(api, admin, aws):
+    ana = api.person()
+    api("DELETE", f"/users/{ana.email}", token=ana.token)
+
+    with pytest.raises(directory.UserNotFound):
+        directory.rename_user(caller(ana), ana.email, "Ana B")
+    with pytest.raises(directory.UserNotFound):
+        directory.set_role(caller(admin, "admin"), ana.email, "admin")
+
+    assert "Item" not in aws.get_item(TableName="microservices-users", Key={"userId": {"S": ana.email}})
+
+
+def test_a_deleted_users_late_request_never_reaches_who_has_the_address_now(api):
+    """The request was let through, then the address changed hands."""
+    ana = api.person()
+    api("DELETE", f"/users/{ana.email}", token=ana.token)
+    heir = api.person(ana.email)
+
+    with pytest.raises(directory.UserNotFound):
+        directory.get_user(caller(ana), ana.email)
+    with pytest.raises(directory.UserNotFound):
+        directory.rename_user(caller(ana), ana.email, "Ana B")
+    with pytest.raises(directory.UserNotFound):
+        directory.delete_user(caller(ana), ana.email)
+
+    assert api("GET", f"/users/{ana.email}", token=heir.token).json["name"] == "Ana"
+
+
+# The role
+
+
+def test_an_admin_gives_and_takes_the_role(api, admin):
+    ana = api.person()
+    target = f"/users/{ana.email}/role"
+
+    assert api("GET", "/users", token=ana.token).status == 403
+    assert api("PUT", target, {"role": "admin"}, token=admin.token).json == {"message": "User updated successfully"}
+    assert api("GET", "/users", token=ana.token).status == 200
+    assert api("PUT", target, {"role": "user"}, token=admin.token).status == 200
+    assert api("GET", "/users", token=ana.token).error == (403, "forbidden", "Forbidden")
+
+
+@pytest.mark.parametrize("body", [{}, {"role": "root"}, {"role": None}, {"role": ["admin"]}, {"role": "Admin"}])
+def test_there_are_two_roles(api, admin, body):
+    ana = api.person()
+
+    answer = api("PUT", f"/users/{ana.email}/role", body, token=admin.token)
+
+    assert answer.error == (400, "validation_error", "Validation failed")
+    assert [one["field"] for one in answer.json["details"]] == ["role"]
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_admins_never_change_their_own_role(api, admin, role):
+    answer = api("PUT", f"/users/{admin.email}/role", {"role": role}, token=admin.token)
+
+    assert answer.error == (409, "own_role", "Admins cannot change their own role")
+
+
+def test_an_admin_who_was_demoted_meanwhile_changes_no_role(api, admin):
+    other, ana = api.person(role="admin"), api.person()
+    api("PUT", f"/users/{admin.email}/role", {"role": "user"}, token=other.token)
+
+    with pytest.raises(directory.Forbidden):
+        directory.set_role(caller(admin, "admin"), ana.email, "admin")
+
+    assert api("GET", f"/users/{ana.email}", token=ana.token).json["role"] == "user"
+
+
+def test_of_two_admins_who_demote_each_other_one_stays(api):
+    for _ in range(10):
+        pair = [api.person(role="admin"), api.person(role="admin")]
+        start = threading.Barrier(2)
+
+        def demote(number, pair=pair, start=start):
+            start.wait()
+            try:
+                directory.set_role(caller(pair[number], "admin"), pair[1 - number].email, "user")
+            except directory.Forbidden:
+                return 403
+            return 200
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(demote, range(2))) == [200, 403]
+
+
+def test_a_transaction_that_meets_another_is_tried_again(api, admin, monkeypatch):
+    ana = api.person()
+    write, conflicts = directory.write_together, iter([["None", "TransactionConflict"]] * 3)
+
+    def busy(*writes):
+        if reasons := next(conflicts, None):
+            raise directory.TransactionFailed(reasons)
+        write(*writes)
+
+    monkeypatch.setattr(directory, "write_together", busy)
+
+    directory.set_role(caller(admin, "admin"), ana.email, "admin")
+
+    assert api("GET", f"/users/{ana.email}", token=ana.token).json["role"] == "admin"
+
+
+# The list
+
+
+def pages(api, admin, query=""):
+    """Follow the links, from the request's own address as a client does."""
+    url = f"https://shop.example/api/users{query}"
+    while url:
+        parts = urlsplit(url)
+        assert parts.path == "/api/users"
+        answer = api("GET", f"/users?{parts.query}", token=admin.token)
+        assert answer.status == 200, answer.text
+        yield answer
+        if "link" not in answer.headers:
+            assert "x-next-cursor" not in answer.headers
+            return
+        link = re.fullmatch(r'<(.+)>; rel="next"', answer.headers["link"])[1]
+        assert dict(parse_qsl(urlsplit(link).query))["cursor"] == answer.headers["x-next-cursor"]
+        url = urljoin(url, link)
+
+
+def test_the_list_is_for_admins(api):
+    ana = api.person()
+
+    assert api("GET", "/users", token=ana.token).error == (403, "forbidden", "Forbidden")
+
+
+def test_an_entry_has_the_documents_three_fields(users_table, api, admin):
+    ana = api.person()
+
+    [listing] = pages(api, admin)
+
+    assert {entry["userId"] for entry in listing.json} == {ana.email, admin.email}
+    assert all(list(entry) == ["userId", "name", "createdAt"] for entry in listing.json)
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(1, [1] * 4), (2, [2, 2]), (3, [3, 1]), (4, [4]), (100, [4])])
+def test_a_list_has_pages_and_the_last_names_no_next(users_table, api, admin, limit, sizes):
+    emails = {admin.email, *(api.person().email for _ in range(3))}
+
+    found = list(pages(api, admin, f"?limit={limit}&x=%26"))
+
+    assert [len(page.json) for page in found] == sizes
+    assert sorted(entry["userId"] for page in found for entry in page.json) == sorted(emails)
+    assert all("x=%26" in page.headers["link"] for page in found[:-1])
+
+
+def test_a_page_has_50_users_unless_it_is_asked_otherwise(users_table, api, admin):
+    fill("page", 60)
+
+    assert [len(page.json) for page in pages(api, admin)] == [50, 11]
+
+
+def fill(prefix, number):
+    for one in range(number):
+        directory.users().put(
+            {"userId": f"{prefix}{one}@example.com", "name": "x", "createdAt": "2026-01-01T00:00:00.000Z"}
+        )
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "x", "", "٣", "1e1", "9" * 5000, "+1", " 1"])
+def test_a_limit_is_from_1_to_100(api, admin, limit):
+    answer = api("GET", f"/users?limit={quote(limit)}", token=admin.token)
+
+    assert answer.error == (400, "validation_error", "Validation failed")
+    assert [one["field"] for one in answer.json["details"]] == ["limit"]
+
+
+def cursor(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "***",
+        "é",
+        cursor("a"),
+        cursor([]),
+        cursor([1]),
+        cursor([""]),
+        cursor(["a", "b"]),
+        cursor(["\ud800"]),
+        cursor(["é"]),
+        cursor({"a": 1}),
+        "x" * 5000,
+        "W" * 1024,
+    ],
+)
+def test_a_cursor_is_one_that_was_given(api, admin, text):
+    answer = api("GET", f"/users?cursor={quote(text)}", token=admin.token)
+
+    assert answer.error == (400, "validation_error", "Validation failed")
+    assert [one["field"] for one in answer.json["details"]] == ["cursor"]
+
+
+def test_a_page_goes_on_where_its_last_user_was_even_if_they_are_gone(users_table, api, admin):
+    emails = {admin.email, *(api.person().email for _ in range(5))}
+    seen, gone = [], set()
+
+    for page in pages(api, admin, "?limit=2"):
+        seen += [entry["userId"] for entry in page.json]
+        if page.json[-1]["userId"] != admin.email:
+            gone.add(page.json[-1]["userId"])
+            assert api("DELETE", f"/users/{page.json[-1]['userId']}", token=admin.token).status == 204
+
+    assert gone
+    assert sorted(seen) == sorted(emails)
+
+
+def test_a_page_is_full_though_one_read_ends_at_a_megabyte(users_table, api, admin):
+    for one in range(30):
+        directory.users().put({"userId": f"big{one}@example.com", "name": "x", "createdAt": "x", "pad": "x" * 100_000})
+
+    found = list(pages(api, admin, "?limit=25"))
+
+    assert [len(page.json) for page in found] == [25, 6]
+
+
+def test_25_000_users_are_reached_once_each_while_100_are_added(users_table, api, admin, aws):
+    """More than 1 MB of users; those who come meanwhile are seen once, or not at all."""
+    known = {f"user{number:05}@example.com" for number in range(25_000)}
+    item = {"name": {"S": "x" * 40}, "createdAt": {"S": "2026-01-01T00:00:00.000Z"}}
+    emails = sorted(known)
+    for start in range(0, 25_000, 25):
+        puts = [{"PutRequest": {"Item": {"userId": {"S": email}, **item}}} for email in emails[start : start + 25]]
+        assert aws.batch_write_item(RequestItems={"microservices-users": puts})["UnprocessedItems"] == {}
+    done = threading.Event()
+    added = []
+
+    def add():
+        for number in range(100):
+            added.append(f"user{number * 250:05}x@example.com")
+            directory.users().put({"userId": added[-1], "name": "x", "createdAt": "2026-01-01T00:00:00.000Z"})
+            done.wait(0.05)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    seen = [entry["userId"] for page in pages(api, admin, "?limit=100") for entry in page.json]
+    done.set()
+    thread.join()
+
+    assert len(seen) == len(set(seen))
+    assert known | {admin.email} <= set(seen)
+    assert set(seen) - known - {admin.email} <= set(added)
+    assert len(added) == 100
+
+
+def test_numbers_and_texts_stay_what_they_are(aws):
+    table = Table("microservices-users", key="userId")
+    table.put({"userId": "x@y", "sessionEpoch": 2**53, "flag": True, "none": None, "text": "7"})
+
+    assert table.get("x@y", "sessionEpoch", "flag", "none", "text") == {
+        "sessionEpoch": 2**53,
+        "flag": True,
+        "none": None,
+        "text": "7",
+    }
+    table.delete("x@y")
