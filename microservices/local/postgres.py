@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .processes import CannotRun, Service
+from .words import say
 
 DEBIAN = Path("/usr/lib/postgresql")
 OLDEST = 15
@@ -73,6 +74,7 @@ class Postgres:
         data = self._folder / "data"
         if (data / "PG_VERSION").exists():
             return
+        say(f"Making a cluster of PostgreSQL {self.version} in {self._folder}")
         shutil.rmtree(self._folder, ignore_errors=True)  # what an interrupted first start has left
         self._folder.mkdir(parents=True)
         password = self._folder / "password"
