@@ -95,3 +95,14 @@ def slow(event, context):
     started = time.time()
     time.sleep(event["seconds"])
     return {"pid": os.getpid(), "started": started, "ended": time.time()}
+
+
+def batch(event, context):
+    """Finish the records whose body is not ``bad``; fail as a whole for ``broken``, answer nonsense for ``odd``."""
+    bodies = [record["body"] for record in event["Records"]]
+    if "broken" in bodies:
+        raise ValueError("broken")
+    if "odd" in bodies:
+        return {"batchItemFailures": [{"itemIdentifier": "nobody's"}]}
+    bad = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in bad]} if bad else None
