@@ -1,1 +1,1 @@
-"""What stands in for AWS on one machine: the gateway, the Lambda host, the stores, and the supervisor of all."""
+"""Stand-ins for AWS on one machine: the gateway, the Lambda host, the stores, and the supervisor of all."""

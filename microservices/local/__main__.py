@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,7 +19,7 @@ from urllib import error, request
 
 from .aws import grant_admin, make_resources
 from .postgres import Postgres
-from .processes import REPOSITORY, CannotRun, Service, Supervisor, is_listening, require_free
+from .processes import ENDING, REPOSITORY, CannotRun, Service, Supervisor, is_listening, require_free
 from .words import say
 
 FIRST_PORT = 8090
@@ -96,7 +97,7 @@ def read_port() -> int:
 
 def start(run: Run) -> int:
     """Run the platform until Ctrl-C, SIGTERM or the end of one of its processes."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, _interrupt)
     supervisor = Supervisor()
     started = time.monotonic()
@@ -111,7 +112,7 @@ def start(run: Run) -> int:
     except KeyboardInterrupt:
         say("\nStopping")
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
         supervisor.stop()
     return 0
@@ -121,7 +122,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def services(run: Run) -> "list[Service]":
+def services(run: Run) -> list[Service]:
     """
     Describe the processes, in the order in which they start.
 
@@ -134,41 +135,50 @@ def services(run: Run) -> "list[Service]":
     postgres = Postgres(run.state / "postgres", run.ports["PostgreSQL"])
     postgres.prepare()
     endpoint = run.url("the AWS stand-in")
-    aws = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    upstream = {
-        "LAMBDA_URL": run.url("the Lambda host"),
-        "PRODUCTS_URL": run.url("products"),
-        "ORDERS_URL": run.url("orders"),
-    }
-    gateway = ["-m", "gunicorn", "-c", "python:microservices.local.gateway.gunicorn_conf"]
     return [
         postgres.service(run.logs / "postgres.log"),
-        Service(
-            name="The AWS stand-in",
-            command=[sys.executable, "-m", "microservices.local.aws", str(run.ports["the AWS stand-in"])],
-            log=run.logs / "aws.log",
-            is_ready=lambda: is_listening(run.ports["the AWS stand-in"]),
-            after_start=lambda: make_resources(endpoint),
-        ),
-        Service(
-            name="The Lambda host",
-            command=[
-                *(sys.executable, "-m", "microservices.local.lambda_host"),
-                *(str(run.ports["the Lambda host"]), str(run.logs)),
-            ],
-            log=run.logs / "lambda_host.log",
-            is_ready=lambda: is_listening(run.ports["the Lambda host"]),
-            environment=aws,
-        ),
-        Service(
-            name="The gateway",
-            command=[sys.executable, *gateway, "--bind", f"127.0.0.1:{run.port}"],
-            log=run.logs / "gateway.log",
-            is_ready=lambda: is_listening(run.port),
-            environment=upstream,
-            after_start=lambda: seed(run, endpoint),
-        ),
+        stand_in(run, after_start=lambda: make_resources(endpoint)),
+        lambda_host(run, endpoint),
+        gateway(run, after_start=lambda: seed(run, endpoint)),
     ]
+
+
+def stand_in(run: Run, after_start: Callable[[], None]) -> Service:
+    """Describe the process that stands in for DynamoDB, S3, SNS and SQS."""
+    port = run.ports["the AWS stand-in"]
+    return Service(
+        name="The AWS stand-in",
+        command=[sys.executable, "-m", "microservices.local.aws", str(port)],
+        log=run.logs / "aws.log",
+        is_ready=lambda: is_listening(port),
+        after_start=after_start,
+    )
+
+
+def lambda_host(run: Run, endpoint: str) -> Service:
+    """Describe the process that runs the functions."""
+    port = run.ports["the Lambda host"]
+    return Service(
+        name="The Lambda host",
+        command=[sys.executable, "-m", "microservices.local.lambda_host", str(port), str(run.logs)],
+        log=run.logs / "lambda_host.log",
+        is_ready=lambda: is_listening(port),
+        environment={"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"},
+    )
+
+
+def gateway(run: Run, after_start: Callable[[], None]) -> Service:
+    """Describe the gateway, the only process that clients talk to."""
+    settings = "python:microservices.local.gateway.gunicorn_conf"
+    upstream = {"LAMBDA_URL": "the Lambda host", "PRODUCTS_URL": "products", "ORDERS_URL": "orders"}
+    return Service(
+        name="The gateway",
+        command=[sys.executable, "-m", "gunicorn", "-c", settings, "--bind", f"127.0.0.1:{run.port}"],
+        log=run.logs / "gateway.log",
+        is_ready=lambda: is_listening(run.port),
+        environment={name: run.url(service) for name, service in upstream.items()},
+        after_start=after_start,
+    )
 
 
 def seed(run: Run, endpoint: str) -> None:
@@ -207,13 +217,13 @@ def grant(run: Run, email: str) -> int:
 def banner(run: Run, seconds: float) -> None:
     """Say how to use the platform."""
     api = f"http://localhost:{run.port}/api"
-    post = f"curl -H 'Content-Type: application/json' {api}"
+    json_type = "-H 'Content-Type: application/json'"
     user = '"email":"test@example.com","password":"password123"'
     say(f"""
 The platform is ready at {api} ({seconds:.1f} s). Services: {", ".join(BUILT)}.
 
-  {post}/auth/register -d '{{{user},"name":"Test User"}}'
-  {post}/auth/login -d '{{{user}}}'
+  curl -X POST {api}/auth/register {json_type} -d '{{{user},"name":"Test User"}}'
+  curl -X POST {api}/auth/login {json_type} -d '{{{user}}}'
 
 Admin: {ADMIN["email"]}, password {ADMIN["password"]}. Logs: {run.logs}
 Users and sessions live until Ctrl-C.

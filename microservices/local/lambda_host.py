@@ -284,7 +284,7 @@ class Pool:
             self._children.add(Child(self))
 
     def _patience(self, invocation: Invocation) -> float:
-        """How long to wait before the deadline is looked at again."""
+        """Seconds to wait before the deadline is looked at again."""
         return 0.2 if invocation.deadline is None else max(0.0, invocation.deadline - time.time())
 
 
@@ -374,7 +374,7 @@ def function_arn(name: str) -> str:
 
 
 def exit_words(status: int) -> str:
-    """How a process ended, in AWS's words."""
+    """Say in AWS's words how a process ended."""
     if status < 0:
         return f"signal: {signal.Signals(-status).name}"
     return f"exit status {status}"

@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 4.0
 LAST_LINES = 8
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class CannotRun(Exception):
@@ -54,20 +56,9 @@ class Supervisor:
         """
         started = time.monotonic()
         service.log.parent.mkdir(parents=True, exist_ok=True)
-        with service.log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - commands are ours
-                service.command,
-                cwd=REPOSITORY,
-                env={**os.environ, **service.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                user=service.user,
-                group=service.user and _group_of(service.user),
-                extra_groups=[] if service.user else None,
-            )
-        self._running.append((service, process))
+        with uninterrupted():
+            process = _spawn(service)
+            self._running.append((service, process))
         while not service.is_ready():
             if process.poll() is not None or time.monotonic() - started > READY_SECONDS:
                 raise CannotRun(f"{service.name} does not start; {service.log} ends:\n{last_lines(service.log)}")
@@ -101,6 +92,41 @@ class Supervisor:
             _kill_session(process.pid)
             process.wait()
         self._running.clear()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """
+    Put off the signals that end the run: a process that has just been started must be known before one counts.
+
+    Raises:
+        KeyboardInterrupt: One came meanwhile.
+    """
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _spawn(service: Service) -> subprocess.Popen[bytes]:
+    with service.log.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - commands are ours
+            service.command,
+            cwd=REPOSITORY,
+            env={**os.environ, **service.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            user=service.user,
+            group=service.user and _group_of(service.user),
+            extra_groups=[] if service.user else None,
+        )
 
 
 def _kill_session(pid: int) -> None:

@@ -28,7 +28,7 @@ class WrongDocument(ValueError):
 
 @dataclass(frozen=True)
 class Integration:
-    """What stands behind a route, and how a request is handed to it."""
+    """The back of a route, and the way in which a request is handed to it."""
 
     type: str
     method: str

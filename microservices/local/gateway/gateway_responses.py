@@ -1,4 +1,4 @@
-"""What the gateway answers by itself, in the form that the document's gateway responses give it."""
+"""Answers of the gateway itself, in the form that the document's gateway responses give it."""
 
 import re
 from typing import Any

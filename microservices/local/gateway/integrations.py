@@ -1,4 +1,4 @@
-"""What stands behind the routes: Lambda functions, HTTP services and mocks."""
+"""The backs of the routes: Lambda functions, HTTP services and mocks."""
 
 import base64
 import re
