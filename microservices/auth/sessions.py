@@ -29,7 +29,7 @@ class SessionExpired(Unauthenticated):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a session depends on: it ends if the account is another, or has a newer epoch."""
+    """State of an account that a session depends on: it ends with another account, or a newer epoch."""
 
     user_id: str
     account_id: str

@@ -1,1 +1,1 @@
-"""What every service may use; it imports no service, and is copied into each zip and image."""
+"""Common ground of the services; it imports none of them, and is copied into each zip and image."""
