@@ -1,11 +1,12 @@
-// CloudFront Function on the viewer's response of the behaviour /api/*. API Gateway renames the WWW-Authenticate of a
-// Lambda's answer; a 401 without it is no challenge (RFC 9110, 15.5.2).
-function handler(event) {
-    var headers = event.response.headers;
-    var challenge = headers['x-amzn-remapped-www-authenticate'];
+// Lambda@Edge on the origin's response of the behaviour /api/*. API Gateway renames the WWW-Authenticate of a Lambda's
+// answer; a 401 without it is no challenge (RFC 9110, 15.5.2). CloudFront runs no function for a viewer's response
+// from 400 on, so a CloudFront Function would never see one.
+exports.handler = async (event) => {
+    const { response } = event.Records[0].cf;
+    const challenge = response.headers['x-amzn-remapped-www-authenticate'];
     if (challenge) {
-        headers['www-authenticate'] = challenge;
-        delete headers['x-amzn-remapped-www-authenticate'];
+        response.headers['www-authenticate'] = challenge.map(({ value }) => ({ key: 'WWW-Authenticate', value }));
+        delete response.headers['x-amzn-remapped-www-authenticate'];
     }
-    return event.response;
-}
+    return response;
+};

@@ -8,6 +8,8 @@ from .messages import Headers, Request, Response, header, with_header
 
 PREFIX = "/api"
 REMAPPED_CHALLENGE = "x-amzn-remapped-www-authenticate"
+URL_MAX_BYTES = 8_192  # CloudFront's
+HEADERS_MAX_BYTES = 10_240  # API Gateway's, for names and values together; CloudFront's own is twice that
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -68,23 +70,35 @@ def restore_challenge(headers: Headers) -> Headers:
     return [("WWW-Authenticate" if name.lower() == REMAPPED_CHALLENGE else name, value) for name, value in headers]
 
 
-def refused_method(request: Request) -> Response:
+def refused_at_edge(request: Request, target: str) -> Response | None:
     """
-    Answer a method that CloudFront does not take.
+    Answer what never reaches the gateway: a method, a URL or headers that the edge does not take.
 
     Args:
         request: The request.
+        target: Path and query, as they were sent.
 
     Returns:
-        405, with the methods that it takes.
+        405 with the methods that it takes, 414 or 431; None where the request goes on.
     """
+    if request.method.lower() not in METHODS:
+        allow = ", ".join(method.upper() for method in METHODS)
+        return _refusal(request, 405, "Method not allowed", "method_not_allowed", ("Allow", allow))
+    if len(target) > URL_MAX_BYTES:
+        return _refusal(request, 414, "URI too long", "uri_too_long")
+    if sum(len(name) + len(value) for name, value in request.headers) > HEADERS_MAX_BYTES:
+        return _refusal(request, 431, "Request header fields too large", "header_fields_too_large")
+    return None
+
+
+def _refusal(request: Request, status: int, text: str, code: str, *more: tuple[str, str]) -> Response:
     request_id = request.header("X-Request-ID") or ""
-    body = {"error": "Method not allowed", "code": "method_not_allowed", "request_id": request_id}
+    body = {"error": text, "code": code, "request_id": request_id}
     headers = [
+        *more,
         ("Content-Type", "application/json"),
-        ("Allow", ", ".join(method.upper() for method in METHODS)),
         ("Access-Control-Allow-Origin", "*"),
         ("X-Content-Type-Options", "nosniff"),
         ("X-Request-ID", request_id),
     ]
-    return Response(405, headers, json.dumps(body).encode())
+    return Response(status, headers, json.dumps(body).encode())

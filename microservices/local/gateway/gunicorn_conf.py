@@ -8,6 +8,8 @@ worker_class = "gthread"
 threads = CONNECTIONS
 keepalive = 75
 graceful_timeout = 3
-limit_request_line = 8190  # CloudFront takes 8,192 bytes of URL
+# The edge refuses long ones, in the services' error shape; what is beyond these is refused in gunicorn's words.
+limit_request_line = 0
+limit_request_field_size = 65_536
 control_socket_disable = True  # one file under $HOME would be shared by all gateways
 pre_request = keep_headers

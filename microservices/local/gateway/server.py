@@ -20,8 +20,8 @@ import urllib3
 from microservices.local.terraform import deployed
 
 from .authorizers import Authorizers
-from .document import METHODS, PATH, Document, WrongDocument, render
-from .edge import edge_headers, is_api, refused_method, restore_challenge, strip_api
+from .document import PATH, Document, WrongDocument, render
+from .edge import edge_headers, is_api, refused_at_edge, restore_challenge, strip_api
 from .events import ACCOUNT, REGION
 from .gateway_responses import gateway_response
 from .integrations import Integrations, check_integration
@@ -55,9 +55,10 @@ class Gateway:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one WSGI request, of the API or of the site."""
         request = read_request(environ)
-        if request.method.lower() not in METHODS:
-            response = refused_method(request)
-        elif is_api(raw_target(environ)):
+        target = raw_target(environ)
+        if refusal := refused_at_edge(request, target):
+            response = refusal
+        elif is_api(target):
             response = self.answer(request)
             response.headers = restore_challenge(response.headers)
         else:

@@ -80,6 +80,27 @@ def test_405_of_the_edge_names_the_methods_that_it_takes(ask):
     assert ask("TRACE", "/users").headers["Allow"] == "GET, PUT, POST, DELETE, PATCH, HEAD, OPTIONS"
 
 
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [(8_192, None), (8_193, (414, "URI too long", "uri_too_long")), (60_000, (414, "URI too long", "uri_too_long"))],
+)
+def test_a_url_of_8_kib_is_taken_and_a_longer_one_is_414(ask, length, expected):
+    path = "/auth/verify?a="
+    answer = ask("GET", path + "x" * (length - len("/api") - len(path)))
+
+    assert (error_of(answer) if expected else None) == expected
+
+
+@pytest.mark.parametrize(("length", "taken"), [(9_000, True), (11_000, False), (60_000, False)])
+def test_headers_of_10_kib_are_taken_and_more_are_431(ask, length, taken):
+    answer = ask("GET", "/auth/verify", headers={"X-Long": "x" * length})
+
+    if taken:
+        assert answer.status == 200
+    else:
+        assert error_of(answer) == (431, "Request header fields too large", "header_fields_too_large")
+
+
 # Bodies
 
 

@@ -41,12 +41,16 @@ REQUEST_IDS = {
 
 @pytest.fixture(scope="module")
 def run_in_node(tmp_path_factory):
-    """Run a CloudFront Function in Node on many events at once."""
+    """Run a function of the edge in Node on many events at once; CloudFront's own are not asynchronous."""
     node = shutil.which("node")
     if not node:
         pytest.skip("node is not installed")
     script = tmp_path_factory.mktemp("edge") / "run.js"
-    shows = "console.log(JSON.stringify(JSON.parse(require('fs').readFileSync(0)).map(event => handler(event))))"
+    shows = """
+        const run = typeof handler === 'function' ? handler : exports.handler;
+        const events = JSON.parse(require('fs').readFileSync(0));
+        Promise.all(events.map((event) => run(event))).then((answers) => console.log(JSON.stringify(answers)));
+    """
 
     def run(function, events):
         script.write_text(f"{function.read_text()}\n{shows}")
@@ -102,19 +106,23 @@ def test_both_give_a_challenge_its_name_back(run_in_node):
         ({"www-authenticate": "Bearer"}, {"www-authenticate": "Bearer"}),
         ({}, {}),
     ]:
-        [answer] = run_in_node(
-            RESPONSE_FUNCTION, [{"response": {"headers": {name: {"value": value} for name, value in before.items()}}}]
-        )
+        headers = {name: [{"key": name, "value": value}] for name, value in before.items()}
+        response = {"status": "401", "headers": headers}
+        [answer] = run_in_node(RESPONSE_FUNCTION, [{"Records": [{"cf": {"response": response}}]}])
 
-        assert {name: one["value"] for name, one in answer["headers"].items()} == after
+        assert {name: one["value"] for name, (one,) in answer["headers"].items()} == after
         assert {name.lower(): value for name, value in restore_challenge(list(before.items()))} == after
     assert restore_challenge([("x-amzn-Remapped-WWW-Authenticate", "Bearer")]) == [("WWW-Authenticate", "Bearer")]
 
 
-@pytest.mark.parametrize("function", [FUNCTION, RESPONSE_FUNCTION], ids=lambda path: path.name)
-def test_a_function_is_one_that_cloudfront_takes(function):
+def test_the_function_on_the_request_is_one_that_cloudfront_takes():
     """CloudFront's runtime is no Node: nothing is required, and 10 KB are its limit."""
-    source = function.read_text()
+    source = FUNCTION.read_text()
 
     assert len(source.encode()) <= 10_240
     assert not re.search(r"\b(require|import|await|process|fetch)\b", source)
+
+
+def test_the_function_on_the_answer_is_of_the_kind_that_runs_on_refusals():
+    """CloudFront Functions are not run for the viewer's response from status 400 on; Lambda@Edge at the origin is."""
+    assert "exports.handler" in RESPONSE_FUNCTION.read_text()
