@@ -92,3 +92,13 @@ def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     before = logger.registered_handler.setStream(stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logger.registered_handler.setStream(before)
+
+
+# Fixtures that start processes: make quick leaves their tests out.
+STARTING = {"stand_in", "functions", "start_host", "supervisor", "folder"}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what starts processes as slow."""
+    if STARTING & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.slow)

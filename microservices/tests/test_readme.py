@@ -39,6 +39,7 @@ def same_each_time(text):
     return text.strip()
 
 
+@pytest.mark.slow
 def test_the_examples_give_the_answers_that_are_shown(tmp_path):
     pairs = examples("README.md")
     script = "\n".join(f"{command.replace('curl', 'curl -s', 1)}\nprintf '\\036'" for command, _ in pairs)

@@ -18,6 +18,8 @@ import pytest
 
 from microservices.tests.running import PROJECT
 
+pytestmark = pytest.mark.slow
+
 READY_SECONDS = 60
 STOP_SECONDS = 5
 PORTS = 6
