@@ -23,17 +23,18 @@ platform: .venv/platform ## Serve the microservices on port 8090; FRESH=1 forget
 	@exec $(BIN)/python -m microservices.local
 
 test: .venv/dev .venv/checkov ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (10 minutes on two cores)
-	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/ microservices/tests/
+	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills --ignore=microservices/tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/ microservices/tests/
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
 quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
-	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills tests/ microservices/tests/
+	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills --ignore=microservices/tests/drills tests/ microservices/tests/
 
 coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
 drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (4 minutes)
 	$(BIN)/python -m pytest -s tests/drills
+	$(BIN)/python -m pytest --numprocesses=$$(nproc) microservices/tests/drills
 
 bench: .venv/dev ## Measure the service against its limits (25 minutes); POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
