@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 # All tries of one call must end before the Lambda's own 10 seconds.
-LIMITS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "max_attempts": 3})
+LIMITS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 _NAME = re.compile(r"#(\w+)")
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
