@@ -33,9 +33,15 @@ def stand_in() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def platform(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def platform_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what the Lambdas log."""
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="session")
+def platform(stand_in: str, platform_logs: Path) -> Iterator[str]:
     """Base URL of the gateway, in front of the Lambdas as they are deployed."""
-    with running_platform(stand_in, tmp_path_factory.mktemp("logs")) as url:
+    with running_platform(stand_in, platform_logs) as url:
         yield url
 
 
