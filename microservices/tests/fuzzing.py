@@ -1,7 +1,7 @@
 """
 Contract fuzzing: schemathesis asks the gateway by the document, for the services that are built.
 
-``python -m microservices.tests.fuzzing --examples 350`` starts a stand-in, host and gateway, and asks some 3,000 times.
+``python -m microservices.tests.fuzzing --cases 3000`` starts a stand-in, host and gateway, and asks at least so often.
 """
 
 import argparse
@@ -59,13 +59,14 @@ def make_users(url: str, stand_in: str) -> str:
     return token
 
 
-def fuzz(examples: int, folder: Path) -> tuple[int, int, str]:
+def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
     """
     Run schemathesis once.
 
     Args:
         examples: Examples of each operation and phase, at most.
         folder: Where logs and the document go.
+        seed: Seed of what is generated.
 
     Returns:
         Exit status, number of cases that were asked, and what was printed.
@@ -80,7 +81,7 @@ def fuzz(examples: int, folder: Path) -> tuple[int, int, str]:
             given = {"FUZZ_URL": url, "FUZZ_ADMIN": make_users(url, stand_in)}
             command = [
                 str(Path(sys.executable).parent / "schemathesis"), "run", str(document), "--url", url,
-                "--max-examples", str(examples), "--seed", "1", "--no-color", "--generation-database", "none",
+                "--max-examples", str(examples), "--seed", str(seed), "--no-color", "--generation-database", "none",
                 "--request-timeout", "15", "--workers", "2", "--continue-on-failure",
                 # Another case deletes and re-makes the users that a case has met.
                 "--exclude-checks", "use_after_free,ensure_resource_availability",
@@ -99,12 +100,18 @@ def cases_of(output: str) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=350)
+    parser.add_argument("--cases", type=int, default=3_000)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        status, cases, output = fuzz(options.examples, Path(folder))
-    sys.stdout.write(f"{output}\n{cases} cases\n")
-    return status
+    total, seed = 0, 0
+    while total < options.cases:
+        seed += 1
+        with tempfile.TemporaryDirectory() as folder:
+            status, cases, output = fuzz(200, Path(folder), seed)
+        total += cases
+        sys.stdout.write(f"{output}\n{total} cases so far\n")
+        if status or not cases:
+            return 1
+    return 0
 
 
 if __name__ == "__main__":
