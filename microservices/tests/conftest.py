@@ -79,6 +79,19 @@ def admin(api: Any) -> Any:
 
 
 @pytest.fixture
+def users_table(aws: Any) -> None:
+    """The users' table, emptied."""
+    [table] = [aws.describe_table(TableName="microservices-users")["Table"]]
+    aws.delete_table(TableName="microservices-users")
+    aws.create_table(
+        TableName="microservices-users",
+        KeySchema=table["KeySchema"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     from shared import clock
 
