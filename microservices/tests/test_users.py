@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shlex
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 import pytest
 
 from microservices.tests.callers import new_email
+from microservices.tests.running import PROJECT
 from shared.dynamodb import Table
 from shared.people import Caller
 from users import directory
@@ -250,6 +252,23 @@ def test_a_transaction_that_meets_another_is_tried_again(api, admin, monkeypatch
     directory.set_role(caller(admin, "admin"), ana.email, "admin")
 
     assert api("GET", f"/users/{ana.email}", token=ana.token).json["role"] == "admin"
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_pages_command_makes_the_first_admin(api, aws, page):
+    """Its options are boto3's arguments."""
+    ana = api.person()
+    text = (PROJECT / "microservices" / page).read_text().replace("EMAIL", ana.email)
+    _, service, operation, *options = shlex.split(re.search(r"^aws .*$", text, flags=re.MULTILINE)[0])
+    assert (service, operation) == ("dynamodb", "update-item")
+    arguments = {
+        "".join(map(str.capitalize, name.removeprefix("--").split("-"))): json.loads(text) if "{" in text else text
+        for name, text in zip(options[::2], options[1::2], strict=True)
+    }
+
+    aws.update_item(**arguments)
+
+    assert api("GET", "/users?limit=1", token=ana.token).status == 200
 
 
 # The list
