@@ -1,7 +1,9 @@
 """DynamoDB's items as plain values; expressions name attributes by ``#name`` and values by ``:name``."""
 
 import re
+import time
 from functools import cache
+from random import SystemRandom
 from typing import Any
 
 import boto3
@@ -17,6 +19,8 @@ LIMITS = Config(
     # A sixth of a call's time: this module alone builds the arguments, and DynamoDB checks them again.
     parameter_validation=False,
 )
+CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)  # seconds at most, before a call that met a transaction is repeated
+_RANDOM = SystemRandom()
 _NAME = re.compile(r"#(\w+)")
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -209,7 +213,7 @@ def get_together(*reads: Item) -> list[Item | None]:
     Returns:
         An item for each, None where there is none.
     """
-    answer = client().transact_get_items(TransactItems=[{"Get": read} for read in reads])
+    answer = _call("transact_get_items", TransactItems=[{"Get": read} for read in reads])
     return [_plain(one.get("Item")) for one in answer["Responses"]]
 
 
@@ -221,11 +225,13 @@ def write_together(*writes: Item) -> None:
         writes: ``{"Update": …}`` with arguments from ``Table.to_update``, or those from ``Table.to_check``.
 
     Raises:
-        TransactionFailed: A condition does not hold, or another write of one of the items is under way.
+        TransactionFailed: A condition does not hold.
     """
     try:
-        client().transact_write_items(TransactItems=list(writes))
+        _call("transact_write_items", TransactItems=list(writes))
     except client().exceptions.TransactionCanceledException as exc:
+        if _is_conflict(exc):
+            raise
         raise TransactionFailed([one["Code"] for one in exc.response["CancellationReasons"]]) from exc
 
 
@@ -233,12 +239,32 @@ def _write(operation: str, arguments: Item, *, return_old: bool = True) -> Item:
     if return_old and "ConditionExpression" in arguments:
         arguments = {**arguments, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     try:
-        answer: Item = getattr(client(), operation)(**arguments)
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+        return _call(operation, **arguments)
+    except client().exceptions.ConditionalCheckFailedException as exc:
         raise ConditionFailed(_plain(exc.response.get("Item"))) from exc
-    return answer
+
+
+def _call(operation: str, **arguments: Any) -> Item:
+    """Call DynamoDB, again if a transaction on one of the items was under way: boto3 takes that for final."""
+    for most_seconds in CONFLICT_PAUSES:
+        try:
+            answer: Item = getattr(client(), operation)(**arguments)
+        except ClientError as exc:
+            if not _is_conflict(exc):
+                raise
+        else:
+            return answer
+        time.sleep(_RANDOM.uniform(0, most_seconds))
+    last: Item = getattr(client(), operation)(**arguments)
+    return last
+
+
+def _is_conflict(error: ClientError) -> bool:
+    code = error.response["Error"]["Code"]
+    reasons = {reason["Code"] for reason in error.response.get("CancellationReasons", [])}
+    return code == "TransactionConflictException" or (
+        code == "TransactionCanceledException" and reasons <= {"None", "TransactionConflict"}
+    )
 
 
 def _expressions(

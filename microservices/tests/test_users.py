@@ -12,6 +12,7 @@ import pytest
 
 from microservices.tests.callers import new_email
 from microservices.tests.running import PROJECT
+from shared import dynamodb
 from shared.dynamodb import Table
 from shared.people import Caller
 from users import directory
@@ -238,20 +239,49 @@ def test_of_two_admins_who_demote_each_other_one_stays(api):
             assert sorted(pool.map(demote, range(2))) == [200, 403]
 
 
-def test_a_transaction_that_meets_another_is_tried_again(api, admin, monkeypatch):
+CONFLICTS = {
+    "transact_write_items": ("TransactionCanceledException", ["None", "TransactionConflict"]),
+    "transact_get_items": ("TransactionCanceledException", ["TransactionConflict", "None", "None"]),
+    "update_item": ("TransactionConflictException", []),
+}
+
+
+class Busy:
+    """DynamoDB, whose first calls of one operation meet a transaction."""
+
+    def __init__(self, client, operation, times):
+        self._client, self._operation, self._left = client, operation, times
+
+    def __getattr__(self, name):
+        found = getattr(self._client, name)
+        if name != self._operation or self._left == 0:
+            return found
+        self._left -= 1
+        code, reasons = CONFLICTS[name]
+        response = {"Error": {"Code": code}, "CancellationReasons": [{"Code": reason} for reason in reasons]}
+
+        def busy(**_):
+            raise getattr(self._client.exceptions, code)(response, name)
+
+        return busy
+
+
+@pytest.mark.parametrize("operation", CONFLICTS)
+@pytest.mark.parametrize(("times", "is_done"), [(1, True), (5, True), (6, False)])
+def test_a_call_that_meets_a_transaction_is_repeated(api, admin, monkeypatch, operation, times, is_done):
+    """The stand-in has no such meetings, since its calls wait for each other."""
     ana = api.person()
-    write, conflicts = directory.write_together, iter([["None", "TransactionConflict"]] * 3)
+    monkeypatch.setattr(dynamodb.time, "sleep", lambda _: None)
+    busy = Busy(dynamodb.client(), operation, times)
+    monkeypatch.setattr(dynamodb, "client", lambda: busy)
 
-    def busy(*writes):
-        if reasons := next(conflicts, None):
-            raise directory.TransactionFailed(reasons)
-        write(*writes)
+    statuses = {
+        "transact_write_items": lambda: api("PUT", f"/users/{ana.email}/role", {"role": "admin"}, token=admin.token),
+        "transact_get_items": lambda: api.log_in(ana.email),
+        "update_item": lambda: api("PUT", f"/users/{ana.email}", {"name": "Ana B"}, token=ana.token),
+    }
 
-    monkeypatch.setattr(directory, "write_together", busy)
-
-    directory.set_role(caller(admin, "admin"), ana.email, "admin")
-
-    assert api("GET", f"/users/{ana.email}", token=ana.token).json["role"] == "admin"
+    assert statuses[operation]().status == (200 if is_done else 500)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])

@@ -9,7 +9,6 @@ from shared.errors import Conflict, Forbidden, NotFound
 from shared.observability import logger
 from shared.people import EMAIL_MAX_CHARS, Caller
 
-TRANSACTION_TRIES = 10  # another write of the same item is under way: DynamoDB refuses both, or one
 # What leaves the table: passwordHash is none of it, and the service's role may not name it.
 PROFILE = ("userId", "name", "accountId", "role", "createdAt", "updatedAt")
 ENTRY = ("userId", "name", "createdAt")
@@ -130,7 +129,10 @@ def set_role(caller: Caller, user_id: str, role: str) -> None:
         role=role,
         now=_now(),
     )
-    _write_role(still_admin, {"Update": change}, tries=TRANSACTION_TRIES)
+    try:
+        write_together(still_admin, {"Update": change})
+    except TransactionFailed as failure:
+        raise (Forbidden if failure.reasons[0] == "ConditionalCheckFailed" else UserNotFound) from failure
     logger.info("role_changed", extra={"role": role})
 
 
@@ -184,20 +186,6 @@ def _same_account(caller: Caller, user_id: str) -> tuple[str, dict[str, Any]]:
     if user_id != caller.user_id:
         return "attribute_exists(#userId)", {}
     return "#accountId = :account", {"account": caller.account_id}
-
-
-def _write_role(still_admin: Item, change: Item, *, tries: int) -> None:
-    try:
-        write_together(still_admin, change)
-    except TransactionFailed as failure:
-        failed = [reason == "ConditionalCheckFailed" for reason in failure.reasons]
-        if failed[0]:
-            raise Forbidden from failure
-        if failed[1]:
-            raise UserNotFound from failure
-        if tries == 1:
-            raise
-        _write_role(still_admin, change, tries=tries - 1)
 
 
 def _now() -> str:
