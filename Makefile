@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test quick coverage drills bench lint format docs requirements clean
+.PHONY: help run platform test quick coverage drills bench lint format docs requirements clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+PLATFORM_PINS := microservices/requirements-local.txt $(wildcard microservices/*/requirements.txt)
 
 # For bench, which starts a server of its own unless DATABASE_URL names one.
 POSTS ?= 100000
@@ -20,18 +21,22 @@ help: ## List the targets
 run: .venv/run ## Serve on port 8082, with SQLite unless DATABASE_URL is set
 	@exec $(BIN)/python app.py
 
-test: .venv/dev .venv/checkov $(SITE) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (7 minutes on two cores)
-	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/
+platform: .venv/platform ## Serve the microservices on port 8090; FRESH=1 forgets, PLATFORM_PORT=8190 moves them
+	@exec $(BIN)/python -m microservices.local
+
+test: .venv/dev .venv/checkov $(SITE) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (10 minutes on two cores)
+	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills --ignore=microservices/tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/ microservices/tests/
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
 quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
-	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills tests/
+	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills --ignore=microservices/tests/drills tests/ microservices/tests/
 
 coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
 drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (4 minutes)
 	$(BIN)/python -m pytest -s tests/drills
+	$(BIN)/python -m pytest --numprocesses=$$(nproc) microservices/tests/drills
 
 bench: .venv/dev ## Measure the service against its limits (25 minutes); POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
@@ -40,6 +45,7 @@ lint: .venv/dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=microservices $(BIN)/mypy --package shared --package auth --package users
 
 format: .venv/dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -69,7 +75,12 @@ $(BIN)/python:
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt
+.venv/platform: $(BIN)/python $(PLATFORM_PINS)
+	@echo "Installing microservices/requirements-local.txt into .venv (a minute, the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r microservices/requirements-local.txt
+	@touch $@
+
+.venv/dev: .venv/run requirements-dev.txt $(PLATFORM_PINS)
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -1,0 +1,1 @@
+"""Accounts, passwords and sessions, and the gateway's authorizer; it alone reads password hashes."""

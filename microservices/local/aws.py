@@ -1,0 +1,169 @@
+"""
+The stand-in for DynamoDB, S3, SNS and SQS: moto, with DynamoDB's calls one at a time.
+
+moto has no lock in its DynamoDB: of callers that race, two conditional writes can both succeed. What it holds lives as
+long as its process. Its scans sort the table for each page, and its transactions copy it; both are slow in large ones.
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from threading import Lock
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import boto3
+from botocore.config import Config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from microservices.local.terraform import deployed
+
+HOST = "127.0.0.1"
+DEAD_LETTERS = re.compile(r"deadLetterTargetArn\W+aws_sqs_queue\.(\w+)\.arn.*maxReceiveCount\W+(\d+)", re.DOTALL)
+QUIET = 0.5  # seconds between two looks of the server for its end
+
+
+class QuietHandler(MotoRequestHandler):
+    """moto's own handler, without a log line for each call."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing."""
+
+
+class OneAtATime:
+    """
+    A WSGI application whose calls of DynamoDB wait for each other.
+
+    Others, such as a queue's long poll, run beside them.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+        self._lock = Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            return self._app(environ, start_response)
+        with self._lock:
+            return list(self._app(environ, start_response))
+
+
+def serve(port: int) -> None:
+    """
+    Serve until the process ends.
+
+    Args:
+        port: Port on the loopback address.
+    """
+    app = OneAtATime(DomainDispatcherApplication(create_backend_app))
+    make_server(HOST, port, app, threaded=True, request_handler=QuietHandler).serve_forever(QUIET)
+
+
+def connect(service: str, endpoint: str) -> Any:
+    """
+    Return a client of the stand-in.
+
+    Args:
+        service: Name of the service, such as ``dynamodb``.
+        endpoint: Address of the stand-in.
+    """
+    region = deployed().value("${var.region}")
+    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    paths = Config(s3={"addressing_style": "path"})  # no name server knows a bucket's host here
+    return boto3.client(service, endpoint_url=endpoint, region_name=region, config=paths, **keys)
+
+
+def make_resources(endpoint: str) -> None:
+    """
+    Make the tables, buckets, topics and queues that the Terraform files name.
+
+    Args:
+        endpoint: Address of a stand-in that has none of them yet.
+    """
+    _make_tables(connect("dynamodb", endpoint))
+    storage = connect("s3", endpoint)
+    for bucket in _names("aws_s3_bucket", "bucket").values():
+        storage.create_bucket(Bucket=bucket)
+    _make_queues(connect("sqs", endpoint), connect("sns", endpoint))
+
+
+def grant_admin(endpoint: str, email: str) -> bool:
+    """
+    Make a user an admin.
+
+    Args:
+        endpoint: Address of the stand-in.
+        email: E-mail address of the user.
+
+    Returns:
+        False if there is no such user.
+    """
+    client = connect("dynamodb", endpoint)
+    try:
+        client.update_item(
+            TableName=_names("aws_dynamodb_table")["users"],
+            Key={"userId": {"S": email.strip().lower()}},
+            UpdateExpression="SET #role = :admin",
+            ConditionExpression="attribute_exists(userId)",
+            ExpressionAttributeNames={"#role": "role"},
+            ExpressionAttributeValues={":admin": {"S": "admin"}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def _make_tables(client: Any) -> None:
+    for table in deployed().resources("aws_dynamodb_table").values():
+        name, key = deployed().value(table["name"]), table["hash_key"]
+        client.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[
+                {"AttributeName": attribute["name"], "AttributeType": attribute["type"]}
+                for attribute in table["attribute"]
+            ],
+            BillingMode=table["billing_mode"],
+        )
+        for ttl in table.get("ttl", []):
+            specification = {"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]}
+            client.update_time_to_live(TableName=name, TimeToLiveSpecification=specification)
+
+
+def _make_queues(queues: Any, topics: Any) -> None:
+    urls = {key: queues.create_queue(QueueName=name)["QueueUrl"] for key, name in _names("aws_sqs_queue").items()}
+    arns = {
+        key: queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        for key, url in urls.items()
+    }
+    for key, queue in deployed().resources("aws_sqs_queue").items():
+        if found := DEAD_LETTERS.search(queue.get("redrive_policy", "")):
+            policy = f'{{"deadLetterTargetArn": "{arns[found[1]]}", "maxReceiveCount": {found[2]}}}'
+            queues.set_queue_attributes(QueueUrl=urls[key], Attributes={"RedrivePolicy": policy})
+    arns_of_topics = {key: topics.create_topic(Name=name)["TopicArn"] for key, name in _names("aws_sns_topic").items()}
+    for subscription in deployed().resources("aws_sns_topic_subscription").values():
+        topics.subscribe(
+            TopicArn=arns_of_topics[_key_of(subscription["topic_arn"])],
+            Protocol=subscription["protocol"],
+            Endpoint=arns[_key_of(subscription["endpoint"])],
+            Attributes={"RawMessageDelivery": str(subscription["raw_message_delivery"]).lower()},
+        )
+
+
+def _names(kind: str, argument: str = "name") -> dict[str, str]:
+    """Return the names of a type's resources."""
+    return {key: deployed().value(one[argument]) for key, one in deployed().resources(kind).items()}
+
+
+def _key_of(reference: str) -> str:
+    """Return the key of a resource from a reference to one of its attributes."""
+    return reference.strip("${}").split(".")[1]
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,15 @@
+"""gunicorn's settings for the gateway: one process with threads, strict about HTTP."""
+
+from .server import CONNECTIONS, keep_headers
+
+wsgi_app = "microservices.local.gateway.server:create_gateway()"
+workers = 1
+worker_class = "gthread"
+threads = CONNECTIONS
+keepalive = 75
+graceful_timeout = 3
+# The edge refuses long ones, in the services' error shape; what is beyond these is refused in gunicorn's words.
+limit_request_line = 0
+limit_request_field_size = 65_536
+control_socket_disable = True  # one file under $HOME would be shared by all gateways
+pre_request = keep_headers

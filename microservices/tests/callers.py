@@ -1,0 +1,207 @@
+"""Callers of the services: through the gateway, or straight with its events to the handlers in this process."""
+
+import base64
+import http.client
+import json
+import re
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import uuid4
+
+import uuid_utils
+
+from auth import authorizer
+from auth import handler as auth_handler
+from auth.passwords import hash_password
+from auth.sessions import Account, start_session
+from auth.tables import users
+from shared import clock
+from users import handler as users_handler
+
+ADDRESSES = count(1)
+PASSWORD = "password123"
+
+
+def new_email() -> str:
+    return f"{uuid4().hex}@example.com"
+
+
+def new_address(network: int = 10) -> str:
+    """Return an address that no test has; those of 127 are this machine's own."""
+    number = next(ADDRESSES)
+    return f"{network}.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]  # names in lower case
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def error(self) -> tuple[int, str, str]:
+        """The status, code and text of an error."""
+        return self.status, self.json["code"], self.json["error"]
+
+
+@dataclass
+class Person:
+    email: str
+    account_id: str
+    token: str
+    password: str = PASSWORD
+
+
+class Client:
+    """Somebody at an address, who asks and gets answers."""
+
+    def __call__(self, method: str, target: str, body: Any = None, **options: Any) -> Answer:
+        raise NotImplementedError
+
+    def register(self, email: str | None = None, **fields: Any) -> Answer:
+        return self(
+            "POST", "/auth/register", {"email": email or new_email(), "password": PASSWORD, "name": "Ana"} | fields
+        )
+
+    def log_in(self, email: str, password: str = PASSWORD) -> Answer:
+        return self("POST", "/auth/login", {"email": email, "password": password})
+
+    def person(self, email: str | None = None, *, role: str = "user") -> Person:
+        """Return somebody with a session, straight from the tables: nobody waits for a hash."""
+        account = Account(email or new_email(), str(uuid_utils.uuid7()), role, 0)
+        users().put(
+            {
+                "userId": account.user_id,
+                "accountId": account.account_id,
+                "name": "Ana",
+                "role": role,
+                "passwordHash": password_hash(),
+                "sessionEpoch": 0,
+                "createdAt": clock.isoformat(clock.now()),
+            }
+        )
+        return Person(account.user_id, account.account_id, start_session(account).token)
+
+
+@cache
+def password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
+@dataclass
+class Direct(Client):
+    """Handlers called with proxy events, users' behind the authorizer; ``address`` is this client's own."""
+
+    address: str = field(default_factory=new_address)
+
+    def __call__(self, method: str, target: str, body: Any = None, **options: Any) -> Answer:
+        event = self.event(method, target, body, **options)
+        if not event["resource"].startswith("/users"):
+            return answered(auth_handler.lambda_handler(event, None))
+        decision = authorizer.lambda_handler(authorizer_event(event), None)
+        if decision["policyDocument"]["Statement"][0]["Effect"] == "Deny":
+            text = json.dumps({"error": decision["context"]["message"], "code": decision["context"]["code"]})
+            return Answer(401, {}, text)
+        event["requestContext"]["authorizer"] = decision["context"]
+        return answered(users_handler.lambda_handler(event, None))
+
+    def event(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: Any = None,
+        raw: Any = None,
+    ) -> dict[str, Any]:
+        """Return the event of a request; ``raw`` is a body that is not written as JSON."""
+        path, query = urlsplit(target).path, dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
+        given = dict(headers or {})
+        if body is not None or raw is not None:
+            given.setdefault("Content-Type", "application/json")
+        if token is not None:
+            given["Authorization"] = f"Bearer {token}"
+        resource, parameters = matched(path)
+        is_bytes = isinstance(raw, bytes)
+        return {
+            "resource": resource,
+            "path": path,
+            "httpMethod": method,
+            "headers": given or None,
+            "multiValueHeaders": {name: [value] for name, value in given.items()} or None,
+            "queryStringParameters": query or None,
+            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+            "pathParameters": parameters or None,
+            "stageVariables": None,
+            "requestContext": {
+                "requestId": str(uuid4()),
+                "identity": {"sourceIp": self.address},
+                "stage": "prod",
+                "path": f"/prod{path}",
+                "resourcePath": resource,
+                "httpMethod": method,
+            },
+            "body": base64.b64encode(raw).decode() if is_bytes else json.dumps(body) if body is not None else raw,
+            "isBase64Encoded": is_bytes,
+        }
+
+
+@dataclass
+class Http(Client):
+    """Requests through the gateway, each on a connection of its own."""
+
+    url: str
+    address: str = field(default_factory=lambda: new_address(127))
+
+    def __call__(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: Any = None,
+        raw: Any = None,
+    ) -> Answer:
+        given = dict(headers or {})
+        content = raw if body is None else json.dumps(body)
+        if content is not None:
+            given.setdefault("Content-Type", "application/json")
+        if token is not None:
+            given["Authorization"] = f"Bearer {token}"
+        base = urlsplit(self.url)
+        connection = http.client.HTTPConnection(base.hostname, base.port, 30, source_address=(self.address, 0))
+        with closing(connection):
+            connection.request(method, base.path + target, content, given)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)
+
+
+def answered(answer: dict[str, Any]) -> Answer:
+    assert answer["isBase64Encoded"] is False
+    headers = {name.lower(): ", ".join(values) for name, values in answer["multiValueHeaders"].items()}
+    return Answer(answer["statusCode"], headers, answer["body"])
+
+
+def authorizer_event(event: dict[str, Any]) -> dict[str, Any]:
+    arn = f"arn:aws:execute-api:us-east-1:123456789012:api/prod/{event['httpMethod']}{event['path']}"
+    return {**event, "type": "REQUEST", "methodArn": arn}
+
+
+def matched(path: str) -> tuple[str, dict[str, str]]:
+    """Return the resource of a path, as the gateway matches it, and its parameters."""
+    for resource in [*auth_handler.app.routes, *users_handler.app.routes]:
+        pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", resource)
+        if found := re.fullmatch(pattern, path):
+            return resource, {name: unquote(value) for name, value in found.groupdict().items()}
+    return path, {}

@@ -1,0 +1,127 @@
+"""Fixtures of the platform's tests."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microservices.tests.running import free_port, process_on, running_platform
+
+# The path root of the services' packages. Last, since this folder is named `tests` too.
+sys.path.append(str(Path(__file__).parents[1]))
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Iterator[str]:
+    """Address of the stand-in for AWS, with all that the Terraform files name; ``STAND_IN`` names one that runs."""
+    from microservices.local import aws
+
+    if running := os.environ.get("STAND_IN"):
+        yield running
+        return
+    port = free_port()
+    with process_on(port, "-m", "microservices.local.aws", str(port)):
+        endpoint = f"http://127.0.0.1:{port}"
+        aws.make_resources(endpoint)
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def platform_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what the Lambdas log."""
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="session")
+def platform(stand_in: str, platform_logs: Path) -> Iterator[str]:
+    """Base URL of the gateway, in front of the Lambdas as they are deployed."""
+    with running_platform(stand_in, platform_logs) as url:
+        yield url
+
+
+@pytest.fixture
+def aws(stand_in: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The services' environment, as Terraform writes it; a client of DynamoDB."""
+    from microservices.local.aws import connect
+
+    settings = {
+        "AWS_ENDPOINT_URL": stand_in,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "USERS_TABLE": "microservices-users",
+        "SESSIONS_TABLE": "microservices-sessions",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return connect("dynamodb", stand_in)
+
+
+@pytest.fixture
+def api(aws: Any) -> Any:
+    """A caller of the services in this process, with an address of their own."""
+    from microservices.tests.callers import Direct
+
+    return Direct()
+
+
+@pytest.fixture
+def admin(api: Any) -> Any:
+    """Somebody who may act for others."""
+    return api.person(role="admin")
+
+
+@pytest.fixture
+def users_table(aws: Any) -> None:
+    """The users' table, emptied."""
+    [table] = [aws.describe_table(TableName="microservices-users")["Table"]]
+    aws.delete_table(TableName="microservices-users")
+    aws.create_table(
+        TableName="microservices-users",
+        KeySchema=table["KeySchema"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    from shared import clock
+
+    return lambda moment: monkeypatch.setattr(clock, "now", lambda: moment)
+
+
+@pytest.fixture
+def later(set_clock: Callable[[datetime], None]) -> Callable[[float], None]:
+    """Move the clock on."""
+    from shared import clock
+
+    return lambda seconds: set_clock(clock.now() + timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The lines that the services have logged since the test began."""
+    from shared.observability import logger
+
+    stream = io.StringIO()
+    before = logger.registered_handler.setStream(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logger.registered_handler.setStream(before)
+
+
+# Fixtures that start processes: make quick leaves their tests out.
+STARTING = {"stand_in", "functions", "start_host", "supervisor", "folder"}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what starts processes as slow."""
+    if STARTING & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.slow)

@@ -1,0 +1,139 @@
+"""
+Tests of the tests: each mutation of the services takes one safeguard away, and the named tests must fail.
+
+A mutation is made in a copy of the platform, whose tests use one stand-in for AWS.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from microservices.tests.running import PROJECT
+
+
+class Mutation(NamedTuple):
+    """A text of one file in the place of another, and the tests that must see it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str  # pytest's -k
+    test_file: str
+
+
+ANY = "attribute_exists(#userId) OR attribute_not_exists(#userId)"
+# A row a line, however long.
+# ruff: noqa: E501
+MUTATIONS = [
+    # Registration
+    Mutation("a second registration wins", "auth/accounts.py", "attribute_not_exists(#userId)", ANY, "32_registrations or taken", "test_registration.py"),
+    Mutation("addresses keep their case", "shared/people.py", "return email.lower()", "return email", "one_however", "test_registration.py"),
+    Mutation("passwords are not composed", "auth/bodies.py", 'normalize("NFC", text)', 'normalize("NFD", text)', "shortest", "test_registration.py"),
+    Mutation("types are converted", "shared/people.py", "strict=True", "coerce_numbers_to_str=True", "wrong_is_named", "test_registration.py"),
+    Mutation("a lost answer is a conflict", "auth/accounts.py", 'failure.item["accountId"] != account_id', "True", "answer_was_lost", "test_registration.py"),
+    # Passwords
+    Mutation("parameters are weaker", "auth/passwords.py", "time_cost=2", "time_cost=1", "owasps", "test_passwords.py"),
+    Mutation("nobody costs nothing", "auth/passwords.py", "    try:\n        return _HASHER", "    if password_hash is None:\n        return False\n    try:\n        return _HASHER", "takes_as_long", "test_passwords.py"),
+    Mutation("hashes are never renewed", "auth/accounts.py", "    if not passwords.needs_rehash(old):\n        return\n", "    if account:\n        return\n", "older_parameters", "test_passwords.py"),
+    Mutation("a rehash overwrites", "auth/accounts.py", '"#passwordHash = :old"', '"attribute_exists(#userId) OR #passwordHash = :old"', "rehash_does_not_undo", "test_passwords.py"),
+    # Sessions
+    Mutation("the end is good", "auth/sessions.py", '.timestamp() >= found["expiresAt"]', '.timestamp() > found["expiresAt"]', "to_the_millisecond", "test_sessions.py"),
+    Mutation("TTL is trusted", "auth/sessions.py", 'clock.now().timestamp() >= found["expiresAt"]', "False", "to_the_millisecond or is_a_setting", "test_sessions.py"),
+    Mutation("epochs are not compared", "auth/sessions.py", "(account.account_id, account.epoch) != (found", "(account.account_id, found['sessionEpoch']) != (found", "everywhere or but_the_new_one", "test_sessions.py"),
+    Mutation("accounts are not compared", "auth/sessions.py", "(account.account_id, account.epoch) != (found[\"accountId\"]", "(found['accountId'], account.epoch) != (found[\"accountId\"]", "anew", "test_sessions.py"),
+    Mutation("a logout leaves the session", "auth/sessions.py", "    sessions().delete(session.key)", "    sessions()", "logout_ends", "test_sessions.py"),
+    Mutation("a new password leaves sessions", "auth/accounts.py", " ADD #sessionEpoch :one", " SET #sessionEpoch = :epoch + :one - :one", "but_the_new_one", "test_sessions.py"),
+    Mutation("a login takes the epoch late", "auth/sessions.py", '"sessionEpoch": account.epoch', '"sessionEpoch": (users().get(account.user_id, "sessionEpoch") or {})["sessionEpoch"]', "ran_during", "test_sessions.py"),
+    Mutation("a change ignores the end of all", "auth/accounts.py", " AND #sessionEpoch = :epoch", " AND (#sessionEpoch = :epoch OR attribute_exists(#userId))", "loses_against", "test_sessions.py"),
+    Mutation("tokens are stored", "auth/sessions.py", "return hashlib.sha256(token.encode()).hexdigest()", "return token", "no_token", "test_sessions.py"),
+    Mutation("headers are searched for a token", "auth/sessions.py", "_BEARER.fullmatch(", "_BEARER.search(", "what_is_no_token", "test_sessions.py"),
+    Mutation("schemes have a case", "auth/sessions.py", ", re.IGNORECASE", "", "however_the_header", "test_sessions.py"),
+    Mutation("reads may be stale", "shared/dynamodb.py", ", ConsistentRead=True", "", "consistently", "test_sessions.py"),
+    # Brakes
+    Mutation("an eleventh guess", "auth/attempts.py", "#attempts < :limit", "#attempts <= :limit", "at_once_are_ten", "test_attempts.py"),
+    Mutation("counters are not asked", "auth/attempts.py", '    if counter is not None and counter["attempts"] >= limit', "    if False", "costs_no_hashing", "test_attempts.py"),
+    Mutation("parallel guesses slip through", "auth/accounts.py", "    brake.check_again()\n", "", "right_guess_among", "test_attempts.py"),
+    Mutation("windows never end", "auth/attempts.py", " AND #expiresAt > :now", "", "released", "test_attempts.py"),
+    Mutation("registrations have no brake", "auth/accounts.py", "    count_registration(address)\n", "", "hundred_registrations", "test_attempts.py"),
+    Mutation("one for all accounts", "auth/attempts.py", "login#{address}#{account}", "login#{account}", "stop_an_address_at_an_account", "test_attempts.py"),
+    # Requests
+    Mutation("faults are told", "shared/http.py", '"error": "Internal server error"', '"error": "RuntimeError: on fire"', "fault_of_ours", "test_requests.py"),
+    Mutation("base64 is not read", "shared/http.py", "    if not is_base64:\n", "    if True:\n", "base64", "test_requests.py"),
+    Mutation("bodies have no limit", "shared/http.py", "len(content) > BODY_MAX_BYTES", "False", "64_kib", "test_requests.py"),
+    Mutation("arrays are bodies", "shared/http.py", "if not isinstance(value, dict):", "if value is None:", "no_json_object", "test_requests.py"),
+    Mutation("types are not looked at", "shared/http.py", '!= "application/json"', '== "application/xml"', "another_type", "test_requests.py"),
+    Mutation("answers may be kept", "shared/lambda_api.py", '"Cache-Control": "no-store"', '"Cache-Control": "private"', "contracts_headers", "test_requests.py"),
+    Mutation("methods are not told", "shared/lambda_api.py", "errors.MethodNotAllowed(allowed=allowed) if allowed else errors.NotFound()", "errors.NotFound()", "another_method", "test_requests.py"),
+    Mutation("paths are routed", "shared/lambda_api.py", 'event.get("resource") or event["path"]', 'event["path"]', "prefix", "test_requests.py"),
+    # Users
+    Mutation("anybody reads anybody", "users/directory.py", "    if user_id != caller.user_id:\n        require_admin(caller)", "    if not user_id:\n        require_admin(caller)", "nobody_else", "test_users.py"),
+    Mutation("everybody is an admin", "users/directory.py", "if not caller.is_admin:", "if not caller.role:", "for_admins or nobody_else", "test_users.py"),
+    Mutation("changes bring users back", "users/directory.py", 'return "#accountId = :account", {"account": caller.account_id}', f'return "{ANY}", {{}}', "brings_a_deleted", "test_users.py"),
+    Mutation("admins change their own role", "users/directory.py", "    if user_id == caller.user_id:\n        raise OwnRole\n", "", "own_role", "test_users.py"),
+    Mutation("a demoted admin promotes", "users/directory.py", 'write_together(still_admin, {"Update": change})', 'write_together({"Update": change})', "demote", "test_users.py"),
+    Mutation("a page ends at a megabyte", "shared/dynamodb.py", 'if len(items) > limit or "LastEvaluatedKey" not in answer:', "if True:", "megabyte", "test_users.py"),
+    Mutation("the last page names a next", "shared/dynamodb.py", "items[:limit], len(items) > limit", 'items[:limit], "LastEvaluatedKey" in answer or len(items) >= limit', "names_no_next", "test_users.py"),
+    Mutation("any cursor is taken", "shared/paging.py", "or not all(map(_is_text, values))", "", "cursor_is_one", "test_users.py"),
+    Mutation("hashes are read", "users/directory.py", '"createdAt", "updatedAt")', '"createdAt", "updatedAt", "passwordHash")', "users_may_do", "test_table_rights.py"),
+    Mutation("whole items are read", "shared/dynamodb.py", "projection = \", \".join(f\"#{name}\" for name in attributes)", "projection = None", "users_may_do", "test_table_rights.py"),
+    Mutation("a meeting with a transaction is final", "shared/dynamodb.py", "            if not _is_conflict(exc):\n                raise\n", "            raise\n", "meets_a_transaction", "test_users.py"),
+    # The gateway's part
+    Mutation("no caller is needed", "shared/lambda_api.py", 'raise errors.AuthorizationRequired', 'return Caller("1", "a@b", "admin")', "without_an_authorizer", "test_sessions.py"),
+    Mutation("clients tell who they are", "shared/lambda_api.py", 'user_id=found["userId"], role=found["role"]', 'user_id=found["userId"], role=(self.header("x-user-role") or found["role"]).lower()', "GET and other and users and not userId", "test_identity_over_http.py"),
+    Mutation("clients tell their address", "local/gateway/edge.py", 'return with_header(headers, "X-Viewer-Address", viewer_address)', "return headers", "claimed_address", "test_identity_over_http.py"),
+    Mutation("a route has no handler", "users/handler.py", '@app.delete("/users/{userId}")\n', "", "every_route_has", "test_routes.py"),
+    Mutation("a handler has no route", "auth/handler.py", '@app.get("/auth/verify")\n', '@app.get("/auth/verify")\n@app.get("/auth/whoami")\n', "every_route_has", "test_routes.py"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the platform."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(PROJECT / "microservices", folder / "microservices", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "pyproject.toml", folder)
+    return folder
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[re.sub(r"\W", "_", one.name) for one in MUTATIONS])
+def test_a_test_sees_every_mutation(copy, stand_in, mutation):
+    path = copy / "microservices" / mutation.file
+    text = path.read_text()
+    assert text.count(mutation.old) >= 1, "the mutated text is gone: name what has taken its place"
+    path.write_text(text.replace(mutation.old, mutation.new))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", mutation.tests, f"microservices/tests/{mutation.test_file}"],
+            cwd=copy,
+            env={**os.environ, "STAND_IN": stand_in},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )  # fmt: skip
+    finally:
+        path.write_text(text)
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert re.search(r"\d+ failed", done.stdout), done.stdout[-2000:]
+
+
+def test_without_a_mutation_the_copys_tests_pass(copy, stand_in):
+    """The rest would prove nothing if the copy failed for a reason of its own."""
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "microservices/tests/test_routes.py", "microservices/tests/test_sessions.py"],
+        cwd=copy,
+        env={**os.environ, "STAND_IN": stand_in},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-2000:]

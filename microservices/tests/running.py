@@ -1,0 +1,72 @@
+"""The Lambda host and the gateway as processes on free ports, in front of a stand-in for AWS."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"nothing answers on port {port}")
+
+
+@contextmanager
+def process_on(port: int, *arguments: str, **environment: str) -> Iterator[None]:
+    """A process of ours that listens on a port, until the block ends."""
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **environment}) as process:
+        try:
+            wait_for_port(port, process)
+            yield
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def running_gateway(lambda_url: str, *, products_url: str = NOBODY, **environment: str) -> Iterator[str]:
+    """Base URL of a gateway in front of a Lambda host."""
+    port = free_port()
+    command = (
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:microservices.local.gateway.gunicorn_conf",
+        "--bind",
+        f"127.0.0.1:{port}",
+    )
+    upstream = {"LAMBDA_URL": lambda_url, "PRODUCTS_URL": products_url, "ORDERS_URL": NOBODY}
+    with process_on(port, *command, "--log-level", "warning", **upstream, **environment):
+        yield f"http://127.0.0.1:{port}/api"
+
+
+@contextmanager
+def running_platform(stand_in: str, logs: Path, **environment: str) -> Iterator[str]:
+    """Base URL of the gateway in front of the Lambdas that are deployed, which use this stand-in."""
+    port = free_port()
+    keys = {"AWS_ENDPOINT_URL": stand_in, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    with (
+        process_on(port, "-m", "microservices.local.lambda_host", str(port), str(logs), **keys),
+        running_gateway(f"http://127.0.0.1:{port}", **environment) as url,
+    ):
+        yield url

@@ -1,0 +1,77 @@
+"""The document's routes and the handlers' are the same, as are the functions that they name."""
+
+import importlib
+import re
+
+import pytest
+import yaml
+
+from auth import handler as auth_handler
+from microservices.local.gateway.document import METHODS, PATH
+from microservices.local.terraform import deployed
+from users import handler as users_handler
+
+APPS = {"auth": auth_handler.app, "users": users_handler.app}
+DOCUMENT = yaml.safe_load(PATH.read_text())
+
+
+def documented(service):
+    return {
+        (method.upper(), path)
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if method in METHODS and operation["x-amazon-apigateway-integration"].get("uri") == f"${{{service}_uri}}"
+    }
+
+
+@pytest.mark.parametrize("service", APPS)
+def test_every_route_has_a_handler_and_every_handler_a_route(service):
+    handled = {(method, resource) for resource, methods in APPS[service].routes.items() for method in methods}
+
+    assert handled == documented(service)
+    assert handled
+
+
+@pytest.mark.parametrize("service", APPS)
+def test_the_service_answers_the_methods_that_a_path_does_not_have(service):
+    paths = {path for _, path in documented(service)}
+
+    for path in paths:
+        other = DOCUMENT["paths"][path]["x-amazon-apigateway-any-method"]
+        assert other["x-amazon-apigateway-integration"]["uri"] == f"${{{service}_uri}}"
+
+
+def test_the_authorizer_stands_before_every_route_of_users():
+    """auth checks the session itself."""
+    for method, path in documented("users"):
+        assert DOCUMENT["paths"][path][method.lower()]["security"] == [{"session": []}]
+
+
+@pytest.mark.parametrize("function", ["auth", "authorizer", "users"])
+def test_a_function_is_deployed_with_its_handler_and_room(function):
+    deployment = deployed().local("lambdas")[function]
+    module, _, name = deployment["handler"].rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), name))
+    assert deployment["timeout"] == 10
+    assert deployment["memory_size"] == (1024 if function == "auth" else 512)
+
+
+@pytest.mark.parametrize("function", ["auth", "authorizer", "users"])
+def test_a_function_is_given_the_settings_that_it_reads(function):
+    sources = {
+        "auth": ["auth/*.py", "shared/*.py"],
+        "authorizer": ["auth/authorizer.py", "auth/sessions.py", "auth/tables.py", "shared/*.py"],
+        "users": ["users/*.py", "shared/*.py"],
+    }
+    root = PATH.parent
+    text = "".join(path.read_text() for glob in sources[function] for path in root.glob(glob))
+    read = set(re.findall(r'settings\.(?:text|number)\(\s*"([A-Z_]+)"', text))
+
+    given = set(deployed().local("lambdas")[function]["environment"])
+
+    optional = (
+        {"SESSION_TTL_SECONDS", "CORS_ORIGIN"} if function == "authorizer" else set()
+    )  # of code that it never runs
+    assert read - given <= optional
+    assert given - read <= {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
