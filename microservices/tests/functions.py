@@ -25,6 +25,9 @@ MISDEEDS = {
     "sleep": lambda _event: time.sleep(30),
     "text": lambda _event: "no answer",
     "no-status": lambda _event: {"body": "x"},
+    "odd-status": lambda _event: {"statusCode": 1000},
+    "split-header": lambda _event: {"statusCode": 200, "headers": {"X-One": "1\r\nX-Two: 2"}},
+    "korean-header": lambda _event: {"statusCode": 200, "headers": {"X-One": "가"}},
     "number": lambda _event: {"statusCode": 200, "body": 5},
     "base64": lambda _event: {
         "statusCode": 200,

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from hashlib import sha256
+from urllib.parse import quote
 
 import pytest
 
@@ -204,3 +205,40 @@ def test_an_address_that_is_registered_anew_sees_nothing_of_the_old_account(api)
     for target in ("/auth/verify", f"/users/{ana.email}"):
         assert api("GET", target, token=ana.token).error == (401, "invalid_session", "Invalid session")
     assert api("GET", f"/users/{ana.email}", token=heir.token).json["accountId"] == heir.account_id
+
+
+@pytest.mark.parametrize("address", ["a+b", "a/b", "a%b", "a%2fb", "a?b", "a#b", "a&b=c", "a'b"])
+def test_an_address_goes_through_the_gateway_as_it_is(api, address):
+    ana = api.person(f"{address}-{new_email()}")
+
+    answer = api("GET", f"/users/{quote(ana.email, safe='')}", token=ana.token)
+
+    assert (answer.status, answer.json["userId"]) == (200, ana.email)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body_bytes", "error"),
+    [
+        ("GET", "/nothing", 0, (404, "not_found", "Not found")),
+        ("POST", "/users", 70_000, (405, "method_not_allowed", "Method not allowed")),
+        ("POST", "/auth/verify", 70_000, (405, "method_not_allowed", "Method not allowed")),
+        ("PUT", "/users/a%40b", 70_000, (401, "authorization_required", "Authorization header required")),
+        ("PUT", "/auth/password", 70_000, (401, "authorization_required", "Authorization header required")),
+        ("POST", "/auth/login", 70_000, (413, "payload_too_large", "Payload too large")),
+        ("POST", "/auth/login", 7, (415, "unsupported_media_type", "Content-Type must be application/json")),
+    ],
+)
+def test_what_is_wrong_first_is_told(api, method, target, body_bytes, error):
+    """No route, no such method, no token, too large, another type: in this order."""
+    answer = api(method, target, raw=b"x" * body_bytes, headers={"Content-Type": "text/plain"})
+
+    assert answer.error == error
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/login/"])
+def test_a_trailing_slash_changes_no_route(api, path):
+    ana = api.person()
+
+    assert api("POST", path, {"email": ana.email, "password": PASSWORD}).status == 200

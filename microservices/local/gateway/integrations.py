@@ -172,6 +172,8 @@ def proxy_response(answer: Any) -> Response:
         status = int(answer["statusCode"])
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise Refused("DEFAULT_5XX", 502, "Internal server error") from exc
+    if not 200 <= status <= 599 or not all(_can_be_sent(value) for _, value in headers):
+        raise Refused("DEFAULT_5XX", 502, "Internal server error")
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
     return Response(status, _answered(headers), content)
@@ -223,6 +225,11 @@ def check_integration(where: str, integration: Integration) -> str | None:
         if OVERRIDE.sub("", template).strip():
             return f"{where}: template {template} is not known"
     return None
+
+
+def _can_be_sent(value: str) -> bool:
+    """True for a header's value that HTTP can carry: Latin-1 without control characters."""
+    return value.isprintable() and value.encode("latin-1", "replace").decode("latin-1") == value
 
 
 def _end_to_end(headers: Headers) -> Headers:

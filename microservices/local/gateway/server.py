@@ -7,6 +7,7 @@ validators, VTL, binary media types, compression, caching of answers, canaries, 
 What breaks HTTP itself is refused by gunicorn, in gunicorn's words.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ from .throttle import Throttle
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's limit, which cannot be raised
 CONNECTIONS = 64
 
+LOG = logging.getLogger("gunicorn.error")
 current = threading.local()
 
 
@@ -83,7 +85,10 @@ class Gateway:
         try:
             response = self._route(request)
         except Refused as refused:
-            response = gateway_response(self._document.responses, refused, request)
+            response = self._refusal(refused, request)
+        except Exception:
+            LOG.exception("gateway_failed")
+            response = self._refusal(Refused("DEFAULT_5XX", 500, "Internal server error"), request)
         response.headers += [("x-amzn-RequestId", request.request_id), ("X-Amzn-Trace-Id", trace)]
         return response
 
@@ -101,9 +106,10 @@ class Gateway:
 
     def _site(self, request: Request) -> Response:
         found = site_answer(request.method, request.path)
-        return found or gateway_response(
-            self._document.responses, Refused("MISSING_AUTHENTICATION_TOKEN", 404, "Not found"), request
-        )
+        return found or self._refusal(Refused("MISSING_AUTHENTICATION_TOKEN", 404, "Not found"), request)
+
+    def _refusal(self, refused: Refused, request: Request) -> Response:
+        return gateway_response(self._document.responses, refused, request)
 
 
 def read_request(environ: dict[str, Any]) -> Request:

@@ -24,8 +24,11 @@ def site_answer(method: str, path: str, folder: Path = FOLDER) -> Response | Non
     """
     if method not in {"GET", "HEAD"}:
         return None
-    file = (folder / (unquote(path).lstrip("/") or ROOT_OBJECT)).resolve()
-    if "\0" in str(file) or not file.is_relative_to(folder.resolve()) or not file.is_file():
+    key = unquote(path).removeprefix("/") or ROOT_OBJECT
+    if "\0" in key or key.endswith("/"):
+        return None
+    file = (folder / key).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
         return None
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return Response(200, [("Content-Type", kind)], file.read_bytes())

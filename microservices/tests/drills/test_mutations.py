@@ -89,6 +89,28 @@ MUTATIONS = [
     Mutation("clients tell their address", "local/gateway/edge.py", 'return with_header(headers, "X-Viewer-Address", viewer_address)', "return headers", "claimed_address", "test_identity_over_http.py"),
     Mutation("a route has no handler", "users/handler.py", '@app.delete("/users/{userId}")\n', "", "every_route_has", "test_routes.py"),
     Mutation("a handler has no route", "auth/handler.py", '@app.get("/auth/verify")\n', '@app.get("/auth/verify")\n@app.get("/auth/whoami")\n', "every_route_has", "test_routes.py"),
+    # The gateway itself
+    Mutation("an Allow beats a Deny", "local/gateway/authorizers.py", 'effects == {"Allow"}', '"Allow" in effects', "deny_wins", "gateway/test_authorizer_cache.py"),
+    Mutation("policies of other paths count", "local/gateway/authorizers.py", "re.fullmatch(expression", "re.match(expression", "deny_wins", "gateway/test_authorizer_cache.py"),
+    Mutation("kept answers never end", "local/gateway/authorizers.py", "return answer if self._clock() < until else None", "return answer", "once_until", "gateway/test_authorizer_cache.py"),
+    Mutation("an empty header is an identity", "local/gateway/authorizers.py", "if not identity:", "if identity is None:", "refuses_in_the_services_shape", "gateway/test_answers.py"),
+    Mutation("a client's account survives", "local/gateway/integrations.py", "headers[name] = value", "headers.setdefault(name, value)", "told_who_calls", "gateway/test_answers.py"),
+    Mutation("bodies have no end", "local/gateway/server.py", "len(body) > MAX_BODY_BYTES", "False", "ten_megabytes", "gateway/test_answers.py"),
+    Mutation("headers may be split", "local/gateway/integrations.py", "value.isprintable() and ", "", "refuses_in_the_services_shape", "gateway/test_answers.py"),
+    Mutation("traces are not passed", "local/gateway/server.py", 'headers = with_header(request.headers, "X-Amzn-Trace-Id", trace)', "headers = request.headers", "trace", "gateway/test_answers.py"),
+    Mutation("values are not repeated", "local/gateway/events.py", "values.setdefault(name, []).append(value)", "values[name] = [value]", "every_value", "gateway/test_events.py"),
+    Mutation("paths are not decoded", "local/gateway/document.py", "{name: unquote(first)", "{name: first", "matched", "gateway/test_document.py"),
+    Mutation("parameters beat literals", "local/gateway/document.py", "if first in node.children and", "if not node.parameter and first in node.children and", "literal", "gateway/test_document.py"),
+    Mutation("half a document is served", "local/gateway/server.py", "raise WrongDocument(wrong)", "continue", "asks_for_more", "gateway/test_document.py"),
+    Mutation("any request id is kept", "local/gateway/edge.py", "REQUEST_ID.fullmatch", "REQUEST_ID.match", "safe_request_id", "gateway/test_edge.py"),
+    Mutation("buckets have one more", "local/gateway/throttle.py", "tokens >= 1", "tokens >= 0", "burst", "gateway/test_throttle.py"),
+    Mutation("an authorizer is taken out", "openapi.yaml", "operationId: listUsers\n      summary: List users, for admins\n      tags: [users]\n      security: [{session: []}]", "operationId: listUsers\n      summary: List users, for admins\n      tags: [users]\n      security: []", "contracts_routes", "gateway/test_document.py"),
+    # The Lambda host and the queue
+    Mutation("children see the host", "local/lambda_host.py", "for name in inherited if name in os.environ", "for name in os.environ", "sees_nothing", "local/test_lambda_host.py"),
+    Mutation("children live for ever", "local/lambda_host.py", "self.taken == INVOCATIONS_PER_CHILD", "self.taken < 0", "after_its_share", "local/test_lambda_host.py"),
+    Mutation("large answers pass", "local/lambda_host.py", "len(result) > MAX_PAYLOAD_BYTES", "False", "larger_than_lambda", "local/test_lambda_host.py"),
+    Mutation("failed records are deleted", "local/event_source.py", 'message["MessageId"] not in failed', "failed is not None", "comes_three_times", "local/test_event_source.py"),
+    Mutation("nonsense finishes a batch", "local/event_source.py", "return named if named <= every else every", "return named", "comes_three_times", "local/test_event_source.py"),
 ]  # fmt: skip
 
 
