@@ -120,6 +120,7 @@ REFUSED = {
     "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
     "a length that is none": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+    "the refusal's own address": (get("/refused"), 404),
     "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "a body that stalls": (post("/api/v1/posts", 10, body=b"{"), 408),
     "chunks that stall": (
@@ -137,6 +138,7 @@ REFUSED = {
 }
 CODES = {
     400: "malformed_request",
+    404: "not_found",
     405: "method_not_allowed",
     408: "request_timeout",
     413: "payload_too_large",
