@@ -18,7 +18,7 @@ BUFFER_BYTES = 64 * 1024
 HEAD_MAX_BYTES = 16 * 1024  # of a part
 PARTS_MAX = 1000
 _PADDING_MAX = 64  # white space after a boundary
-_AFTER_BOUNDARY = re.compile(rb"(--)|[ \t]{0,64}\r?(?=\n)")
+_AFTER_BOUNDARY = rb"(?:(--)|[ \t]{0,64}\r?(?=\n))"
 _END_OF_HEAD = re.compile(rb"\n\r?(?=\n)")
 _CONTINUED_LINE = re.compile(rb"\r?\n[ \t]+")
 # A quoted value ends at a quote that no backslash escapes, or at the last one (WHATWG HTML: "Multipart form data").
@@ -38,20 +38,20 @@ class _Body:
     def __init__(self, stream: IO[bytes], boundary: bytes) -> None:
         self._stream = stream
         self._delimiter = b"\n--" + boundary
+        self._end = re.compile(re.escape(self._delimiter) + _AFTER_BOUNDARY)
         self._buffer = b"\n"
 
     def copy_part(self, sink: IO[bytes] | None) -> bool:
         """Read until the next delimiter, and write what comes before it; returns True if another part follows."""
         skipped = 1  # the line break is not content
-        while (end := self._find_delimiter()) is None:
+        while (end := self._end.search(self._buffer)) is None:
             kept_from = max(0, len(self._buffer) - len(self._delimiter) - _PADDING_MAX - 4)
             _write(self._buffer[skipped:kept_from], sink)
             self._read_more(kept_from)
             skipped = 0 if kept_from else skipped
-        start, after = end
-        _write(self._buffer[skipped:start].removesuffix(b"\r"), sink)
-        self._buffer = self._buffer[after.end() :]
-        return after[1] is None
+        _write(self._buffer[skipped : end.start()].removesuffix(b"\r"), sink)
+        self._buffer = self._buffer[end.end() :]
+        return end[1] is None
 
     def read_head(self) -> bytes:
         """Read the headers of a part."""
@@ -63,13 +63,6 @@ class _Body:
         if len(head) > HEAD_MAX_BYTES:
             raise RequestEntityTooLarge
         return head
-
-    def _find_delimiter(self) -> tuple[int, re.Match[bytes]] | None:
-        start = -1
-        while (start := self._buffer.find(self._delimiter, start + 1)) >= 0:
-            if after := _AFTER_BOUNDARY.match(self._buffer, start + len(self._delimiter)):
-                return start, after
-        return None
 
     def _read_more(self, kept_from: int) -> None:
         more = self._stream.read(BUFFER_BYTES)
