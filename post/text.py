@@ -160,8 +160,8 @@ def compose(text: str) -> str:
     """
     if text.isascii():
         return text
-    # First as they are written, so that decomposing is fast.
-    if _has_long_run(text) or _has_long_run(normalize("NFD", text)):
+    # First as they are written, so that decomposing is fast. A text without a mark has few when it is decomposed.
+    if (marks := _marks_of(text)) and (_has_long_run(text, marks) or _has_long_run(normalize("NFD", text))):
         raise TextRefused("too_many_marks", maximum=MARKS_MAX)
     return normalize("NFC", text)
 
@@ -201,9 +201,12 @@ def _drop_formats(text: str) -> str:
     return _SEQUENCE.sub(r"\1\2\3", text) if some else text
 
 
-def _has_long_run(text: str) -> bool:
-    marks = {ord(char): _A_MARK for char in set(text) if category(char).startswith("M")}
-    return bool(marks) and _A_MARK * (MARKS_MAX + 1) in text.translate(marks)
+def _marks_of(text: str) -> dict[int, str]:
+    return {ord(char): _A_MARK for char in set(text) if category(char).startswith("M")}
+
+
+def _has_long_run(text: str, marks: dict[int, str] | None = None) -> bool:
+    return _A_MARK * (MARKS_MAX + 1) in text.translate(marks or _marks_of(text))
 
 
 _A_MARK = "\u0301"
