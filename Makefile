@@ -7,8 +7,8 @@ PLATFORM_PINS := microservices/requirements-local.txt $(wildcard microservices/*
 
 # For bench, which starts a server of its own unless DATABASE_URL names one.
 POSTS ?= 100000
-ROUNDS ?= 3
-SECONDS ?= 5
+ROUNDS ?= 5
+SECONDS ?= 3
 ONLY ?=
 # More options of pytest, for test.
 PYTEST_OPTIONS ?=
@@ -41,7 +41,7 @@ drills: .venv/dev ## Break the database, Redis, keys and workers under load; che
 mutations: .venv/dev ## Take the microservices' safeguards away, one by one; see their tests fail (5 minutes)
 	$(BIN)/python -m pytest --numprocesses=$$(nproc) microservices/tests/drills/test_mutations.py
 
-bench: .venv/dev ## Measure the service against its limits (25 minutes); POSTS=100000 ROUNDS=3 SECONDS=5 ONLY=list,detail
+bench: .venv/dev .venv/bench ## Measure the service against its limits (25 minutes); POSTS=100000 ROUNDS=5 SECONDS=3 ONLY=list,detail
 	@$(BIN)/python bench/run.py --posts $(POSTS) --rounds $(ROUNDS) --seconds $(SECONDS) --only "$(ONLY)"
 
 lint: .venv/dev ## Check style and types
@@ -86,6 +86,12 @@ $(BIN)/python:
 .venv/dev: .venv/run requirements-dev.txt $(PLATFORM_PINS)
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: $(BIN)/python bench/requirements.txt
+	@echo "Installing bench/requirements.txt into .venv/bench"
+	@$(PYTHON) -m venv .venv/bench
+	@.venv/bench/bin/pip install --quiet --no-compile --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
 
 .venv/checkov: $(BIN)/python requirements-checkov.txt

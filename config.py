@@ -26,6 +26,7 @@ from post.setting_urls import (
 PROJECT_ROOT = Path(__file__).resolve().parent
 IMAGE_DEFAULTS = Path("/etc/post-service/image.env")  # written by the Dockerfile; in no other place
 SECRET_KEY_MIN_CHARS = 16
+RATE_MAX, RATE_PERIOD_MAX_SECONDS = 10**9, 366 * 86_400
 SITE_ORIGINS = ("https://hhottdogg.shop", "https://www.hhottdogg.shop")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:5173")
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "COGNITO_USER_POOL_ID", "COGNITO_REGION", "COGNITO_CLIENT_ID")
@@ -40,7 +41,9 @@ def _rate_limit(value: str) -> str:
         limits = parse_many(value)
     except ValueError:
         limits = []
-    if not limits or any(limit.amount < 1 for limit in limits):
+    # What is larger is a slip, and no number that windows can be counted with.
+    is_usable = all(1 <= limit.amount <= RATE_MAX and limit.get_expiry() <= RATE_PERIOD_MAX_SECONDS for limit in limits)
+    if not limits or not is_usable:
         raise ValueError("must be a rate such as 600/minute")
     return value
 

@@ -5,7 +5,6 @@ import functools
 import gc
 import itertools
 import os
-import re
 import signal
 import socket
 import sys
@@ -16,8 +15,6 @@ from typing import Any
 
 import orjson
 from gunicorn import util
-from gunicorn.http import message
-from gunicorn.http.errors import ParseException
 from sqlalchemy.engine import make_url
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -26,7 +23,7 @@ import post.server.metrics_server  # noqa: F401 - before all modules that count
 from config import PROJECT_ROOT, exit_if_unfit, load_config
 from post.database.engines import is_in_memory
 from post.server import metrics_server
-from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal, remember_refused
+from post.server.request_log import JsonRequestLogger, RequestLogger, log_refusal
 from post.shared.memory import MEMORY_DIR
 from post.telemetry import metrics
 from post.web.client_address import client_key
@@ -161,7 +158,8 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
         status, reason = 400, "Bad Request"
     code = REFUSALS.get(status, "malformed_request")
     key = functools.partial(client_key, hops=settings.trusted_proxy_hops, header=settings.trusted_proxy_header)
-    request_id, environ = log_refusal(client, status, client_key=key)
+    line = getattr(sys.exc_info()[1], "req", None)  # of gunicorn's InvalidRequestLine, which is being handled
+    request_id, environ = log_refusal(client, status, client_key=key, request_line=line)
     language = preferred_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
     content = orjson.dumps(error_envelope(code, status, language, request_id))
     fields = {
@@ -181,18 +179,3 @@ def _write_error(client: Any, status: int, reason: str, _detail: str) -> None:
 
 # Gunicorn has no setting for its error page; its workers look this name up at each error.
 util.write_error = _write_error
-
-
-def _parse_request_line(request: Any, line: bytes) -> None:
-    """Read other bytes than ASCII in an address as if they were percent-encoded: ``curl`` sends what is typed."""
-    encoded = re.sub(rb"[\x80-\xff]", lambda byte: b"%%%02X" % ord(byte[0]), line)
-    try:
-        parse_request_line(request, encoded)
-    except ParseException:
-        remember_refused(encoded)
-        raise
-
-
-# Gunicorn refuses such addresses (RFC 9112, section 3.2), before it knows their path.
-parse_request_line = message.Request.parse_request_line
-message.Request.parse_request_line = _parse_request_line

@@ -12,7 +12,7 @@ PAGE_ONE = "list"  # the reference of other endpoints
 BARE = "bare"
 
 Requests = Callable[[Board], list[Request]]
-Reference = Literal["limit", "page 1"]
+Reference = Literal["limit", "page 1", "FastAPI"]
 
 
 class Bar(NamedTuple):
@@ -21,7 +21,7 @@ class Bar(NamedTuple):
 
     Attributes:
         at_least: The ratio.
-        of: Its reference: the limit's rate, or that of the list's first page in the same round.
+        of: Its reference: the rate of the limit, of the contender, or of the list's first page in the same round.
         server: The only database server that it holds for; None for every one.
     """
 
@@ -40,6 +40,7 @@ class Endpoint:
         title: Its name in the report.
         requests: The requests to the service, made before each run; none if the service cannot answer them.
         limit: The reference: the ``same`` requests to ``limits.py``, its ``/bare``, or none.
+        has_contender: Also ask ``fastapi_board.py`` the same.
         has_page_one: Also compare it with the list's first page.
         bar: None for a row that only informs.
         status: The status of each answer of the service.
@@ -50,10 +51,11 @@ class Endpoint:
     title: str
     requests: Requests
     limit: Literal["same", "bare"] | None = "same"
+    has_contender: bool = False
     has_page_one: bool = False
     bar: Bar | None = None
     status: int = 200
-    grows: float = 0.85
+    grows: float = 0.9
 
     def reference(self, of: Reference) -> str:
         """Return the name of a ratio's reference for the report."""
@@ -87,12 +89,19 @@ OF_RAW = Bar(0.6)
 OF_PAGE_ONE = Bar(0.9, of="page 1")
 
 ENDPOINTS = (
-    Endpoint(name=PAGE_ONE, title="list, page 1", requests=lambda _: _list(), bar=OF_RAW),
-    Endpoint(name="popular", title="popular", requests=lambda _: _list(sort="popular"), bar=OF_RAW),
+    Endpoint(name=PAGE_ONE, title="list, page 1", requests=lambda _: _list(), has_contender=True, bar=OF_RAW),
+    Endpoint(
+        name="popular",
+        title="popular",
+        requests=lambda _: _list(sort="popular"),
+        has_contender=True,
+        bar=OF_RAW,
+    ),
     Endpoint(
         name="category",
         title="category",
         requests=lambda board: _list(category_id=board.categories[0][0]),
+        has_contender=True,
         bar=OF_RAW,
     ),
     Endpoint(name="author", title="author", requests=lambda board: _list(user_id=board.author), bar=OF_RAW),
@@ -107,6 +116,7 @@ ENDPOINTS = (
         title="page 5,000, or the last",
         requests=lambda board: _list(page=str(board.deep_page)),
         limit=None,
+        has_contender=True,
         has_page_one=True,
         bar=Bar(0.25, of="page 1"),
     ),
@@ -129,6 +139,7 @@ ENDPOINTS = (
         title="search, two syllables",
         requests=lambda board: _searches(board, "[가-힣]{2}"),
         limit=None,
+        has_contender=True,
         has_page_one=True,
         bar=Bar(0.3, of="page 1", server="MySQL"),
         grows=0.6,
@@ -141,7 +152,7 @@ ENDPOINTS = (
         has_page_one=True,
         grows=0.6,
     ),
-    Endpoint(name="detail", title="detail", requests=_details, bar=Bar(0.55)),
+    Endpoint(name="detail", title="detail", requests=_details, has_contender=True, bar=Bar(0.7)),
     Endpoint(name="detail-token", title="detail, with a token", requests=lambda board: _details(board, has_token=True)),
     Endpoint(
         name="list-304",
@@ -165,8 +176,21 @@ ENDPOINTS = (
         requests=lambda _: [Request(path=f"{API}/categories")],
         limit="bare",
     ),
-    Endpoint(name="like", title="like, toggled", requests=lambda board: board.likes, bar=Bar(0.5)),
-    Endpoint(name="create", title="create", requests=lambda board: board.new_posts, bar=Bar(0.5), status=201),
+    Endpoint(
+        name="like",
+        title="like, toggled",
+        requests=lambda board: board.likes,
+        has_contender=True,
+        bar=Bar(1.4, of="FastAPI"),
+    ),
+    Endpoint(
+        name="create",
+        title="create",
+        requests=lambda board: board.new_posts,
+        has_contender=True,
+        bar=Bar(1.0, of="FastAPI"),
+        status=201,
+    ),
     Endpoint(name="health", title="health", requests=lambda _: [Request(path="/health")], limit="bare"),
 )
 

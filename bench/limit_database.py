@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,7 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine import make_url
 
 from post.database.engines import mysql_session
+from post.database.writes import Statement as ServiceStatement
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -41,14 +42,15 @@ class Statement:
         self.columns = [column.name for column in getattr(statement, "selected_columns", ())]
         self._constants = compiled.params
 
+    @classmethod
+    def of(cls, own: ServiceStatement) -> "Statement":
+        """Take a statement of the service's transactions."""
+        return cls(own.statement, *own.columns)
+
     def run(self, cursor: Cursor, values: Values) -> list[dict[str, Any]]:
         """Return the rows by the names of their columns; none where it returns no rows."""
         cursor.execute(self.text, {**self._constants, **values})
         return [dict(zip(self.columns, row, strict=True)) for row in cursor.fetchall()]
-
-    def run_many(self, cursor: Cursor, rows: Sequence[Values]) -> None:
-        """Insert rows."""
-        cursor.executemany(self.text, rows)
 
     def read(self, values: Values) -> list[dict[str, Any]]:
         """Run it as a query that stands alone."""

@@ -15,12 +15,10 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 from pymysql.cursors import Cursor
-from sqlalchemy import insert
 
 from bench.limit_database import Statement, Values, retried, transaction
 from post import paging
-from post.models import SearchGram, SearchTitle
-from post.services import accounts, categories, derived, likes, posts
+from post.services import categories, derived, likes, posts, search_index
 from post.services.page_queries import Shape, page_query
 from post.services.search_index import grams_of, search_key
 from post.text import name_key
@@ -28,18 +26,14 @@ from post.utils import isoformat_utc, new_id
 
 PER_PAGE = 10
 
-DEACTIVATED = Statement(accounts._DEACTIVATED._query)
 POST = Statement(posts._POST)
-LOCKED_POST = Statement(posts._LOCKED)
-LIKE = Statement(likes._LIKE)
-ADD_LIKE = Statement(likes._ADD, "id", "is_anonymous", "post_id", "user_id")
-REMOVE_LIKE = Statement(likes._REMOVE)
-COUNT_LIKE = Statement(likes._COUNT)
-CATEGORY = Statement(categories._NAMED)
-ADD_POST = Statement(posts._INSERT, "id", "title", "content", "user_id", "username", "category_id", "category")
-ADD_TITLE = Statement(insert(SearchTitle), "No", "title_key")
-ADD_GRAMS = Statement(insert(SearchGram), "gram", "No")
-ADD_COUNTS = Statement(derived._ADD_ON_MYSQL)
+LOCKED_POST = Statement.of(likes._LOCKED)
+ADD_LIKE = Statement.of(likes._ADD)
+REMOVE_LIKE = Statement.of(likes._REMOVE)
+COUNT_LIKE = Statement.of(likes._COUNT)
+CATEGORY = Statement.of(categories._KEYED)
+ADD_POST = Statement.of(posts._INSERT)
+ADD_TITLE = Statement.of(search_index._ADD)
 
 app = Flask(__name__)
 
@@ -116,14 +110,13 @@ def get_post(post_id: str) -> Response:
 def toggle_like(post_id: str) -> Response:
     """Like a post, or take the like back."""
     mine = {"post_id": post_id, "user_id": request.headers["X-User-Id"]}
-    DEACTIVATED.read(mine)
     return _answer("좋아요를 눌렀습니다.", retried(partial(_toggle_like, mine)))
 
 
 def _toggle_like(mine: Values) -> dict[str, Any]:
     with transaction() as cursor:
-        (post,) = LOCKED_POST.run(cursor, mine)
-        is_new = not LIKE.run(cursor, mine)
+        (post,) = LOCKED_POST.run(cursor, {**mine, "caller_id": mine["user_id"]})
+        is_new = post["is_anonymous"] is None
         if is_new:
             ADD_LIKE.run(cursor, {"id": new_id(), "is_anonymous": False, **mine})
         else:
@@ -138,18 +131,19 @@ def _toggle_like(mine: Values) -> dict[str, Any]:
 def create_post() -> Response:
     """Create a post in a category that is there."""
     author = {"user_id": request.headers["X-User-Id"], "username": request.headers["X-Username"]}
-    DEACTIVATED.read(author)
     row = retried(partial(_create_post, author | orjson.loads(request.get_data())))
     return _answer("게시글을 작성했습니다.", post_of(row) | {"is_liked": False, "hidden_by": None}, status=201)
 
 
 def _create_post(values: Values) -> dict[str, Any]:
-    post_id = new_id()
+    key = {"name_key": name_key(values["category"]), "caller_id": values["user_id"]}
     with transaction() as cursor:
-        (category,) = CATEGORY.run(cursor, {"name_key": name_key(values["category"])})
-        names = {"category_id": category["id"], "category": category["name"]}
-        ADD_POST.run(cursor, {**values, "id": post_id, **names})
-        (row,) = POST.run(cursor, {"post_id": post_id})
+        (category,) = CATEGORY.run(cursor, key)
+        row = {**values, "id": new_id(), "status": "visible", "hidden_by": None, **posts._COUNTS}
+        row |= {"category_id": category["id"], "category": category["name"]}
+        row |= {"created_at": category["now"], "updated_at": category["now"]}
+        ADD_POST.run(cursor, row)
+        row["No"] = cursor.lastrowid
         _derive(cursor, row)
     return row
 
@@ -158,7 +152,7 @@ def _derive(cursor: Cursor, row: dict[str, Any]) -> None:
     """Add a new post to the search index and the counts."""
     number, key = row["No"], search_key(row["title"])
     ADD_TITLE.run(cursor, {"No": number, "title_key": key})
-    ADD_GRAMS.run_many(cursor, [{"gram": gram, "No": number} for gram in sorted(grams_of(key))])
+    rows = ",".join(f"({gram},{number})" for gram in sorted(grams_of(key)))
+    cursor.execute(f"INSERT INTO search_grams (gram, No) VALUES {rows}")  # noqa: S608 - of numbers alone
     post = derived.IndexedPost(number, row["status"], row["category_id"], row["user_id"], row["title"])
-    counts = [{**count._asdict(), "visible": 1, "hidden": 0} for count in sorted(derived._counts_of(post))]
-    ADD_COUNTS.run_many(cursor, counts)
+    cursor.execute(*derived.counts_on_mysql([(count, 1, 0) for count in sorted(derived._counts_of(post))]))

@@ -27,6 +27,7 @@ from tests.servers import (
 POLL_SECONDS = 0.002
 START_SECONDS_MAX = 60
 LOG_CHARS = 2000  # of its end, in an error
+CONTENDER_PYTHON = PROJECT / ".venv" / "bench" / "bin" / "python"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Values of gunicorn.conf.py, without the service's log and metrics that this file adds.
 LIMIT_OPTIONS = [
@@ -143,6 +144,23 @@ def _start_limits(folder: Path, database_url: str, size: Size, bare_body: Path) 
             [*command, "bench.limits:app"], env=env, cwd=PROJECT, stdout=output, stderr=output
         )
     return Service(process, f"http://127.0.0.1:{port}", size.workers, log)
+
+
+def contender_starter(folder: Path, database_url: str, size: Size) -> Start:
+    """Return a function that starts ``fastapi_board.py``, with as many workers and connections as the service has."""
+    return partial(_start_contender, folder, database_url, size)
+
+
+def _start_contender(folder: Path, database_url: str, size: Size) -> Service:
+    port, log = free_port(), folder / "fastapi.log"
+    command = [str(CONTENDER_PYTHON), "-m", "uvicorn", "--app-dir=bench", "--host=127.0.0.1"]
+    command += [f"--port={port}", f"--workers={size.workers}", "fastapi_board:app"]
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+    env |= {"DATABASE_URL": database_url, "CONNECTIONS": str(size.threads)}
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=output, stderr=output)  # noqa: S603 - our own program
+    # Its log has no lines of gunicorn's to wait for.
+    return Service(process, f"http://127.0.0.1:{port}", 0, log)
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 Measure the service's rate, against the limit of its parts.
 
 The service runs under gunicorn on a database of demo data, and beside it ``limits.py`` with the same
-answers by Flask and the driver alone. wrk asks in turns, endpoint by endpoint and round by round: the
-service, the service through nginx, the limit. The ratios of the rates to the limit's are judged. The
-report goes to the standard output, figures to ``instance/bench/``. The exit status is 1 if a bar is
-missed or an answer was wrong.
+answers by Flask and the driver alone, and ``fastapi_board.py``, a contender. wrk asks in turns, endpoint
+by endpoint and round by round: the service, the service through nginx, the contender, the limit. The
+ratios of the rates are judged. The report goes to the standard output, figures to ``instance/bench/``.
+The exit status is 1 if a bar is missed or an answer was wrong.
 
 Run it as ``make bench`` or ``python bench/run.py``; it needs wrk, nginx, and Linux for /proc.
 """
@@ -75,13 +75,19 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[results.Results,
             "service": processes.service_starter(folder, url, size),
             "limit": processes.limits_starter(folder, url, size, bare_body=bare_body),
         }
+        contender = processes.contender_starter(folder, url, size)
         with processes.running(starts["service"]) as service:
             board = Board(service.url, url)
             bare_body.write_bytes(board.get(f"{API}/posts").content)
-            with processes.running(starts["limit"]) as limits, running_nginx(port_of(service.url)) as nginx:
+            with (
+                processes.running(starts["limit"]) as limits,
+                processes.running(contender) as fastapi,
+                running_nginx(port_of(service.url)) as nginx,
+            ):
                 servers: dict[Side, processes.Server] = {
                     "service": processes.Server(service),
                     "nginx": processes.Server(service, url=nginx.url),
+                    "fastapi": processes.Server(fastapi),
                     "limit": processes.Server(limits),
                 }
                 bench = Bench(servers, board, load_of(options), folder)
@@ -147,7 +153,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--posts", type=int, default=100_000, help="number of demo posts (default: %(default)s)")
-    add("--rounds", type=int, default=3, help="default: %(default)s")
+    add("--rounds", type=int, default=5, help="default: %(default)s")
     add("--seconds", type=int, default=5, help="of each run of wrk (default: %(default)s)")
     add("--only", default="", metavar="NAMES", help="endpoints, separated by commas (default: all)")
     add("--database-url", default=os.environ.get("DATABASE_URL") or None, help="a server (default: a private one)")
@@ -186,6 +192,8 @@ def main() -> int:
     if options.show:
         return present(results.load(options.show), [])
     require_programs()
+    if not processes.CONTENDER_PYTHON.exists():
+        raise SystemExit("the contender's packages are not installed: make .venv/bench")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT) as folder:
         found, faults = measure(options, Path(folder))

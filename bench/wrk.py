@@ -14,7 +14,8 @@ from tests.servers import SBIN
 SCRIPT = Path(__file__).with_name("requests.lua")
 SEPARATOR = b"\0"  # never in a request: JSON escapes it
 
-Side = Literal["service", "nginx", "limit"]  # nginx: the service through it
+Side = Literal["service", "nginx", "fastapi", "limit"]  # nginx: the service through it; fastapi: the contender
+WITH_TOKENS = ("service", "nginx")  # the others take the caller from plain headers
 
 
 class User(NamedTuple):
@@ -35,7 +36,7 @@ class User(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """
-    A request to the service and to its limit alike.
+    A request to all sides alike.
 
     Attributes:
         method: The method, GET by default.
@@ -56,9 +57,9 @@ class Request:
         headers = dict(self.headers)
         if self.body:
             headers["Content-Type"] = "application/json"
-        if self.user and side != "limit":
+        if self.user and side in WITH_TOKENS:
             headers["Authorization"] = f"Bearer {self.user.token}"
-        if self.user and side == "limit":
+        if self.user and side not in WITH_TOKENS:
             headers |= {"X-User-Id": self.user.user_id, "X-Username": self.user.name}
         return headers
 

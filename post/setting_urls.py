@@ -59,9 +59,9 @@ def check_redis_url(value: str) -> str:
 
 
 def check_base_url(value: str) -> str:
-    """Return an HTTP URL without a slash at its end; raises ``ValueError`` for another."""
-    if _split(value, schemes={"http", "https"}) is None:
-        raise ValueError("must be a URL that starts with http:// or https://")
+    """Return an HTTP URL that paths can follow, without a slash at its end; raises ``ValueError`` for another."""
+    if _split(value, schemes={"http", "https"}) is None or {"?", "#"} & set(value):
+        raise ValueError("must be a URL that starts with http:// or https://, without ? and #")
     return value.rstrip("/")
 
 

@@ -27,6 +27,12 @@ _IGNORABLE = re.compile(
 )
 _UNSEEN = ("Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs")  # marks have no base where nothing else is seen
 
+# Prepended_Concatenation_Mark (Unicode's PropList.txt): signs before numbers; and what arranges hieroglyphs.
+_VISIBLE_FORMATS = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+    + "".join(map(chr, range(0x13430, 0x13440)))
+)
+
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _TAGS = range(0xE0020, 0xE0080)
 _EMOJI = "\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff"
@@ -154,8 +160,8 @@ def compose(text: str) -> str:
     """
     if text.isascii():
         return text
-    # First as they are written, so that decomposing is fast.
-    if _has_long_run(text) or _has_long_run(normalize("NFD", text)):
+    # First as they are written, so that decomposing is fast. A text without a mark has few when it is decomposed.
+    if (marks := _marks_of(text)) and (_has_long_run(text, marks) or _has_long_run(normalize("NFD", text))):
         raise TextRefused("too_many_marks", maximum=MARKS_MAX)
     return normalize("NFC", text)
 
@@ -189,15 +195,18 @@ def _drop_formats(text: str) -> str:
     """Drop the format characters that are part of no sequence; first those that never are, such as bidi controls."""
     if text.isascii():
         return text
-    formats = {ord(char) for char in set(text) if category(char) == "Cf"}
+    formats = {ord(char) for char in set(text) - _VISIBLE_FORMATS if category(char) == "Cf"}
     some = {ord(_ZWNJ), ord(_ZWJ), *_TAGS} & formats
     text = text.translate(dict.fromkeys(formats - some)) if formats - some else text
     return _SEQUENCE.sub(r"\1\2\3", text) if some else text
 
 
-def _has_long_run(text: str) -> bool:
-    marks = {ord(char): _A_MARK for char in set(text) if category(char).startswith("M")}
-    return bool(marks) and _A_MARK * (MARKS_MAX + 1) in text.translate(marks)
+def _marks_of(text: str) -> dict[int, str]:
+    return {ord(char): _A_MARK for char in set(text) if category(char).startswith("M")}
+
+
+def _has_long_run(text: str, marks: dict[int, str] | None = None) -> bool:
+    return _A_MARK * (MARKS_MAX + 1) in text.translate(marks or _marks_of(text))
 
 
 _A_MARK = "\u0301"

@@ -1,6 +1,7 @@
 """nginx before the service, as the pod has it: k8s/nginx.conf, on free ports and in a folder of its own."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,8 @@ class Nginx:
         for directive, other in changes.items():
             assert directive in text
             text = text.replace(directive, other)
-        text = text.replace("8082", str(self.port)).replace("8083", str(upstream_port))
+        ports = {"8082": str(self.port), "8083": str(upstream_port)}
+        text = re.sub("|".join(ports), lambda found: ports[found[0]], text)  # at once: a free port may hold the other
         text = text.replace("/tmp/", f"{folder}/").replace("/dev/stdout", f"{folder}/nginx.log")
         (folder / "nginx.conf").write_text(text)
         shutil.copy(CONFIGURATION.with_name("origins.conf"), folder)

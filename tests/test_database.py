@@ -14,7 +14,7 @@ from post import services
 from post.database import faults, schema, writes
 from post.database.writes import retried, transaction
 from post.models import Category
-from post.utils import new_id
+from post.utils import Caller, new_id
 from tests.conftest import empty
 from tests.servers import find_mysqld, private_mysql
 
@@ -171,7 +171,7 @@ def test_a_transaction_within_another_is_refused_and_the_outer_one_rolled_back(a
     def write_within_a_write():
         with transaction() as connection:
             connection.execute(insert(Category), {"id": new_id(), "name": "바깥", "name_key": "바깥"})
-            services.create_category("안")
+            services.create_category("안", creator=Caller(user_id="ana", username="ana"))
 
     with app.app_context(), pytest.raises(RuntimeError, match="nest"):
         write_within_a_write()

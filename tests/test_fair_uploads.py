@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 ANSWER_SECONDS_MAX = 5
 FILES = 20
+BUSY = 2  # processes that would run, for each processor
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def hogging(service, file: bytes, *, connections: int):
 @pytest.mark.parametrize(("hog", "connections"), [*((hog, 2) for hog in HOGS), ("many scans", 30)])
 def test_a_picture_is_answered_while_another_user_sends_all_they_can(service, hog, connections):
     file = HOGS[hog]()
-    picture, seconds = picture_of_64_kb(), []
+    picture, seconds, answers = picture_of_64_kb(), [], Counter()
     others = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # how much slower all is for what else runs here
     headers, path = token(service.url, "ana"), new_post(service.url, "ana")
 
@@ -81,9 +82,11 @@ def test_a_picture_is_answered_while_another_user_sends_all_they_can(service, ho
                 f"{service.url}{path}/media", files={"file": ("a.jpg", picture)}, headers=headers, timeout=60
             )
             seconds.append(time.monotonic() - began)
-            assert answer.status_code == 201, answer.text
+            answers[answer.status_code] += 1
             time.sleep(0.3)
 
     print(f"{hog}, {connections} connections: {max(seconds):.2f} s at most, load {others:.1f}; {Counter(statuses)}")
     assert max(seconds) < ANSWER_SECONDS_MAX * others
+    # A file waits for a bounded time, in which a machine that is busy with other work may clean no picture.
+    assert set(answers) == {201} or (others > BUSY and set(answers) == {201, 503})
     assert not set(statuses) & {500, 502}

@@ -451,3 +451,8 @@ def test_every_package_is_pinned_with_the_hashes_of_its_files(name):
 
 def test_the_tests_have_the_packages_of_the_service():
     assert pins_of("requirements.txt").items() <= pins_of("requirements-dev.txt").items()
+
+
+def test_what_gunicorn_keeps_to_itself_is_left_alone():
+    """Its hooks and settings are for others; its parser and workers change with each release."""
+    assert [str(path) for path in FILES if re.search(r"gunicorn.(http|workers)", path.read_text())] == []

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import datetime, timedelta
+from unicodedata import normalize
 from uuid import uuid4
 
 import alembic.autogenerate
@@ -26,7 +27,8 @@ from post.services.search_index import grams_of, search_key
 from tests.conftest import drop_database, wrong_in
 from tests.servers import PROJECT
 
-HEAD = "0010"
+HEAD = "0011"
+POSTS = "/api/v1/posts"
 # (type, nullable, default, extra) of each column as information_schema tells them, collations aside:
 # SPEC.md's three tables, then those of later features.
 NOW = "current_timestamp(3)"
@@ -184,6 +186,7 @@ STEPS = {
     "0008": set(),
     "0009": set(),
     "0010": {"locks"},
+    "0011": set(),
 }
 
 
@@ -676,6 +679,83 @@ def test_a_start_that_was_cut_off_counts_what_an_older_release_wrote_meanwhile(n
 
     assert_as_by_hand(new_app, [change(*post) for post in posts])
     assert wrong_in(new_app) == []
+
+
+# Keys of categories
+
+OLD_NAMES = [
+    "여행",
+    "Travel ✈\ufe0f",
+    "❤\ufe0f\u200d🔥 일상",
+    "a\u202egnp",
+    "zero\u200bwidth",
+    "می\u200cخواهم",
+    "a\u200db",
+    "\u0600١٢",
+    "채움\u3164",
+    "ẞ",
+]
+
+
+@pytest.fixture
+def old_categories(new_app):
+    """Store categories as an earlier release has them, in their order; returns their ids by name."""
+
+    def store(*names):
+        migrate(new_app, "downgrade", "0010")
+        ids = {name: f"{number:032x}" for number, name in enumerate(names)}
+        rows = [{"id": id_, "name": name, "key": normalize("NFC", name.casefold())} for name, id_ in ids.items()]
+        with new_app.app_context(), db.engine.begin() as connection:
+            connection.execute(text("INSERT INTO categories (id, name, name_key) VALUES (:id, :name, :key)"), rows)
+        return ids
+
+    return store
+
+
+def category_ids(app, *names):
+    """Ids of the categories that posts find or create, or the statuses of their refusals."""
+    client = app.test_client()
+    token = client.post("/dev/token", json={"username": "ana"}).json["data"]["access_token"]
+    bodies = [{"title": "제목", "content": "내용", "category": name} for name in names]
+    answers = [client.post(POSTS, json=body, headers={"Authorization": f"Bearer {token}"}) for body in bodies]
+    return [answer.json["data"]["category_id"] if answer.status_code == 201 else answer.status for answer in answers]
+
+
+def test_posts_find_the_categories_of_an_older_release_by_all_names_that_look_alike(new_app, old_categories):
+    ids = old_categories(*OLD_NAMES)
+    migrate(new_app, "upgrade")
+
+    assert category_ids(new_app, *OLD_NAMES) == list(ids.values())
+    alike = ["여\u200b행\ufe0f", "TRAVEL ✈", "❤\u200d🔥\u3164 일상", "agnp", "zerowidth", "AB", "채움", "ss"]
+    assert category_ids(new_app, *alike) == [ids[OLD_NAMES[number]] for number in (0, 1, 2, 3, 4, 6, 8, 9)]
+    (count,) = rows_of(new_app, "SELECT COUNT(*) FROM categories")
+    assert count == (len(OLD_NAMES),)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_old_categories_that_look_alike_are_kept_and_one_is_found(new_app, old_categories, order):
+    names = [("여행", "여\u3164행", "여행\u2800")[number] for number in order]
+    ids = old_categories(*names, "\u3164")
+    migrate(new_app, "upgrade")
+
+    found = category_ids(new_app, *names)
+    execute(new_app, "DELETE FROM posts", f"DELETE FROM categories WHERE id = '{found[0]}'")  # as admins may
+    left = [name for name in names if ids[name] != found[0]]
+
+    assert len(set(found)) == 1
+    assert category_ids(new_app, *left) == [ids[name] for name in left]
+    (count,) = rows_of(new_app, "SELECT COUNT(*) FROM categories")
+    assert count == (3,)
+
+
+def test_the_keys_of_categories_go_down_as_they_were(new_app, old_categories):
+    old_categories(*OLD_NAMES)
+    before = rows_of(new_app, "SELECT * FROM categories ORDER BY id")
+
+    migrate(new_app, "upgrade")
+    migrate(new_app, "downgrade", "0010")
+
+    assert rows_of(new_app, "SELECT * FROM categories ORDER BY id") == before
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="session")

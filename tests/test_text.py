@@ -51,6 +51,8 @@ SEQUENCES = {
     "devanagari": "क्\u200dष",
     "old-hangul": "\u1112\u119e\u11ab",
 }
+VISIBLE_FORMATS = [chr(code) for code in [*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD]]
+VISIBLE_FORMATS += map(chr, range(0x13430, 0x13440))
 LOOSE = {
     "zero-width-space": ("여\u200b행", "여행"),
     "bidi": ("a\u202egnp.exe\u202c", "agnp.exe"),
@@ -144,10 +146,16 @@ def test_line_breaks_of_a_title_become_spaces(create, lines):
     assert create(title=f"\n{lines}\n").json["data"]["title"] == "첫 줄 둘째"
 
 
-def test_no_format_character_is_left_alone_in_a_name():
-    formats = [char for char in EVERY_CHARACTER if unicodedata.category(char) == "Cf"]
+@pytest.mark.parametrize("visible", VISIBLE_FORMATS, ids=ascii)
+def test_a_format_character_that_is_seen_is_kept_in_a_name(visible):
+    assert read_line(f"{visible}١٢", max_chars=3) == f"{visible}١٢"
+    assert name_key(f"{visible}١٢") != name_key("١٢")
 
-    assert len(formats) > 150
+
+def test_no_format_character_is_left_alone_in_a_name():
+    formats = [char for char in EVERY_CHARACTER if unicodedata.category(char) == "Cf" and char not in VISIBLE_FORMATS]
+
+    assert len(formats) > 130
     assert {read_line(f"a{char}b", max_chars=3) for char in formats} == {"ab"}
 
 

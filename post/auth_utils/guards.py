@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from flask import g, request
+from werkzeug.exceptions import HTTPException
 
 from post.components import components
 from post.errors import AccountDeactivated, ServiceError, TokenMissing
@@ -31,6 +32,26 @@ def token_required(view: View) -> View:
     return cast(View, _marked(guarded))
 
 
+def token_required_to_write(view: View) -> View:
+    """
+    Guard a write whose service refuses deactivated accounts itself, by a query that it sends anyway.
+
+    That refusal precedes those of request and post, so it is looked up before one of them is answered.
+    """
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        current_user()
+        try:
+            return view(*args, **kwargs)
+        except (ServiceError, HTTPException) as refusal:
+            if not isinstance(refusal, AccountDeactivated) and is_caller_deactivated():
+                raise AccountDeactivated from refusal
+            raise
+
+    return cast(View, _marked(guarded))
+
+
 def token_required_even_deactivated(view: View) -> View:
     """Guard a route as ``token_required`` does, but let deactivated accounts through."""
 
@@ -48,8 +69,8 @@ def _marked(guarded: Any) -> Any:
 
 
 def token_required_to_like(view: View) -> View:
-    """Guard a route as ``token_required`` does, unless ``LIKE_REQUIRES_AUTH=false`` and no token is sent."""
-    guarded = token_required(view)
+    """Guard a route as ``token_required_to_write`` does, unless ``LIKE_REQUIRES_AUTH=false`` and no token is sent."""
+    guarded = token_required_to_write(view)
 
     @functools.wraps(guarded)
     def guarded_by_setting(*args: Any, **kwargs: Any) -> Any:

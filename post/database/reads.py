@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import namedtuple
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -70,7 +70,7 @@ class Prepared:
         """
         self._query = query
         self._replica_ok = replica_ok
-        self._compiled: _Compiled | None = None
+        self._compiled: Compiled | None = None
         self._shared = SharedReads[Sequence[Any]]()
 
     def read(self, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
@@ -115,24 +115,37 @@ class Prepared:
         return read(self._query, values, replica_ok=self._replica_ok)
 
     def _send(self, engine: Engine, connection: Any, values: Mapping[str, Any]) -> Sequence[Any]:
-        self._compiled = compiled = self._compiled or _compile(self._query, engine)
+        self._compiled = compiled = self._compiled or compile_once(self._query, engine)
         cursor, values = connection.cursor(), {**compiled.values, **values}
         engine.get_execution_options()[TIMED_EXECUTE](cursor, compiled.sql, values, None)
         return [*map(compiled.row, cursor.fetchall())]
 
 
-class _Compiled(NamedTuple):
-    """A query's text, the values that it contains, and the function that makes a named tuple of a row."""
+class Compiled(NamedTuple):
+    """A statement's text, the values that it contains, and the function that makes a named tuple of a row."""
 
     sql: str
     values: Mapping[str, Any]
     row: Callable[[Any], Any]
 
 
-def _compile(query: Select[Any], engine: Engine) -> _Compiled:
-    compiled = query.compile(dialect=engine.dialect)
-    row: Any = namedtuple("row", [column.name for column in query.selected_columns])  # type: ignore[misc]  # names known at run time only
-    return _Compiled(str(compiled), compiled.params, row._make)
+def compile_once(statement: Any, engine: Engine, columns: Sequence[str] = ()) -> Compiled:
+    """
+    Compile a statement for the driver.
+
+    Args:
+        statement: Without parameters that are lists.
+        engine: The engine that will send it.
+        columns: The columns that an INSERT or UPDATE gets from its values.
+    """
+    compiled = statement.compile(dialect=engine.dialect, column_keys=columns or None)
+    row = row_type(column.name for column in getattr(statement, "selected_columns", ()))
+    return Compiled(str(compiled), compiled.params, row._make)
+
+
+def row_type(names: Iterable[str]) -> Any:
+    """Return a type of named tuples."""
+    return namedtuple("row", names)
 
 
 T = TypeVar("T")

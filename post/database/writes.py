@@ -1,19 +1,23 @@
-"""Writes: one transaction each, retried after a deadlock."""
+"""Writes: one transaction each, retried after a deadlock; their frequent statements."""
 
 import functools
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
+from pymysql.err import Error as PyMySQLError
 from sqlalchemy import Connection, inspect
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from post.database.circuit import READ_ONLY
 from post.database.faults import error_number, is_transient, was_stale
+from post.database.instrumentation import TIMED_EXECUTE
+from post.database.reads import Compiled, compile_once
 from post.models import db
 from post.telemetry import metrics
 
@@ -54,6 +58,89 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
         return write(*args, **kwargs)
 
     return run
+
+
+class Statement:
+    """
+    A frequent statement of transactions.
+
+    On MySQL it is compiled once, and its text goes straight to the driver: SQLAlchemy's work for each
+    statement takes longer than the driver's.
+    """
+
+    def __init__(self, statement: Any, *columns: str) -> None:
+        """
+        Prepare a statement.
+
+        Args:
+            statement: Without parameters that are lists.
+            columns: The columns that an INSERT or UPDATE gets from its values.
+        """
+        self.statement, self.columns = statement, columns
+        self._compiled: Compiled | None = None
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """
+        Run it in a transaction.
+
+        Args:
+            connection: The transaction's.
+            values: Values of its parameters and columns, by name.
+
+        Returns:
+            The driver's cursor, or SQLAlchemy's: both have ``rowcount``, and ``lastrowid`` on MySQL.
+        """
+        if not _goes_to_driver(connection):
+            return connection.execute(self.statement, values)
+        compiled = self._compile(connection)
+        return send(connection, compiled.sql, {**compiled.values, **values})
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return a query's rows, as named tuples. Arguments as for ``run``."""
+        found: Sequence[Any] = self.run(connection, values).fetchall()
+        return [*map(self._compile(connection).row, found)] if _goes_to_driver(connection) else found
+
+    def _compile(self, connection: Connection) -> Compiled:
+        self._compiled = self._compiled or compile_once(self.statement, connection.engine, self.columns)
+        return self._compiled
+
+
+def send(connection: Connection, sql: str, values: Any = None) -> Any:
+    """
+    Send a statement as text within a transaction. Result as for ``Statement.run``.
+
+    Args:
+        connection: The transaction's.
+        sql: The statement, with the driver's parameters.
+        values: Their values.
+
+    Raises:
+        DBAPIError: It failed; SQLAlchemy's own error for it.
+    """
+    if not _goes_to_driver(connection):
+        return connection.exec_driver_sql(sql, values)
+    cursor = connection.connection.cursor()
+    try:
+        connection.get_execution_options()[TIMED_EXECUTE](cursor, sql, values, None)
+    except PyMySQLError as exc:
+        raise _classified(connection, sql, exc) from exc
+    return cursor
+
+
+def _goes_to_driver(connection: Connection) -> bool:
+    # A listener, such as a trace, gets the statement from SQLAlchemy itself.
+    return connection.dialect.name != "sqlite" and not connection.engine.dispatch.before_cursor_execute
+
+
+def _classified(connection: Connection, sql: str, error: PyMySQLError) -> BaseException:
+    """Return SQLAlchemy's error for the driver's; a connection that it has ended is given up, as SQLAlchemy does."""
+    dialect, driver = connection.dialect, connection.connection.dbapi_connection
+    is_lost = dialect.is_disconnect(error, driver, None) or (error.args and error.args[0] in READ_ONLY)  # type: ignore[arg-type]  # the driver's own
+    if is_lost:
+        connection.invalidate(error)
+    return DBAPIError.instance(
+        sql, None, error, PyMySQLError, hide_parameters=True, connection_invalidated=bool(is_lost), dialect=dialect
+    )
 
 
 def insert_unless_there(connection: Connection, table: Any, values: dict[str, Any]) -> None:

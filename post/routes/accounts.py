@@ -3,7 +3,12 @@
 from flask import Response
 
 from post import services
-from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_even_deactivated
+from post.auth_utils.guards import (
+    current_user,
+    optional_caller,
+    token_required_even_deactivated,
+    token_required_to_write,
+)
 from post.components import components
 from post.openapi.answers import CommentCountAnswer, DeactivatedAccountAnswer
 from post.openapi.document import ACCOUNTS, BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
@@ -28,7 +33,7 @@ def deactivate_account() -> Response:
     security=BEARER,
     responses=answers(CommentCountAnswer, 400, 401, 403, 404, 413, 415),
 )
-@token_required
+@token_required_to_write
 @checked
 def set_comment_count(path: PostPath, body: CommentCount) -> Response:
     """Store a post's number of comments; for the Comment Service, by its token's scope."""

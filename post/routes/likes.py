@@ -3,7 +3,7 @@
 from flask import Response
 
 from post import services
-from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_to_like
+from post.auth_utils.guards import current_user, optional_caller, token_required_to_like, token_required_to_write
 from post.errors import FieldProblem, InvalidFields
 from post.openapi.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, json_body, new_blueprint
@@ -35,7 +35,7 @@ def toggle_like(path: PostPath, body: LikeBody) -> Response:
 
 
 @bp.put("/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 403, 404))
-@token_required
+@token_required_to_write
 @checked
 def like_post(path: PostPath) -> Response:
     """Like a post; a second call changes nothing."""
@@ -46,7 +46,7 @@ def like_post(path: PostPath) -> Response:
 @bp.delete(
     "/posts/<post_id>/like", tags=[LIKES], security=BEARER, responses=answers(LikeChangeAnswer, 400, 401, 403, 404)
 )
-@token_required
+@token_required_to_write
 @checked
 def unlike_post(path: PostPath) -> Response:
     """Take a like back; without one, nothing changes."""

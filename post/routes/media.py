@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from post import messages, services
-from post.auth_utils.guards import current_user, is_caller_deactivated, token_required
+from post.auth_utils.guards import current_user, is_caller_deactivated, token_required, token_required_to_write
 from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of
 from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
@@ -45,7 +45,7 @@ def upload_media(path: PostPath, form: MediaForm) -> Response:
     security=BEARER,
     responses=answers(DeletedAnswer, 400, 401, 403, 404),
 )
-@token_required
+@token_required_to_write
 @checked
 def delete_media(path: MediaPath) -> Response:
     """Remove an image from a post, as its author or an admin."""

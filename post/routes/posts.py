@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import Response, request, url_for
 
 from post import services
-from post.auth_utils.guards import current_user, optional_caller, token_required
+from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_to_write
 from post.components import components
 from post.openapi.answers import DeletedAnswer, PostAnswer, PostListAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
@@ -42,7 +42,7 @@ def list_my_posts(query: PageQuery) -> Response:
 @bp.post(
     "/posts", tags=[POSTS], security=BEARER, responses=answers(PostAnswer, 400, 401, 403, 409, 413, 415, status=201)
 )
-@token_required
+@token_required_to_write
 @checked
 def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
     """Create a post as the caller; only once for each `Idempotency-Key`."""
@@ -75,7 +75,7 @@ def get_post(path: PostPath) -> Response:
     security=BEARER,
     responses=answers(PostAnswer, 400, 401, 403, 404, 409, 412, 413, 415),
 )
-@token_required
+@token_required_to_write
 @checked
 def replace_post(path: PostPath, body: WholePost) -> Response:
     """Replace title, content and category of a post, as its author or an admin."""
@@ -90,7 +90,7 @@ def replace_post(path: PostPath, body: WholePost) -> Response:
     security=BEARER,
     responses=answers(PostAnswer, 400, 401, 403, 404, 409, 412, 413, 415),
 )
-@token_required
+@token_required_to_write
 @checked
 def edit_post(path: PostPath, body: PostChanges) -> Response:
     """Change some fields of a post, as its author or an admin."""
@@ -100,7 +100,7 @@ def edit_post(path: PostPath, body: PostChanges) -> Response:
 
 
 @bp.delete("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(DeletedAnswer, 400, 401, 403, 404, 412))
-@token_required
+@token_required_to_write
 @checked
 def delete_post(path: PostPath) -> Response:
     """Delete a post softly, as its author or an admin."""

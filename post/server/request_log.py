@@ -18,7 +18,7 @@ from post.utils import choose_request_id
 
 ACCESS = "gunicorn.access"
 
-_REQUEST_LINE = re.compile(rb"[A-Z]+ (/[!-~]*) [ -~]*HTTP/[0-9]\.[0-9]")
+_REQUEST_LINE = re.compile(r"([A-Z]{3,20}) (/[^\x00-\x20\x7f]*) HTTP/[0-9]\.[0-9]")
 _refused = threading.local()  # ``environ`` of the request that this thread refuses next
 
 
@@ -72,14 +72,8 @@ class JsonRequestLogger(RequestLogger):
     formatter = JsonFormatter
 
 
-def remember_refused(line: bytes) -> None:
-    """Keep the address of a request line that gunicorn cannot read, for the log line of its refusal."""
-    if found := _REQUEST_LINE.fullmatch(line):  # nothing else is known to be an address; it may be a token
-        _refused.environ = {"RAW_URI": found[1].decode()}
-
-
 def log_refusal(
-    client: socket.socket, status: int, *, client_key: Callable[[dict[str, Any]], str]
+    client: socket.socket, status: int, *, client_key: Callable[[dict[str, Any]], str], request_line: object = None
 ) -> tuple[str, dict[str, Any]]:
     """
     Log and count a request that gunicorn refuses.
@@ -88,11 +82,15 @@ def log_refusal(
         client: The connection.
         status: The answer's status.
         client_key: Returns the key of a request's client from its WSGI environ.
+        request_line: The line that gunicorn cannot read, in Latin-1, if that is why it refuses.
 
     Returns:
         The request's id, for the answer, and the part of its WSGI environ that gunicorn has read.
     """
     environ: dict[str, Any] = vars(_refused).pop("environ", {})
+    # Of another form, it may be anything, such as a token.
+    if isinstance(request_line, str) and (found := _REQUEST_LINE.fullmatch(request_line)):
+        environ |= {"REQUEST_METHOD": found[1], "RAW_URI": found[2]}
     info = RequestInfo(choose_request_id(environ.get("HTTP_X_REQUEST_ID")), None)
     environ.setdefault("REMOTE_ADDR", _peer(client))
     key = client_key(environ) or None

@@ -6,12 +6,14 @@ from sqlalchemy import bindparam, delete, select
 
 from post.database.reads import Prepared, read
 from post.database.writes import insert_unless_there, retried, transaction
+from post.errors import AccountDeactivated
 from post.models import DeactivatedAccount
 from post.utils import Caller, isoformat_utc
 
-_DEACTIVATED = Prepared(
-    select(DeactivatedAccount.user_id).where(DeactivatedAccount.user_id == bindparam("user_id")), replica_ok=False
-)
+_THIS = select(DeactivatedAccount.user_id)
+_DEACTIVATED = Prepared(_THIS.where(DeactivatedAccount.user_id == bindparam("user_id")), replica_ok=False)
+# A column for the first query of a write, whose parameter ``caller_id`` is the caller's ``sub``.
+CALLER_COLUMN = _THIS.where(DeactivatedAccount.user_id == bindparam("caller_id")).exists().label("is_deactivated")
 
 
 class UserDirectory(Protocol):
@@ -40,6 +42,12 @@ def is_deactivated(user_id: str) -> bool:
         user_id: The token's ``sub``.
     """
     return bool(_DEACTIVATED.read({"user_id": user_id}))
+
+
+def refuse_deactivated(row: Any) -> None:
+    """Raise ``AccountDeactivated`` if the ``CALLER_COLUMN`` of a write's first row is true."""
+    if row.is_deactivated:
+        raise AccountDeactivated
 
 
 def deactivate_account(user: Caller, *, directory: UserDirectory | None) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from post.components import components
 from post.database.reads import Prepared
-from post.database.writes import after_transaction, insert_unless_there, retried, transaction
+from post.database.writes import Statement, after_transaction, insert_unless_there, retried, transaction
 from post.errors import CategoryExists, CategoryLimitReached, Forbidden
-from post.models import Category, Lock, PostCount
+from post.models import Category, Lock, PostCount, utc_now
+from post.services.accounts import CALLER_COLUMN, refuse_deactivated
 from post.services.derived import CATEGORY
 from post.services.versions import IsKnown, Versioned, value_unless_cached
 from post.text import name_key
@@ -22,7 +23,13 @@ _POST_COUNT = (
     .where(PostCount.scope == CATEGORY, PostCount.subject == Category.id)
     .scalar_subquery()
 )
-_NAMED = select(Category.id, Category.name, Category.created_at).where(Category.name_key == bindparam("name_key"))
+_HAS_KEY = Category.name_key == bindparam("name_key")
+_FOUND = select(Category.id, Category.name, Category.created_at, utc_now().label("now"), CALLER_COLUMN)
+_KEYED = Statement(_FOUND.where(_HAS_KEY))
+# Of two names of earlier releases that look alike, one has another key than its own: it is found as it is written,
+# where nothing else is.
+_EITHER = or_(_HAS_KEY, Category.name == bindparam("name"))
+_NAMED = Statement(_FOUND.where(_EITHER).order_by(_HAS_KEY.desc()).limit(1))
 _NUMBER = select(func.count()).select_from(Category)
 _LIST = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(Category.name)
 _CATEGORIES = Prepared(_LIST)
@@ -70,13 +77,13 @@ def create_category(name: str, *, creator: Caller) -> dict[str, Any]:
     if not _may_create(creator):
         raise Forbidden
     with transaction() as connection:
-        row, is_new = _find_or_insert(connection, name)
+        row, is_new = _find_or_insert(connection, name, creator)
         if not is_new:
             raise CategoryExists
         return _to_dict(row.id, row.name, 0, row.created_at)
 
 
-def ensure_category(connection: Connection, name: str, *, author: Caller) -> tuple[str, str]:
+def ensure_category(connection: Connection, name: str, *, author: Caller) -> Any:
     """
     Find a post's category by its name, or create it within the caller's transaction.
 
@@ -86,37 +93,44 @@ def ensure_category(connection: Connection, name: str, *, author: Caller) -> tup
         author: The one who writes the post.
 
     Returns:
-        The category's id and its own spelling of the name.
+        A row with the category's ``id``, its own spelling of the ``name``, and the database's time, ``now``.
 
     Raises:
+        AccountDeactivated: The author has deactivated their account.
         Forbidden: The name is new, and only admins may create categories here. Anybody may create the default one.
         CategoryLimitReached: The name is new, and there are 1,000 categories already.
     """
-    found = connection.execute(_NAMED, {"name_key": name_key(name)}).one_or_none()
+    found = _find(connection, name, author)
     if found is None:
         if name != DEFAULT_CATEGORY and not _may_create(author):
             raise Forbidden
-        found, _ = _find_or_insert(connection, name)
-    return found.id, found.name
+        found, _ = _find_or_insert(connection, name, author)
+    refuse_deactivated(found)
+    return found
 
 
 def _may_create(caller: Caller) -> bool:
     return caller.is_admin or components().settings.category_creation == "anyone"
 
 
-def _find_or_insert(connection: Connection, name: str) -> tuple[Row[Any], bool]:
+def _find(connection: Connection, name: str, caller: Caller) -> Any:
+    values = {"name": name, "name_key": name_key(name), "caller_id": caller.user_id}
+    # First by the key alone, which is faster.
+    return next(iter(_KEYED.rows(connection, values) or _NAMED.rows(connection, values)), None)
+
+
+def _find_or_insert(connection: Connection, name: str, caller: Caller) -> tuple[Any, bool]:
     """Return the category of a name, and whether it was inserted; one transaction at a time does that."""
-    key = {"name_key": name_key(name)}
     insert_unless_there(connection, Lock, {"name": Category.__tablename__})
-    found = connection.execute(_NAMED, key).one_or_none()
+    found = _find(connection, name, caller)
     if found is not None:
         return found, False
     if (connection.scalar(_NUMBER) or 0) >= CATEGORIES_MAX:
         raise CategoryLimitReached
-    row = {"id": new_id(), "name": name, **key}
+    row = {"id": new_id(), "name": name, "name_key": name_key(name)}
     insert_unless_there(connection, Category, row)  # an earlier release inserts without the lock
     after_transaction(components().category_cache.forget)
-    found = connection.execute(_NAMED, key).one()
+    found = _find(connection, name, caller)
     return found, found.id == row["id"]
 
 

@@ -80,7 +80,7 @@ def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> di
         if COMMENTS_SCOPE not in caller.scopes:
             lock_seen_post(connection, post_id, caller)
             raise Forbidden
-        row = lock_post(connection, post_id)
+        row = lock_post(connection, post_id, caller)
         if row is None or row.status == DELETED:
             raise PostNotFound
         set_counter(connection, post_id, Post.comment_count, comment_count)

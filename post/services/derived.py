@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, select, text
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import sqlite
 
 from post.components import components
-from post.database.writes import after_transaction
+from post.database.writes import after_transaction, send
 from post.models import HIDDEN, VISIBLE, Post, PostCount
 from post.services.search_index import add_titles, index_title, search_key
 
@@ -19,11 +19,9 @@ SHARDS = {ALL: 16, CATEGORY: 16, BLOCK: 16, AUTHOR: 4}
 # The count of each block of numbers leads to a deep page, which then skips posts of its own block alone.
 BLOCK_NUMBERS = 8192
 
-# As text: SQLAlchemy's own statement names the new row, which MariaDB does not support, and PyMySQL would not
-# send all rows in one statement.
-_ADD_ON_MYSQL = text(
-    "INSERT INTO post_counts (scope, subject, shard, visible, hidden)"
-    " VALUES (:scope, :subject, :shard, :visible, :hidden)"
+# As text: SQLAlchemy's own statement names the new row, which MariaDB does not support.
+_ADD_ON_MYSQL = (
+    "INSERT INTO post_counts (scope, subject, shard, visible, hidden) VALUES %s"
     " ON DUPLICATE KEY UPDATE visible = visible + VALUES(visible), hidden = hidden + VALUES(hidden)"
 )
 _EXCLUDED = sqlite.insert(PostCount)
@@ -49,7 +47,7 @@ class IndexedPost(NamedTuple):
     title: str
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "IndexedPost":
+    def of(cls, row: Any) -> "IndexedPost":
         """Read them from a post's row."""
         return cls(row.No, row.status, row.category_id, row.user_id, row.title)
 
@@ -138,13 +136,20 @@ def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]
         connection: The transaction's.
         changes: Visible and hidden posts to add to each row; negative to subtract.
     """
-    rows = [
-        {**count._asdict(), "visible": visible, "hidden": hidden}
-        for count, (visible, hidden) in sorted(changes.items())
-        if visible or hidden
-    ]
-    if any(row["scope"] == CATEGORY and row["visible"] for row in rows):
+    amounts = sorted(changes.items())
+    changed = [(count, visible, hidden) for count, (visible, hidden) in amounts if visible or hidden]
+    if any(count.scope == CATEGORY and visible for count, visible, _ in changed):
         after_transaction(components().category_cache.forget)
-    if rows:
-        add = _ADD_ON_SQLITE if connection.dialect.name == "sqlite" else _ADD_ON_MYSQL
-        connection.execute(add, rows)
+    if not changed:
+        return
+    if connection.dialect.name == "sqlite":
+        rows = [{**count._asdict(), "visible": visible, "hidden": hidden} for count, visible, hidden in changed]
+        connection.execute(_ADD_ON_SQLITE, rows)
+        return
+    send(connection, *counts_on_mysql(changed))
+
+
+def counts_on_mysql(changed: Sequence[tuple[Count, int, int]]) -> tuple[str, tuple[str, ...]]:
+    """Return one statement that adds to all rows, and its parameters."""
+    rows = (f"('{each.scope}', %s, {each.shard:d}, {visible:d}, {hidden:d})" for each, visible, hidden in changed)
+    return _ADD_ON_MYSQL % ", ".join(rows), tuple(each.subject for each, _, _ in changed)

@@ -6,18 +6,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.exc import OperationalError
 
 from post.database.faults import is_lock_timeout
-from post.database.writes import insert_unless_there, retried, transaction
+from post.database.writes import Statement, insert_unless_there, retried, transaction
 from post.errors import IdempotencyConflict
 from post.models import VISIBLE, IdempotencyKey, utc_now
+from post.services.accounts import CALLER_COLUMN, refuse_deactivated
 from post.services.derived import IndexedPost, update_derived
 from post.services.post_rows import to_dicts
 from post.services.posts import insert_post
 from post.utils import Caller
 
+_COLUMNS = (IdempotencyKey.request_hash, IdempotencyKey.answer, IdempotencyKey.post_id, IdempotencyKey.created_at)
+_THIS = (IdempotencyKey.user_id == bindparam("user_id")) & (IdempotencyKey.key == bindparam("key"))
+_KEPT = Statement(select(*_COLUMNS, CALLER_COLUMN).where(_THIS))
 KEPT_FOR = timedelta(hours=24)
 LAZY_BATCH = 5  # a creation adds one row and removes up to five, so expired rows do not pile up
 PRUNE_BATCH = 200
@@ -65,6 +69,7 @@ def create_post_once(
         render: Makes the answer's body from the post object.
 
     Raises:
+        AccountDeactivated: The author has deactivated their account.
         IdempotencyConflict: The key was used with another body, or its first request takes too long.
     """
     # That of a visible post is as it was before there were drafts.
@@ -99,8 +104,8 @@ def _reserve(connection: Connection, user_id: str, key: str, request_hash: str) 
         if not is_lock_timeout(exc):
             raise
         raise IdempotencyConflict from exc
-    columns = select(IdempotencyKey.request_hash, IdempotencyKey.answer, IdempotencyKey.post_id)
-    row = connection.execute(columns.add_columns(IdempotencyKey.created_at).where(_key_matches(user_id, key))).one()
+    (row,) = _KEPT.rows(connection, {"user_id": user_id, "key": key, "caller_id": user_id})
+    refuse_deactivated(row)
     if row.answer is None:  # just inserted
         return None
     if row.created_at < _kept_since():

@@ -5,21 +5,24 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from post.database.reads import Prepared
-from post.database.writes import retried, transaction
+from post.database.writes import Statement, retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import Like, Post
 from post.services.counters import keeping_updated_at
 from post.services.post_rows import IS_LIKED
-from post.services.posts import is_seen_by, lock_seen_post
+from post.services.posts import LOCKED, is_seen_by, lock_seen_post
 from post.telemetry import metrics
 from post.utils import Caller, new_id
 
 _IS_MINE = (Like.post_id == bindparam("post_id")) & (Like.user_id == bindparam("user_id"))
-_LIKE = select(Like.is_anonymous).where(_IS_MINE)
-_ADD = insert(Like)
-_REMOVE = delete(Like).where(_IS_MINE)
+# The like is read under the post's lock: only once that row is there, whose id it asks for, and as others have
+# committed it meanwhile.
+_LIKE = select(Like.is_anonymous).where(Like.post_id == Post.id, Like.user_id == bindparam("user_id"))
+_LOCKED = Statement(LOCKED.add_columns(_LIKE.with_for_update().scalar_subquery().label("is_anonymous")))
+_ADD = Statement(insert(Like), "id", "is_anonymous", "post_id", "user_id")
+_REMOVE = Statement(delete(Like).where(_IS_MINE))
 _COUNTED = keeping_updated_at({Post.like_count: Post.like_count + bindparam("amount")})
-_COUNT = update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED)
+_COUNT = Statement(update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED))
 _STATUS = Prepared(
     select(Post.status, Post.user_id, Post.like_count, IS_LIKED.label("is_liked")).where(
         Post.id == bindparam("post_id")
@@ -48,6 +51,7 @@ def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeSta
         The new state.
 
     Raises:
+        AccountDeactivated: The viewer has deactivated their account.
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
         Forbidden: The verified caller is another user; or there is none, and the like was made with a token.
     """
@@ -72,27 +76,25 @@ def unlike_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
 def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool | None) -> LikeState:
     """Bring one like to the wanted state, or switch it when ``wanted`` is None."""
     with transaction() as connection:
-        count = lock_seen_post(connection, post_id, viewer).like_count
+        row = lock_seen_post(connection, post_id, viewer, query=_LOCKED, user_id=user_id)
         if viewer is not None and viewer.user_id != user_id:
             raise Forbidden
-        mine = {"post_id": post_id, "user_id": user_id}
-        # Every writer of likes holds the post's lock, so nobody changes this before the commit.
-        is_anonymous = connection.scalar(_LIKE, mine)
-        is_liked = is_anonymous is not None
+        mine, count = {"post_id": post_id, "user_id": user_id}, row.like_count
+        is_liked = row.is_anonymous is not None
         wanted = not is_liked if wanted is None else wanted
-        if viewer is None and is_anonymous is False:
+        if viewer is None and is_liked and not row.is_anonymous:
             raise Forbidden
         if wanted == is_liked:
-            if is_anonymous:
+            if row.is_anonymous:
                 this = (Like.post_id == post_id) & (Like.user_id == user_id)
                 connection.execute(update(Like).where(this).values(is_anonymous=False))
             return LikeState("unchanged", is_liked, count)
         amount = 1 if wanted else -1
         if wanted:
-            connection.execute(_ADD, {"id": new_id(), "is_anonymous": viewer is None, **mine})
+            _ADD.run(connection, {"id": new_id(), "is_anonymous": viewer is None, **mine})
         else:
-            connection.execute(_REMOVE, mine)
-        connection.execute(_COUNT, {"this_id": post_id, "amount": amount})
+            _REMOVE.run(connection, mine)
+        _COUNT.run(connection, {"this_id": post_id, "amount": amount})
         return LikeState("added" if wanted else "removed", wanted, count + amount)
 
 

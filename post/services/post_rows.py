@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from post.components import components
-from post.database.reads import read
+from post.database.reads import read, row_type
 from post.models import BY_AUTHOR, HIDDEN, Like, Media, Post
 from post.utils import Caller, isoformat_utc
 
@@ -38,10 +38,12 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
 IS_LIKED = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("viewer_id")).exists()
 # Further columns, for a caller with a token: their ``sub`` is the parameter ``viewer_id``.
 VIEWER_COLUMNS: tuple[Any, ...] = (Post.hidden_by, IS_LIKED.label("is_liked"))
+# A row of both, made of values that are known already.
+PostRow = row_type(column.name for column in (*POST_COLUMNS, *VIEWER_COLUMNS))
 
 
 def to_dicts(
-    rows: Sequence[Row[Any]], *, viewer: Caller | None = None, connection: Connection | None = None
+    rows: Sequence[Any], *, viewer: Caller | None = None, connection: Connection | None = None
 ) -> list[dict[str, Any]]:
     """
     Return posts as the API shows them, with their images.
@@ -58,7 +60,7 @@ def to_dicts(
 
 
 def _to_dict(
-    names: Sequence[str], row: Row[Any], media_files: list[dict[str, Any]], viewer: Caller | None
+    names: Sequence[str], row: Any, media_files: list[dict[str, Any]], viewer: Caller | None
 ) -> dict[str, Any]:
     post: dict[str, Any] = dict(zip(names, row, strict=True))
     post.pop("total", None)  # of a list, in each of its rows
@@ -96,6 +98,7 @@ _MEDIA = (
     .where(Media.post_id.in_(bindparam("post_ids", expanding=True)))
     .order_by(Media.post_id, Media.id)
 )
+MediaRow = row_type(column.name for column in _MEDIA.selected_columns)
 
 
 def media_files_of(
@@ -119,7 +122,7 @@ def media_files_of(
     return found
 
 
-def to_media_file(row: Row[Any]) -> dict[str, Any]:
+def to_media_file(row: Any) -> dict[str, Any]:
     """Return a row of ``media`` as the API's media file."""
     storage = components().image_storage
     return {

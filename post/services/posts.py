@@ -1,17 +1,19 @@
 """One post: read, created, edited, and deleted softly."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from post.components import components
 from post.database.reads import Prepared
-from post.database.writes import retried, transaction
+from post.database.writes import Statement, retried, transaction
 from post.errors import Forbidden, Moderated, PostNotFound, PreconditionFailed
 from post.models import BY_AUTHOR, BY_MODERATOR, DELETED, HIDDEN, VISIBLE, Post, next_moment
+from post.services.accounts import CALLER_COLUMN, refuse_deactivated
 from post.services.categories import ensure_category
 from post.services.derived import IndexedPost, update_derived
-from post.services.post_rows import POST_COLUMNS, VIEWER_COLUMNS, to_dicts
+from post.services.post_rows import POST_COLUMNS, VIEWER_COLUMNS, PostRow, to_dicts
 from post.services.versions import (
     IsKnown,
     Versioned,
@@ -28,22 +30,15 @@ from post.utils import Caller, new_id
 _THIS = Post.id == bindparam("post_id")
 _POST = select(*POST_COLUMNS).where(_THIS)
 _POST_FOR_VIEWER = _POST.add_columns(*VIEWER_COLUMNS)
-_INSERT = insert(Post)
-_LOCKED = (
-    select(
-        Post.No,
-        Post.user_id,
-        Post.status,
-        Post.hidden_by,
-        Post.like_count,
-        Post.media_count,
-        Post.category_id,
-        Post.title,
-        Post.updated_at,
-    )
-    .where(_THIS)
-    .with_for_update()
-)
+_COUNTS = dict.fromkeys(("view_count", "like_count", "comment_count", "media_count"), 0)
+_INSERT = Statement(insert(Post), *sorted({*PostRow._fields} - {"No", "is_liked"}))
+_NUMBER = select(Post.No).where(_THIS)
+_STATE = (Post.No, Post.user_id, Post.status, Post.hidden_by, Post.like_count, Post.media_count)
+_MOMENT = next_moment().label("next_moment")
+LOCKED = select(*_STATE, Post.category_id, Post.title, Post.updated_at, _MOMENT, CALLER_COLUMN).where(_THIS)
+LOCKED = LOCKED.with_for_update()
+_LOCKED = Statement(LOCKED)
+_LOCKED_WHOLE = Statement(_POST_FOR_VIEWER.add_columns(_MOMENT, CALLER_COLUMN).with_for_update())
 _WHOLE, _WHOLE_FOR_VIEWER = Prepared(_POST), Prepared(_POST_FOR_VIEWER)
 _VERSION, _VERSION_FOR_VIEWER = (
     Prepared(
@@ -135,6 +130,7 @@ def create_post(*, author: Caller, title: str, content: str, category: str, stat
         The post object of the API.
 
     Raises:
+        AccountDeactivated: The author has deactivated their account.
         Forbidden: The category is new, and the author may not create it.
         CategoryLimitReached: It is new, and there are too many.
     """
@@ -144,24 +140,25 @@ def create_post(*, author: Caller, title: str, content: str, category: str, stat
     return to_dicts([row], viewer=author)[0]
 
 
-def insert_post(
-    connection: Connection, *, author: Caller, title: str, content: str, category: str, status: str
-) -> Row[Any]:
+def insert_post(connection: Connection, *, author: Caller, title: str, content: str, category: str, status: str) -> Any:
     """
     Insert a post within the caller's transaction, which must ``update_derived`` too. Arguments as above.
 
     Returns:
         The post's row, with ``VIEWER_COLUMNS``.
     """
-    category_id, category_name = ensure_category(connection, category, author=author)
-    post_id = new_id()
-    values = {"id": post_id, "title": title, "content": content}
+    found = ensure_category(connection, category, author=author)
+    # All values, so that no query has to read back those that the database would give.
+    values: dict[str, Any] = {"id": new_id(), "title": title, "content": content, **_COUNTS}
     values |= {"user_id": author.user_id, "username": author.username}
-    values |= {"category_id": category_id, "category": category_name}
-    if status == HIDDEN:
-        values |= {"status": HIDDEN, "hidden_by": BY_AUTHOR}
-    connection.execute(_INSERT, values)
-    return _read_back(connection, post_id, author)
+    values |= {"category_id": found.id, "category": found.name}
+    values |= {"status": status, "hidden_by": BY_AUTHOR if status == HIDDEN else None}
+    values |= {"created_at": found.now, "updated_at": found.now}
+    inserted = _INSERT.run(connection, values)
+    # On SQLite a trigger assigns the number.
+    is_sqlite = connection.dialect.name == "sqlite"
+    number = connection.scalar(_NUMBER, {"post_id": values["id"]}) if is_sqlite else inserted.lastrowid
+    return PostRow(**values, No=number, is_liked=False)
 
 
 @retried
@@ -182,6 +179,7 @@ def edit_post(
         The post object of the API.
 
     Raises:
+        AccountDeactivated: The editor has deactivated their account.
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin, or may not create a new category.
         CategoryLimitReached: The category is new, and there are too many.
@@ -190,20 +188,27 @@ def edit_post(
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as connection:
-        before = lock_for_writing(connection, post_id, editor, even_deleted=restores)
+        before = lock_for_writing(connection, post_id, editor, query=_LOCKED_WHOLE, even_deleted=restores)
         values: dict[str, Any] = dict(changes)
         if "status" in changes:
             values["hidden_by"] = _hidden_by(before, editor, status=changes["status"])
         _check_unchanged(before, is_unchanged)
         if "category" in changes:
-            values["category_id"], values["category"] = ensure_category(connection, changes["category"], author=editor)
-        connection.execute(update(Post).where(Post.id == post_id).values(**values, updated_at=next_moment()))
-        row = _read_back(connection, post_id, editor)
+            found = ensure_category(connection, changes["category"], author=editor)
+            values |= {"category_id": found.id, "category": found.name}
+        values["updated_at"] = before.next_moment
+        _update(*sorted(values)).run(connection, {"post_id": post_id, **values})
+        row = PostRow._make(before[: len(PostRow._fields)])._replace(**values)
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
         return to_dicts([row], viewer=editor, connection=connection)[0]
 
 
-def _hidden_by(before: Row[Any], editor: Caller, *, status: str) -> str | None:
+@cache  # one for each set of columns that people may change together
+def _update(*columns: str) -> Statement:
+    return Statement(update(Post).where(_THIS), *columns)
+
+
+def _hidden_by(before: Any, editor: Caller, *, status: str) -> str | None:
     """Return the new ``hidden_by`` of a locked post that gets a status; see ``edit_post`` for its refusal."""
     is_moderated = before.status == HIDDEN and before.hidden_by == BY_MODERATOR
     if status == HIDDEN:
@@ -227,6 +232,7 @@ def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = 
         Its id and new status.
 
     Raises:
+        AccountDeactivated: The editor has deactivated their account.
         PostNotFound: It is deleted already, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
         PreconditionFailed: It was edited since the editor has read it.
@@ -235,12 +241,13 @@ def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = 
         row = lock_for_writing(connection, post_id, editor)
         _check_unchanged(row, is_unchanged)
         before = IndexedPost.of(row)
-        connection.execute(update(Post).where(Post.id == post_id).values(status=DELETED, updated_at=next_moment()))
+        values = {"post_id": post_id, "status": DELETED, "updated_at": row.next_moment}
+        _update("status", "updated_at").run(connection, values)
         update_derived(connection, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
 
 
-def _check_unchanged(row: Row[Any], is_unchanged: IsKnown | None) -> None:
+def _check_unchanged(row: Any, is_unchanged: IsKnown | None) -> None:
     """Refuse to write to a locked post that was edited meanwhile."""
     if is_unchanged is not None and not is_unchanged(edition_of(row)):
         raise PreconditionFailed
@@ -260,9 +267,11 @@ def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> b
     return status == VISIBLE
 
 
-def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) -> Row[Any]:
+def lock_seen_post(
+    connection: Connection, post_id: str, viewer: Caller | None, *, query: Statement = _LOCKED, **values: Any
+) -> Any:
     """
-    Lock a post's row until the transaction ends.
+    Lock a post's row until the transaction ends. Other arguments as for ``lock_post``.
 
     A transaction that writes to other tables too locks the post first. Two that took the shared lock
     of a foreign key and then wanted the row would deadlock (MySQL error 1213).
@@ -271,20 +280,42 @@ def lock_seen_post(connection: Connection, post_id: str, viewer: Caller | None) 
         The row of ``lock_post``.
 
     Raises:
+        AccountDeactivated: The viewer has deactivated their account.
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = lock_post(connection, post_id)
+    row = lock_post(connection, post_id, viewer, query=query, **values)
     if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     return row
 
 
-def lock_post(connection: Connection, post_id: str) -> Row[Any] | None:
-    """Lock a post's row until the transaction ends, for any caller; returns the columns that decide over it."""
-    return connection.execute(_LOCKED, {"post_id": post_id}).one_or_none()
+def lock_post(
+    connection: Connection, post_id: str, caller: Caller | None, *, query: Statement = _LOCKED, **values: Any
+) -> Any:
+    """
+    Lock a post's row until the transaction ends, whoever may see it.
+
+    Args:
+        connection: The transaction's.
+        post_id: Id of the post, 32 hex characters.
+        caller: The one who writes; None for nobody with an account.
+        query: ``LOCKED``, with any further columns.
+        values: Values of their parameters.
+
+    Raises:
+        AccountDeactivated: The caller has deactivated their account.
+    """
+    caller_id = "" if caller is None else caller.user_id
+    values |= {"post_id": post_id, "caller_id": caller_id, "viewer_id": caller_id}
+    row = next(iter(query.rows(connection, values)), None)
+    if row is not None:
+        refuse_deactivated(row)
+    return row
 
 
-def lock_for_writing(connection: Connection, post_id: str, editor: Caller, *, even_deleted: bool = False) -> Row[Any]:
+def lock_for_writing(
+    connection: Connection, post_id: str, editor: Caller, *, query: Statement = _LOCKED, even_deleted: bool = False
+) -> Any:
     """
     Lock a post's row until the transaction ends, if the editor may change the post.
 
@@ -292,23 +323,20 @@ def lock_for_writing(connection: Connection, post_id: str, editor: Caller, *, ev
         The row of ``lock_post``.
 
     Raises:
+        AccountDeactivated: The editor has deactivated their account.
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
     """
-    row = lock_post(connection, post_id)
+    row = lock_post(connection, post_id, editor, query=query)
     if row is not None and even_deleted and row.status == DELETED:
         return row
     return check_writable(row, editor)
 
 
-def check_writable(row: Row[Any] | None, editor: Caller) -> Row[Any]:
+def check_writable(row: Any, editor: Caller) -> Any:
     """Return a row with ``user_id`` and ``status``, or refuse the editor as ``lock_for_writing`` does."""
     if row is None or not is_seen_by(editor, status=row.status, owner_id=row.user_id):
         raise PostNotFound
     if editor.user_id != row.user_id and not editor.is_admin:
         raise Forbidden
     return row
-
-
-def _read_back(connection: Connection, post_id: str, viewer: Caller) -> Row[Any]:
-    return connection.execute(_POST_FOR_VIEWER, {"post_id": post_id, "viewer_id": viewer.user_id}).one()

@@ -1,12 +1,20 @@
 """The search index: the titles of visible posts, and each pair of characters in them (bigrams)."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from post.database.writes import Statement, send
 from post.models import SearchGram, SearchTitle
 
 CHARACTER_BITS = 21  # of a code point: up to 10FFFF (Unicode, 2.4)
+
+_THIS = SearchTitle.No == bindparam("number")
+_KEPT = _THIS & (SearchTitle.title_key == bindparam("kept"))
+_ADD = Statement(insert(SearchTitle), "No", "title_key")
+_CHANGE = Statement(update(SearchTitle).where(_KEPT), "title_key")
+_REMOVE = Statement(delete(SearchTitle).where(_KEPT))
 
 
 def search_key(text: str) -> str:
@@ -65,10 +73,37 @@ def index_title(connection: Connection, number: int, *, before: str | None, afte
     old, new = (title if title is None else search_key(title) for title in (before, after))
     if old == new:
         return
-    if old is not None:
-        _remove_title(connection, number, old)
-    if new is not None:
-        add_titles(connection, {number: new})
+    kept, wanted = (set[int]() if key is None else set(grams_of(key)) for key in (old, new))
+    values = {"number": number, "kept": old, "title_key": new}
+    if old is not None and not (_REMOVE if new is None else _CHANGE).run(connection, values).rowcount:
+        # The stored key is of another title than the post's.
+        _remove_grams(connection, number, kept | _remove_title(connection, number))
+        old, kept = None, set()
+    if old is None and new is not None:
+        _ADD.run(connection, {"No": number, "title_key": new})
+    _remove_grams(connection, number, kept - wanted)
+    _add_grams(connection, number, wanted - kept)
+
+
+def _remove_title(connection: Connection, number: int) -> set[int]:
+    """Remove a title's key, whatever it is; returns its grams."""
+    this = SearchTitle.No == number
+    stored = connection.scalar(select(SearchTitle.title_key).where(this)) or ""
+    connection.execute(delete(SearchTitle).where(this))
+    return set(grams_of(stored))
+
+
+# The numbers are written into the text: for so many parameters the driver would take longer than the server.
+
+
+def _add_grams(connection: Connection, number: int, grams: Iterable[int]) -> None:
+    if rows := ",".join(f"({gram:d},{number:d})" for gram in sorted(grams)):
+        send(connection, f"INSERT INTO search_grams (gram, No) VALUES {rows}")  # noqa: S608 - of numbers alone
+
+
+def _remove_grams(connection: Connection, number: int, grams: Iterable[int]) -> None:
+    if listed := ",".join(f"{gram:d}" for gram in sorted(grams)):
+        send(connection, f"DELETE FROM search_grams WHERE No = {number:d} AND gram IN ({listed})")  # noqa: S608 - likewise
 
 
 def add_titles(connection: Connection, keys: dict[int, str]) -> None:
@@ -85,12 +120,3 @@ def add_titles(connection: Connection, keys: dict[int, str]) -> None:
         connection.execute(insert(SearchTitle), titles)
     if grams:  # a title that another program wrote may have no characters
         connection.execute(insert(SearchGram), [{"gram": gram, "No": number} for gram, number in grams])
-
-
-def _remove_title(connection: Connection, number: int, key: str) -> None:
-    # The stored key may be of another title than the post's.
-    this = SearchTitle.No == number
-    stored = connection.scalar(select(SearchTitle.title_key).where(this)) or ""
-    grams = {*grams_of(key), *grams_of(stored)}
-    connection.execute(delete(SearchTitle).where(this))
-    connection.execute(delete(SearchGram).where(SearchGram.No == number, SearchGram.gram.in_(grams)))

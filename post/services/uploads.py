@@ -15,7 +15,7 @@ from post.images.cleaner import CleanImage, ImageRefused, check_beginning
 from post.images.storage import CONTENT_TYPES, new_key
 from post.models import Media, Post
 from post.services.media import MEDIA_MAX_PER_POST, count_media, discard_objects
-from post.services.post_rows import media_files_of
+from post.services.post_rows import MediaRow, to_media_file
 from post.services.posts import check_writable, lock_for_writing
 from post.utils import Caller, new_id
 
@@ -186,11 +186,10 @@ def _row(upload: Upload, image: CleanImage) -> Row:
 def _add(post_id: str, editor: Caller, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Insert rows while there is room; returns their media files."""
     with transaction() as connection:
-        room = MEDIA_MAX_PER_POST - lock_for_writing(connection, post_id, editor).media_count
-        added = [row | {"post_id": post_id} for row in rows[: max(0, room)]]
-        if not added:
-            return []
-        connection.execute(insert(Media), added)
-        count_media(connection, post_id, len(added))
-        ids = {row["id"] for row in added}
-        return [media for media in media_files_of([post_id], connection=connection)[post_id] if media["id"] in ids]
+        post = lock_for_writing(connection, post_id, editor)
+        known = {"post_id": post_id, "created_at": post.next_moment}
+        added = [row | known for row in rows[: max(0, MEDIA_MAX_PER_POST - post.media_count)]]
+        if added:
+            connection.execute(insert(Media), added)
+            count_media(connection, post_id, len(added))
+        return [to_media_file(MediaRow(**row)) for row in added]

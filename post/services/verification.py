@@ -137,7 +137,7 @@ def _miscounted(name: str, table: Any) -> Select[Any]:
 @retried
 def _recount(post_id: str, name: str, table: Any) -> None:
     with transaction() as connection:
-        lock_post(connection, post_id)  # under which its likes and images are written
+        lock_post(connection, post_id, None)  # under which its likes and images are written
         counted = select(func.count()).where(table.post_id == post_id).scalar_subquery()
         set_counter(connection, post_id, getattr(Post, name), counted)
 

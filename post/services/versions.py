@@ -48,7 +48,7 @@ def version_prefix(row: Row[Any], *, for_viewer: bool) -> str:
     return f"{prefix}:{row.is_liked:d}" if for_viewer else prefix
 
 
-def edition_of(row: Row[Any]) -> str:
+def edition_of(row: Any) -> str:
     """Return a text that changes whenever people edit a post, from its ``No`` and ``updated_at``."""
     return f"{row.No}:{row.updated_at.isoformat(sep=' ', timespec='milliseconds')}"
 
