@@ -92,7 +92,7 @@ def test_an_admin_reads_and_changes_any_user(api, admin):
     assert api("GET", target, token=admin.token).error == (404, "user_not_found", "User not found")
 
 
-@pytest.mark.parametrize("user_id", [new_email(), "nobody", "x" * 3000, "é@b", "%00", "%20", "\ud800"])
+@pytest.mark.parametrize("user_id", ["nobody@example.com", "nobody", "x" * 3000, "é@b", "%00", "%20", "\ud800"])
 @pytest.mark.parametrize(
     ("method", "suffix", "body"),
     [("GET", "", None), ("PUT", "", {"name": "Bo"}), ("DELETE", "", None), ("PUT", "/role", {"role": "admin"})],
