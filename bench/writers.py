@@ -2,16 +2,18 @@
 Have many users write at once to one category and one post, and verify every count.
 
 Fifty writers create posts in one category, and edit, move, hide, restore and delete their own. They
-also like one post, take the like back, and view it, each time from another address. Then the service
+also like one post, take the like back, and view it, each time from another address. Before that, wrk
+has fifty create posts in turns, all in one category and each in one of their own. Then the service
 stops. ``flask counters verify`` and ``flask search verify`` compare the counts and the index with the
-posts, and the post's likes and views are counted. The exit status is 1 if a count is wrong, or an
-answer was an error of the server.
+posts, and the post's likes and views are counted. The exit status is 1 if a count is wrong, an answer
+was an error of the server, or one category takes less than 0.9 of the rate of many.
 
 Run it as ``python bench/writers.py``; DATABASE_URL names the server as for ``bench/run.py``.
 """
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
+import orjson
 import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -28,10 +31,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import databases
 from bench.board import API, TIMEOUT_SECONDS
 from bench.processes import Size, running, service_starter
+from bench.wrk import Load, Request, User, require_programs, send
 
 CATEGORY, OTHER_CATEGORY = "동시에 쓰기", "옮긴 글"
 TEXT = "여럿이 한꺼번에 씁니다. " * 40
 NAME = "postdb_bench_writers"
+ROUNDS, ROUND_SECONDS = 8, 2  # of creations in one category and in many
+OF_MANY_MIN = 0.9
 
 Answers = Counter[tuple[str, int]]
 
@@ -118,11 +124,16 @@ WEIGHTS = {"create": 20, "edit": 8, "move": 8, "hide or restore": 14, "delete": 
 OF_OWN_POSTS = {"edit", "move", "hide or restore", "delete"}
 
 
-def log_in(url: str, name: str) -> dict[str, str]:
-    """Return the headers of a user."""
+def token_of(url: str, name: str) -> str:
+    """Return a user's token."""
     answer = requests.post(f"{url}/dev/token", json={"username": name}, timeout=TIMEOUT_SECONDS)
     answer.raise_for_status()
-    return {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
+    return str(answer.json()["data"]["access_token"])
+
+
+def log_in(url: str, name: str) -> dict[str, str]:
+    """Return the headers of a user."""
+    return {"Authorization": f"Bearer {token_of(url, name)}"}
 
 
 def new_post(url: str) -> str:
@@ -140,6 +151,29 @@ def write_at_once(url: str, post_id: str, *, writers: int, seconds: int) -> Answ
         all_of_them = list(pool.map(lambda number: Writer(number, url, post_id), range(1, writers + 1)))
         deadline = time.monotonic() + seconds
         return sum(pool.map(lambda writer: writer.write_until(deadline), all_of_them), start=Counter())
+
+
+def ratio_of_one_category(url: str, folder: Path, *, writers: int) -> float:
+    """Return the rate of posts created in one category, divided by that of each writer's own; prints both."""
+    users = [User(f"bench-{number}", "", token_of(url, f"bench-{number}")) for number in range(writers)]
+    one, many = (
+        [_creation(user, CATEGORY if is_one else f"글쓴이 {user.name}") for user in users] for is_one in (True, False)
+    )
+    load, file = Load(1, writers, ROUND_SECONDS), folder / "requests.bin"
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(-1, ROUNDS):  # the first round makes the categories, and warms up
+        for is_one in (number % 2 == 0, number % 2 == 1):  # each is the first as often
+            rate = send(one if is_one else many, side="service", url=url, load=load, file=file).rate
+            rates[is_one] += [rate] if number >= 0 else []
+    ratio = statistics.median(rates[True]) / statistics.median(rates[False])
+    in_one, in_many = ([round(rate) for rate in rates[is_one]] for is_one in (True, False))
+    print(f"creations per second: {in_one} in one category, {in_many} in {writers}; of the medians {ratio:.2f}")
+    return ratio
+
+
+def _creation(user: User, category: str) -> Request:
+    body = {"title": f"{user.name}의 글", "content": TEXT, "category": category}
+    return Request(method="POST", path=f"{API}/posts", user=user, body=orjson.dumps(body))
 
 
 def show(answers: Answers, seconds: int) -> None:
@@ -179,6 +213,7 @@ def run_and_verify(options: argparse.Namespace, url: str, folder: Path) -> list[
     start = service_starter(folder, url, Size(options.workers, options.threads), TRUSTED_PROXY_HOPS="1")
     with running(start) as service:
         post_id = new_post(service.url)
+        ratio = ratio_of_one_category(service.url, folder, writers=options.writers)
         print(f"{options.writers} writers, {options.seconds} s …", flush=True)
         answers = write_at_once(service.url, post_id, writers=options.writers, seconds=options.seconds)
     show(answers, options.seconds)
@@ -186,6 +221,7 @@ def run_and_verify(options: argparse.Namespace, url: str, folder: Path) -> list[
     wrong = [
         f"{name}: {number} answers of status {status}" for (name, status), number in answers.items() if status >= 500
     ]
+    wrong += [f"one category: {ratio:.2f} of the rate of many"] if ratio < OF_MANY_MIN else []
     wrong += wrong_counts(url, post_id, answers)
     for command in ("counters", "search"):
         verified = databases.flask(url, folder, command, "verify")
@@ -210,6 +246,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Run and print; return 1 if there is a fault."""
     options = arguments()
+    require_programs()
     with databases.server_of(options.database_url, name=NAME) as url, tempfile.TemporaryDirectory() as folder:
         try:
             wrong = run_and_verify(options, url, Path(folder))
