@@ -41,7 +41,7 @@ def _rate_limit(value: str) -> str:
         limits = parse_many(value)
     except ValueError:
         limits = []
-    # What is larger is a slip, and no number that windows can be counted with.
+    # A larger amount is a slip, and no number that windows can be counted with.
     is_usable = all(1 <= limit.amount <= RATE_MAX and limit.get_expiry() <= RATE_PERIOD_MAX_SECONDS for limit in limits)
     if not limits or not is_usable:
         raise ValueError("must be a rate such as 600/minute")
@@ -134,7 +134,7 @@ class Settings(BaseModel):
     like_requires_auth: bool = True
     """`false` lets a client without a token like by the body's `user_id`."""
     category_creation: Literal["anyone", "admins"] = "anyone"
-    """Who may create categories, by themselves or by a post with a new name: `anyone` with a token, or `admins`."""
+    """Users who may create categories, alone or by a post with a new name: `anyone` with a token, or `admins`."""
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """Address to listen on; the container image sets `0.0.0.0`."""

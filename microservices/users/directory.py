@@ -9,7 +9,7 @@ from shared.errors import Conflict, Forbidden, NotFound
 from shared.observability import logger
 from shared.people import EMAIL_MAX_CHARS, Caller
 
-# What leaves the table: passwordHash is none of it, and the service's role may not name it.
+# The attributes that leave the table: passwordHash is none of them, and the role of the service may not name it.
 PROFILE = ("userId", "name", "accountId", "role", "createdAt", "updatedAt")
 ENTRY = ("userId", "name", "createdAt")
 

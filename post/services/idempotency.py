@@ -72,7 +72,7 @@ def create_post_once(
         AccountDeactivated: The author has deactivated their account.
         IdempotencyConflict: The key was used with another body, or its first request takes too long.
     """
-    # That of a visible post is as it was before there were drafts.
+    # The digest of a visible post is as it was before there were drafts.
     request_hash = _hash(title, content, category, *([] if status == VISIBLE else [status]))
     with transaction() as connection:
         _delete_expired(connection, LAZY_BATCH)
