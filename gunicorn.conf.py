@@ -89,7 +89,10 @@ def _exit_if_taken(variable: str, port: int) -> Iterator[None]:
     except OSError as exc:
         if exc.errno == errno.EADDRNOTAVAIL:
             sys.exit(f"HOST: must be an address of this machine: {settings.host}")
-        sys.exit(f"{variable}: must be free to listen on: {os.strerror(exc.errno or 0)} (port {port})")
+        sys.exit(
+            f"{variable}: must be free to listen on: {os.strerror(exc.errno or 0)} (port {port}); "
+            f"choose another, as in {variable}={port + 1}"
+        )
 
 
 def pre_fork(server: Any, worker: Any) -> None:

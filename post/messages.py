@@ -132,7 +132,10 @@ FIELDS: dict[str, Message] = {
         "출력 가능한 ASCII 문자 1자 이상 {maximum}자 이하여야 합니다.",
         "Must have 1 to {maximum} printable ASCII characters.",
     ),
-    "file_required": Message("이미지 파일이 필요합니다.", "An image file is required."),
+    "file_required": Message(
+        "이미지 파일이 필요합니다. `file` 또는 `files[]`로 보내 주세요.",
+        "An image file is required: send it as `file` or `files[]`.",
+    ),
     "file_empty": Message("빈 파일입니다.", "The file is empty."),
     "file_too_large": Message(
         "이미지 파일은 {maximum} MiB 이하여야 합니다.", "An image file may have at most {maximum} MiB."

@@ -614,7 +614,10 @@ def test_a_port_that_is_taken_is_named_in_one_line(tmp_path):
         code, said = gunicorn(tmp_path, PORT=str(port))
 
     (line,) = [line for line in said.splitlines() if "Starting gunicorn" not in line]
-    assert (code, line) == (1, f"PORT: must be free to listen on: Address already in use (port {port})")
+    assert (code, line) == (
+        1,
+        f"PORT: must be free to listen on: Address already in use (port {port}); choose another, as in PORT={port + 1}",
+    )
 
 
 def test_an_address_of_another_machine_is_named(tmp_path):

@@ -640,7 +640,9 @@ def test_a_body_without_a_file_is_refused_by_the_fields_name(client, make_post, 
     response = client.post(media_url(make_post()), headers=as_user("ana"), **body)
 
     assert wrong_fields(response) == {"file"}
-    assert response.json["error"]["details"][0]["message"] == "이미지 파일이 필요합니다."
+    assert response.json["error"]["details"][0]["message"].startswith(
+        "이미지 파일이 필요합니다. `file` 또는 `files[]`로"
+    )
     assert files() == set()
 
 
