@@ -26,7 +26,7 @@ from post.images.cleaner import ImageCleaner
 from post.images.storage import FileStorage, ImageStorage, S3Storage
 from post.models import db
 from post.openapi.document import new_openapi_app
-from post.routes import system
+from post.routes import internal, system
 from post.shared.category_cache import CategoryCache, NoCategoryCache
 from post.shared.comment_counter import CommentCounter, fetch_comment_total
 from post.shared.memory import Counters, SharedCounters
@@ -76,6 +76,7 @@ def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_comman
     commands.register(app)
     for blueprint in (*routes.BLUEPRINTS, system.bp):
         app.register_api(blueprint)
+    app.register_blueprint(internal.bp)  # not of the API, and so not in its document
     if settings.uses_local_issuer:
         app.register_api(system.dev_bp)
     app.extensions[EXTENSION] = _components(app, settings)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import sqlite3
@@ -122,13 +123,14 @@ REFUSED = {
     "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
     "a length that is none": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
     "the refusal's own address": (get("/refused"), 404),
+    "the check's own address": (get("/internal/uploader"), 404),
     "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "a body that stalls": (post("/api/v1/posts", 10, body=b"{"), 408),
     "chunks that stall": (
         get("/api/v1/posts", "Transfer-Encoding: chunked").replace(b"GET", b"POST", 1) + b"5\r\n{",
         408,
     ),
-    "an upload that stalls": (post(MEDIA, 2 * MIB, body=b"x" * MIB), 408),
+    "an upload that stalls": (post(MEDIA, 2 * MIB, "Authorization: TOKEN", body=b"x" * MIB), 408),
     "JSON over its limit": (post("/api/v1/posts", MIB + 1), 413),
     "an upload over its limit": (post(MEDIA, 52 * MIB + 1), 413),
     "a long address": (get("/" + "a" * 17_000), 414),
@@ -139,6 +141,8 @@ REFUSED = {
 }
 CODES = {
     400: "malformed_request",
+    401: "token_missing",
+    403: "account_deactivated",
     404: "not_found",
     405: "method_not_allowed",
     408: "request_timeout",
@@ -149,10 +153,11 @@ CODES = {
     503: "overloaded",
     504: "gateway_timeout",
 }
+OTHER_CODES_OF_CHECKS = {"token_invalid", "token_expired", "auth_unavailable", "database_unavailable"}
 
 
-def assert_is_own_refusal(answer: Answer, status: int, nginx) -> None:
-    assert (answer.status, answer.error["code"], answer.error["status"]) == (status, CODES[status], status)
+def assert_is_own_refusal(answer: Answer, status: int, nginx, *, code: str | None = None) -> None:
+    assert (answer.status, answer.error["code"], answer.error["status"]) == (status, code or CODES[status], status)
     assert answer.error["details"] == []
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -173,10 +178,12 @@ def lines_of(nginx, request_id: str) -> list[dict]:
 
 @pytest.mark.parametrize(("content", "status"), REFUSED.values(), ids=REFUSED)
 def test_a_refusal_is_in_the_envelope_and_in_the_log(content, status, proxied):
-    answer = exchange(proxied.nginx.port, content)
+    sent = content.replace(b"TOKEN", token(proxied.url)["Authorization"].encode())
+    answer = exchange(proxied.nginx.port, sent)
 
     assert_is_own_refusal(answer, status, proxied.nginx)
-    assert answer.error["request_id"] not in proxied.service.log
+    lines = [line for line in proxied.service.log.splitlines() if answer.error["request_id"] in line]
+    assert ["route=/internal/uploader" in line for line in lines] == [True] * (sent != content)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +267,7 @@ def test_every_word_is_that_of_the_catalogue():
 
     assert written == {
         (code, language): messages.text(code, language)
-        for code in set(CODES.values())
+        for code in {*CODES.values(), *OTHER_CODES_OF_CHECKS}
         for language in messages.LANGUAGES
     }
 
@@ -315,45 +322,134 @@ def test_an_answer_that_does_not_come_is_504(silent):
         assert_is_own_refusal(exchange(nginx.port, get()), 504, nginx)
 
 
-def test_more_uploads_than_there_is_room_for_are_503(silent):
-    with running_nginx(silent.port, {"limit_conn uploads 64": "limit_conn uploads 2"}) as nginx, ExitStack() as stack:
-        for _ in range(2):
-            upload = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
-            upload.sendall(post(MEDIA, 1000, body=b"x"))
-        time.sleep(0.3)
-
-        refused = exchange(nginx.port, post(MEDIA, 1000, body=b"x"))
-        other = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
-        other.sendall(post("/api/v1/posts", 2, body=b"{}"))
-
-        assert_is_own_refusal(refused, 503, nginx)
-        assert silent.is_asked(within_seconds=10)
+# Uploads
 
 
-def bearer(name: str, *, spaces: int = 1) -> str:
-    """Return a field as long as Cognito's: of two tokens for a user the beginnings are the same."""
-    return f"Authorization: Bearer{' ' * spaces}{'h' * 100}.{'c' * 700}.{name * 100}"
+def slow_upload(stack: ExitStack, port: int, *fields: str) -> socket.socket:
+    """Begin an upload that does not end."""
+    upload = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+    upload.sendall(post(MEDIA, 50_000_000, *fields, body=b"x"))
+    return upload
+
+
+def field_of(url: str, name: str) -> str:
+    return f"Authorization: {token(url, name)['Authorization']}"
+
+
+def upload_picture(url: str, name: str) -> requests.Response:
+    files = {"file": ("a.png", encoded(scene((20, 20)), "PNG"))}
+    return requests.post(f"{url}{new_post(url, name)}/media", files=files, headers=token(url, name), timeout=20)
+
+
+def lines_of_checks(proxied) -> int:
+    return proxied.service.log.count("route=/internal/uploader")
+
+
+def test_more_uploads_than_there_is_room_for_are_503(tmp_path):
+    changes = {"limit_conn uploads 64": "limit_conn uploads 2"}
+    with proxied_service(tmp_path, changes=changes, **UNLIMITED) as proxied, ExitStack() as stack:
+        for name in ("ana", "bo"):
+            slow_upload(stack, proxied.nginx.port, field_of(proxied.url, name))
+        time.sleep(0.5)
+
+        refused = exchange(proxied.nginx.port, post(MEDIA, 1000, field_of(proxied.url, "cy"), body=b"x"))
+
+        assert_is_own_refusal(refused, 503, proxied.nginx)
+        assert new_post(proxied.url, "cy")
 
 
 @pytest.mark.parametrize(
-    "own",
-    [[bearer("own")] * 3, [bearer("own", spaces=count) for count in (1, 2, 30)], ["X-A: no token"] * 3],
-    ids=["one token", "one token, more spaces", "no token"],
+    "field",
+    ["X-A: no token", "Authorization: Bearer h.c.{}", "X-Uploader: {}", "Authorization: Basic {}"],
+    ids=["no token", "made-up tokens", "made-up users", "another scheme"],
 )
-def test_one_users_slow_uploads_leave_room_for_others(own, silent):
-    changes = {"limit_conn uploads_of_one 12": "limit_conn uploads_of_one 2"}
-    with running_nginx(silent.port, changes) as nginx, ExitStack() as stack:
-        for field in own[:2]:
-            upload = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
-            upload.sendall(post(MEDIA, 1000, field, body=b"x"))
-        time.sleep(0.3)
+def test_uploads_without_a_valid_token_hold_no_place(field, proxied):
+    with ExitStack() as stack:
+        slow = [slow_upload(stack, proxied.nginx.port, field.format(number)) for number in range(70)]
+        statuses = Counter(read_answer(upload).status for upload in slow)
 
-        refused = exchange(nginx.port, post(MEDIA, 1000, own[2], body=b"x"))
-        upload = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
-        upload.sendall(post(MEDIA, 1, bearer("other"), body=b"x"))
+        uploaded = upload_picture(proxied.url, "bo")
 
-        assert_is_own_refusal(refused, 503, nginx)
-        assert silent.is_asked(within_seconds=10)
+    assert (statuses, uploaded.status_code) == ({401: 70}, 201)
+    assert not {"x-uploader", "x-refusal"} & {name.lower() for name in uploaded.headers}
+
+
+def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_have(proxied):
+    own = [field_of(proxied.url, "hog") for _ in range(6)]
+    assert len({*own}) == 6
+    before = lines_of_checks(proxied)
+    with ExitStack() as stack:
+        slow = [slow_upload(stack, proxied.nginx.port, own[turn % 6], f"X-Uploader: {turn}") for turn in range(70)]
+        wait_until(lambda: lines_of_checks(proxied) == before + 70, seconds=20, what="not all are checked")
+        time.sleep(0.5)
+
+        statuses = [upload_picture(proxied.url, name).status_code for name in ("bo", "hog")]
+        answered, _, _ = select.select(slow, [], [], 0)
+        refused = [read_answer(upload) for upload in answered]
+
+    assert statuses == [201, 503]
+    assert len(refused) == 70 - 12
+    for answer in refused:
+        assert_is_own_refusal(answer, 503, proxied.nginx)
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize(
+    ("who", "status", "code"),
+    [(None, 401, "token_missing"), ("nobody", 401, "token_invalid"), ("gone", 403, "account_deactivated")],
+)
+def test_an_upload_is_refused_before_its_body_as_the_service_refuses_it(who, status, code, language, proxied):
+    headers = {"Accept-Language": language, "Origin": SITE, "X-Request-ID": f"{code}-{language}"}
+    if who == "nobody":
+        headers["Authorization"] = "Bearer a.b.c"
+    elif who == "gone":
+        headers |= token(proxied.url, "gone")
+        requests.post(f"{proxied.url}/api/v1/users/me/deactivate", headers=headers, timeout=20)
+    own = requests.post(proxied.service.url + MEDIA, headers=headers, timeout=20)
+
+    headers["X-Request-ID"] += "-2"
+    fields = [f"{name}: {value}" for name, value in headers.items()]
+    refused = exchange(proxied.nginx.port, post(MEDIA, 50_000_000, *fields, body=b"x"))
+
+    assert_is_own_refusal(refused, status, proxied.nginx, code=code)
+    assert refused.error["message"] == own.json()["message"]
+    told = {name: value for name, value in own.headers.items() if name.lower().startswith(("access-", "www-"))}
+    assert told == {name: refused.headers.get(name) for name in told}
+    assert ("WWW-Authenticate" in refused.headers) == (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "code"),
+    [
+        ("401 Unauthorized\r\nX-Refusal: token_expired\r\nWWW-Authenticate: Bearer x", 401, "token_expired"),
+        ("503 Unavailable\r\nX-Refusal: auth_unavailable", 503, "auth_unavailable"),
+        ("503 Unavailable\r\nX-Refusal: database_unavailable", 503, "database_unavailable"),
+        ("500 Error\r\nX-Refusal: internal_error", 503, "overloaded"),
+        ("404 Not Found", 503, "overloaded"),
+    ],
+)
+def test_a_check_that_fails_is_told_as_what_it_is(check, status, code, silent):
+    with running_nginx(silent.port) as nginx, ExitStack() as stack:
+        upload = slow_upload(stack, nginx.port, "Authorization: Bearer a")
+        asked = answer_check(silent, check)
+        answer = read_answer(upload)
+
+        assert_is_own_refusal(answer, status, nginx, code=code)
+        assert answer.headers.get("WWW-Authenticate") == ("Bearer x" if status == 401 else None)
+        assert asked.startswith(b"GET /internal/uploader HTTP/1.1\r\n")
+        assert b"\r\nauthorization: bearer a\r\n" in asked.lower()
+        assert b"\r\ncontent-length:" not in asked.lower()
+
+
+def answer_check(silent: Silent, answer: str) -> bytes:
+    """Answer the check of a token in the service's place; returns what was asked."""
+    with silent.accept() as asked:
+        received = b""
+        while not received.endswith(b"\r\n\r\n"):
+            received += asked.recv(65_536)
+        length = "" if answer.startswith("204") else "Content-Length: 0\r\n"
+        asked.sendall(f"HTTP/1.1 {answer}\r\n{length}Connection: close\r\n\r\n".encode())
+        return received
 
 
 # Requests
@@ -371,6 +467,8 @@ def test_a_body_reaches_gunicorn_only_when_all_of_it_is_there(path, chunked, sil
             head = post(path, len(body))
             first, last = head + body[:-1], body[-1:]
         client.sendall(first)
+        if path == MEDIA:
+            answer_check(silent, "204 No Content\r\nX-Uploader: ana")
         is_early = silent.is_asked(within_seconds=0.5)
         client.sendall(last)
         with silent.accept() as asked:
@@ -380,6 +478,7 @@ def test_a_body_reaches_gunicorn_only_when_all_of_it_is_there(path, chunked, sil
 
     head, _, arrived = received.partition(b"\r\n\r\n")
     assert not is_early
+    assert b"X-Uploader" not in head
     assert b"Content-Length: %d\r\n" % len(body) in head + b"\r\n"
     assert arrived == body
 

@@ -114,6 +114,7 @@ def test_a_request_uses_up_one_of_its_own_limit_and_none_of_the_others(limited):
     [
         ("GET", "/health"),
         ("GET", "/health/ready"),
+        ("GET", "/internal/uploader"),
         ("POST", "/dev/token"),
         ("OPTIONS", "/api/v1/posts"),
         ("GET", "/nothing"),

@@ -12,7 +12,7 @@ from post.auth_utils.guards import READS, optional_caller
 from post.shared.rate_windows import Hit, RateWindows
 from post.telemetry import metrics
 
-EXEMPT_ENDPOINTS = {"system.health", "system.ready", "dev.issue_token"}
+EXEMPT_ENDPOINTS = {"system.health", "system.ready", "dev.issue_token", "internal.check_uploader"}
 IMAGE_ENDPOINT = "media.get_image"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 

@@ -103,13 +103,13 @@ def test_slow_uploads_of_one_user(proxied):
         body = {"title": "제목", "content": "내용"}
         created = requests.post(f"{proxied.url}{API}/posts", json=body, headers=token(proxied.url, name), timeout=10)
         own[name] = created.headers["Location"]
-    hog_head = upload_head(own["hog"], token(proxied.url, "hog"), 5_000_000)
+    hog_heads = [upload_head(own["hog"], token(proxied.url, "hog"), 5_000_000) for _ in range(UPLOADS)]
     other_head = upload_head(own["bo"], token(proxied.url, "bo"), len(image))
     seconds, statuses, ended = [], [], threading.Event()
 
     with ExitStack() as stack:
         threads = []
-        for _ in range(UPLOADS):
+        for hog_head in hog_heads:  # each with a token of its own
             client = stack.enter_context(socket.create_connection(("127.0.0.1", proxied.nginx.port)))
             client.sendall(hog_head)
             threads.append(threading.Thread(target=drip, args=(client, ended)))
