@@ -38,7 +38,7 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(tmp_path):
             str(Path(sys.executable).parent / "schemathesis"),
             "--config-file", str(PROJECT / "tests" / "schemathesis.toml"), "run", f"{service.url}/api/openapi.json",
             "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "20"), "--seed", "1", "--no-color",
-            "--generation-database", "none", "--request-timeout", "10", "--workers", "1",
+            "--generation-database", "none", "--request-timeout", "40", "--workers", "1",
             "--suppress-health-check", "too_slow",  # as a busy machine is
         ]  # fmt: skip
         env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks", "PYTHONPATH": str(PROJECT)}
