@@ -1,8 +1,8 @@
 """Real servers for the tests: a private MySQL or Redis, the service under gunicorn, a pool's keys, moto."""
 
-import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,12 @@ SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbi
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Return a port that nobody uses; below those that the system gives to connections (ip(7): ip_local_port_range)."""
+    while True:
+        port = 10_000 + secrets.randbelow(10_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("0.0.0.0", port))
+            return port
 
 
 def find_mariadbd() -> str | None:
@@ -334,7 +337,7 @@ class JwksServer:
         if self.fault != "dribble":
             handler.wfile.write(self._body)
             return
-        with contextlib.suppress(ConnectionError):  # the service gives up
+        with suppress(ConnectionError):  # the service gives up
             for byte in self._body:
                 handler.wfile.write(bytes([byte]))
                 if self._ended.wait(0.05):

@@ -1,12 +1,13 @@
 """The Lambda host and the gateway as processes on free ports, in front of a stand-in for AWS."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
@@ -14,9 +15,12 @@ NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Return a port that nobody uses; below those that the system gives to connections (ip(7): ip_local_port_range)."""
+    while True:
+        port = 10_000 + secrets.randbelow(10_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("0.0.0.0", port))
+            return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
