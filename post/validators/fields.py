@@ -85,6 +85,7 @@ _SEEN = (
     "\U0001f000-\U0001faff\U00020000-\U000323af"
 )
 _STORABLE = {"pattern": rf"^[^{CONTROL_CHARACTERS}]*$"}
+_TRIMMED = {"pattern": rf"^[^\s{CONTROL_CHARACTERS}]([^{CONTROL_CHARACTERS}]*[^\s{CONTROL_CHARACTERS}])?$"}
 _WRITTEN = {"minLength": 1, "pattern": rf"^[^{CONTROL_CHARACTERS}]*[{_SEEN}][^{CONTROL_CHARACTERS}]*$"}
 
 Title = Annotated[
@@ -125,7 +126,7 @@ UserId = Annotated[
         min_length=1,
         max_length=USER_ID_MAX_CHARS,
         description="A user's `sub`.",
-        json_schema_extra=_STORABLE,
+        json_schema_extra=_TRIMMED,
     ),
     BeforeValidator(_storable),
     AfterValidator(_trimmed),
