@@ -19,6 +19,7 @@ from tests.servers import PROJECT, UNLIMITED, children_of
 
 SECONDS = float(os.environ.get("DRILL_SECONDS", "10"))
 CONNECTIONS = 300
+WARM_UP_READS = 30
 POSTS, TEXT_CHARS = 50, 34_000  # a page of them is 1.7 MB
 MEMORY_MAX_MIB, LEFT_MAX_MIB = 400, 50
 UPLOADS, UPLOAD_BYTES_A_SECOND = 20, 130_000
@@ -47,7 +48,9 @@ def test_answers_that_nobody_reads(proxied):
     body = {"title": "제목", "content": "a" * TEXT_CHARS}
     for _ in range(POSTS):
         assert requests.post(f"{proxied.url}{API}/posts", json=body, headers=headers, timeout=10).status_code == 201
-    page = requests.get(f"{proxied.url}{API}/posts?per_page={POSTS}", timeout=10).content
+    # The rest of a service in use: both workers have made such pages, for clients that read them.
+    for _ in range(WARM_UP_READS):
+        page = requests.get(f"{proxied.url}{API}/posts?per_page={POSTS}", timeout=10).content
     request = f"GET {API}/posts?per_page={POSTS} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 2
     rest, most, slowest = memory_mib(proxied), 0.0, 0.0
 
