@@ -163,6 +163,7 @@ class Child:
         if invocation is None or invocation.id != invocation_id:
             return False
         self.current = None
+        self.pool.expect(self)
         if len(result) > MAX_PAYLOAD_BYTES:
             invocation.fail("Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed size")
         invocation.finish(result, is_error=is_error)
@@ -203,7 +204,7 @@ class Pool:
         self._changed = threading.Condition()
         self._waiting: deque[Invocation] = deque()
         self._children: set[Child] = set()
-        self._idle = 0
+        self._idle: set[Child] = set()  # those that wait for an event, or will ask for one at once
         self._starting = 0
 
     def invoke(self, payload: bytes, trace: str) -> Invocation:
@@ -244,10 +245,21 @@ class Pool:
             if child.is_alive and not child.was_ready:
                 child.was_ready = True
                 self._starting -= 1
-            self._idle += 1
+            self._idle.add(child)
             self._changed.wait_for(lambda: self._waiting or not child.is_alive)
-            self._idle -= 1
+            self._idle.discard(child)
             return self._waiting.popleft() if child.is_alive else None
+
+    def expect(self, child: Child) -> None:
+        """
+        Keep the next event for a child that has a result, so that no other child is started for it.
+
+        Args:
+            child: The child, whose result is not answered yet.
+        """
+        with self._changed:
+            if child.is_alive:
+                self._idle.add(child)
 
     def left_by(self, child: Child) -> Invocation | None:
         """
@@ -262,6 +274,7 @@ class Pool:
         with self._changed:
             child.is_alive = False
             self._children.discard(child)
+            self._idle.discard(child)
             left = child.current
             if not child.was_ready:
                 self._starting -= 1
@@ -278,7 +291,7 @@ class Pool:
             child.kill()
 
     def _grow(self) -> None:
-        wanted = len(self._waiting) - self._idle - self._starting
+        wanted = len(self._waiting) - len(self._idle) - self._starting
         for _ in range(min(wanted, MAX_CHILDREN - len(self._children))):
             self._starting += 1
             self._children.add(Child(self))
