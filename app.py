@@ -215,9 +215,9 @@ def _comment_counter(app: Flask, settings: Settings, redis: Any) -> CommentCount
         return None
     asked: Counters = SharedCounters()
     if redis is not None:
-        from post.shared.redis_backends import RedisWriters  # noqa: PLC0415 - as above
+        from post.shared.redis_backends import RedisCounters  # noqa: PLC0415 - as above
 
-        asked = RedisWriters(redis, asked)
+        asked = RedisCounters(redis, asked, kind="comments")
     fetch = partial(fetch_comment_total, settings.comment_service_url)
     return CommentCounter(asked, fetch=fetch, write=services.store_comment_total, context=app.app_context)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from post.shared import redis_state
 from post.shared.memory import SharedCounters
-from post.shared.redis_backends import RedisRateWindows, RedisWriters
+from post.shared.redis_backends import RedisCounters, RedisRateWindows
 from post.shared.redis_state import RedisState
 from post.web.read_routing import RecentWriters
 from tests.certificates import Authority
@@ -227,7 +227,7 @@ def test_without_a_redis_its_client_is_not_even_imported(tmp_path):
 def test_who_has_written_is_known_on_the_other_replica(redis, tmp_path):
     redis.client().flushall()
     state = RedisState(redis.url, timeout_seconds=1, names_key="a-secret-of-the-tests")
-    one, other = (RecentWriters(RedisWriters(state, SharedCounters()), seconds=60) for _ in range(2))
+    one, other = (RecentWriters(RedisCounters(state, SharedCounters(), kind="writer"), seconds=60) for _ in range(2))
 
     one.remember("user:ana")
 
@@ -239,7 +239,7 @@ def test_who_has_written_is_known_on_the_other_replica(redis, tmp_path):
 def test_without_redis_a_replica_knows_its_own_writers(tmp_path):
     url = f"redis://127.0.0.1:{free_port()}"
     state = RedisState(url, timeout_seconds=1, names_key="a-secret-of-the-tests")
-    writers = RecentWriters(RedisWriters(state, SharedCounters()), seconds=60)
+    writers = RecentWriters(RedisCounters(state, SharedCounters(), kind="writer"), seconds=60)
 
     writers.remember("user:ana")
 

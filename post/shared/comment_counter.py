@@ -144,9 +144,8 @@ class CommentCounter:
                     return post_id, self._waiting.pop(post_id).is_hint
 
     def _count(self, post_id: str, *, is_hint: bool) -> None:
-        key = f"comments:{post_id}"
-        is_first = not self._asked_by_all.get(key)
-        is_first = is_first and self._asked_by_all.add(key, ttl_seconds=self._every_seconds) == 1
+        is_first = not self._asked_by_all.get(post_id)
+        is_first = is_first and self._asked_by_all.add(post_id, ttl_seconds=self._every_seconds) == 1
         with self._changed:
             now = self._asked[post_id] = time.monotonic()
             if is_hint and not is_first:  # another process has asked, perhaps before the change

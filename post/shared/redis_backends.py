@@ -109,24 +109,32 @@ class RedisRateWindows:
         return Hit(bool(is_allowed), previous, current, microseconds / 1_000_000)
 
 
-class RedisWriters:
+class RedisCounters:
     """``Counters`` that replicas share; a count from another replica is shown as 1."""
 
-    def __init__(self, redis: RedisState, memory: Counters) -> None:
-        """Count in Redis, and in this replica's memory, since most requests of one user reach one replica."""
+    def __init__(self, redis: RedisState, memory: Counters, *, kind: str) -> None:
+        """
+        Count in Redis, and in this replica's memory, since most requests of one user reach one replica.
+
+        Args:
+            redis: The client.
+            memory: This replica's counters.
+            kind: Kind of the counters, by which their keys differ from those of others.
+        """
         self._redis = redis
         self._memory = memory
+        self._kind = kind
 
     def add(self, key: str, *, ttl_seconds: float) -> int:
         """Add to a counter, as described in ``Counters``."""
-        name, ttl_ms = self._redis.name("writer", key), math.ceil(ttl_seconds * 1000)
+        name, ttl_ms = self._redis.name(self._kind, key), math.ceil(ttl_seconds * 1000)
         self._redis.run(lambda client: client.set(name, 1, px=ttl_ms), otherwise=lambda: None)
         return self._memory.add(key, ttl_seconds=ttl_seconds)
 
     def get(self, key: str) -> int:
         """Return this replica's count, else 1 if another replica has counted."""
         return self._memory.get(key) or self._redis.run(
-            lambda client: client.exists(self._redis.name("writer", key)), otherwise=lambda: 0
+            lambda client: client.exists(self._redis.name(self._kind, key)), otherwise=lambda: 0
         )
 
 
@@ -204,7 +212,7 @@ class RedisBackends(NamedTuple):
     views: RedisViewWindow
     limits: RedisRateWindows
     categories: RedisCategoryCache
-    writers: RedisWriters
+    writers: RedisCounters
 
 
 def connect_redis_backends(
@@ -222,6 +230,7 @@ def connect_redis_backends(
     """
     redis = RedisState(url, timeout_seconds=settings.redis_timeout_ms / 1000, names_key=settings.names_key)
     shared_views = RedisViewWindow(redis, views, window_seconds=settings.view_window_seconds)
+    shared_writers = RedisCounters(redis, writers, kind="writer")
     return RedisBackends(
-        redis, shared_views, RedisRateWindows(redis, limits), RedisCategoryCache(redis), RedisWriters(redis, writers)
+        redis, shared_views, RedisRateWindows(redis, limits), RedisCategoryCache(redis), shared_writers
     )
