@@ -93,7 +93,7 @@ def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
 
 
 def cases_of(output: str) -> int:
-    """How many cases schemathesis says it has generated."""
+    """Number of cases that schemathesis says it has generated."""
     found = re.search(r"^\s*(\d[\d,]*) generated", output, re.MULTILINE)
     return int(found[1].replace(",", "")) if found else 0
 

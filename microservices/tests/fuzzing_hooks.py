@@ -1,4 +1,4 @@
-"""What schemathesis cannot read in the document: who calls, what a list's cursor is, and which users there are."""
+"""Hooks for what schemathesis cannot read in the document: the caller, a list's cursor, the users that there are."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What must hold of accounts through the gateway, with many callers at once; each test prints its figures."""
+"""Invariants of accounts through the gateway, with many callers at once; each test prints its figures."""
 
 import threading
 import time

@@ -48,7 +48,7 @@ BUILT = sorted(service for service in SERVICES if service_files(service))
 
 
 def beyond(files, allowed):
-    """What files import of the repository and may not."""
+    """Imports of the repository that files have and may not."""
     wrong = {name: own_of(imports_of(TREES[name])) - allowed for name in files}
     return {name: found for name, found in wrong.items() if found}
 

@@ -1,4 +1,4 @@
-"""Who may do what, through the gateway: every route of auth and users by every kind of caller."""
+"""Rights of callers, through the gateway: every route of auth and users by every kind of caller."""
 
 import json
 from hashlib import sha256

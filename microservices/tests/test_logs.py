@@ -1,4 +1,4 @@
-"""What the functions log: an event each, its request, and nothing of a person but their account's id."""
+"""Lines that the functions log: an event each, its request, and nothing of a person but their account's id."""
 
 from microservices.local.terraform import deployed
 from microservices.tests.callers import PASSWORD, Http, new_email

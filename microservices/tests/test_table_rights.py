@@ -99,7 +99,7 @@ class Recorded:
 
 @pytest.fixture
 def calls(monkeypatch, aws):
-    """What is asked of DynamoDB from now on."""
+    """Calls of DynamoDB from now on."""
     recorded, client = [], dynamodb.client()
     monkeypatch.setattr(dynamodb, "client", lambda: Recorded(client, recorded))
     return recorded

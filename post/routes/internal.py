@@ -1,4 +1,4 @@
-"""What nginx asks for itself; it lets no client reach these routes."""
+"""Questions of nginx itself; it lets no client reach these routes."""
 
 import hashlib
 

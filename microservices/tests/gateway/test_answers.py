@@ -1,4 +1,4 @@
-"""What clients get: the services' answers, and the gateway's own in the same shape."""
+"""Answers that clients get: the services' answers, and the gateway's own in the same shape."""
 
 import http.client
 import json
@@ -178,7 +178,7 @@ def test_a_callers_trace_goes_on(ask, given):
     assert ask("GET", "/auth/verify", headers={"X-Amzn-Trace-Id": given}).json()["trace"] == given
 
 
-# What only the edge may say
+# Headers that only the edge may set
 
 
 @pytest.mark.parametrize(

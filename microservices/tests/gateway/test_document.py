@@ -14,7 +14,7 @@ from microservices.local.terraform import deployed
 VALUES = variables("http://products.test", "http://orders.test")
 TEXT = PATH.read_text()
 
-# Who answers, and whether the authorizer stands before it. auth checks sessions itself, where it needs them.
+# The function that answers, and whether the authorizer stands before it. auth checks sessions itself where it must.
 CONTRACT = {
     ("POST", "/auth/register"): ("auth", False),
     ("POST", "/auth/login"): ("auth", False),

@@ -66,7 +66,7 @@ def run_function(run_in_node):
 
 
 def event_of(path="/api/x", **headers):
-    """What CloudFront gives the function; a request's id there ends with ``=``."""
+    """The event that CloudFront gives the function; a request's id there ends with ``=``."""
     named = {name.replace("_", "-"): {"value": value} for name, value in headers.items() if value is not None}
     return {
         "context": {"requestId": f"{FRESH}=="},

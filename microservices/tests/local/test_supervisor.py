@@ -78,7 +78,7 @@ def processes_of(first):
 
 
 def left_of(commands):
-    """Which of the processes that ran before still do."""
+    """The processes that ran before and still do."""
     return {pid: command for pid, _, command, _ in processes() if commands.get(pid) == command}
 
 
