@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PLATFORM_PINS := microservices/requirements-local.txt $(wildcard microservices/*/requirements.txt)
+PLATFORM_PINS := microservices/requirements-local $(patsubst %.in,%,$(wildcard microservices/*/requirements.in))
 
 # For bench, which starts a server of its own unless DATABASE_URL names one.
 POSTS ?= 100000
@@ -62,6 +62,10 @@ requirements: .venv/dev ## Pin all packages by hash, from requirements*.in (UPGR
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes $(UPGRADE) --output-file $$name.txt $$name.in || exit 1; \
 	done
+	for name in $(PLATFORM_PINS); do \
+		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes --constraint requirements-dev.txt --output-file $$name.txt $$name.in || exit 1; \
+	done
 
 clean: ## Remove what was installed and generated, but no data
 	rm -rf .venv tests/site/node_modules .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -78,12 +82,12 @@ $(BIN)/python:
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/platform: $(BIN)/python $(PLATFORM_PINS)
+.venv/platform: $(BIN)/python microservices/requirements-local.txt
 	@echo "Installing microservices/requirements-local.txt into .venv (a minute, the first time)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r microservices/requirements-local.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r microservices/requirements-local.txt
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt $(PLATFORM_PINS)
+.venv/dev: .venv/run requirements-dev.txt
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -74,7 +74,7 @@ def test_nothing_of_the_other_system_is_imported():
 @pytest.mark.parametrize("service", BUILT)
 def test_a_service_imports_only_packages_that_its_zip_holds(service):
     """Or that come with one of them: botocore with boto3, pydantic_core with pydantic."""
-    pins = (ROOT / service / "requirements.txt").read_text()
+    pins = (ROOT / service / "requirements.in").read_text()
     named = {line.partition("==")[0].partition("[")[0].lower().replace("_", "-") for line in pins.splitlines()}
     named |= {"botocore", "pydantic-core"}
     modules = packages_distributions()
