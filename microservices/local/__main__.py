@@ -25,7 +25,7 @@ from .words import say
 FIRST_PORT = 8090
 ADMIN = {"email": "admin@example.com", "password": "local-admin-1", "name": "Admin"}
 # The services that are part of the run; the routes of others answer 503.
-BUILT = ("auth", "users")
+BUILT = ("auth", "users", "notifications")
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ def services(run: Run) -> list[Service]:
         postgres.service(run.logs / "postgres.log"),
         stand_in(run, after_start=lambda: make_resources(endpoint)),
         lambda_host(run, endpoint),
+        event_source(run, endpoint),
         gateway(run, after_start=lambda: seed(run, endpoint)),
     ]
 
@@ -164,6 +165,18 @@ def lambda_host(run: Run, endpoint: str) -> Service:
         log=run.logs / "lambda_host.log",
         is_ready=lambda: is_listening(port),
         environment={"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"},
+    )
+
+
+def event_source(run: Run, endpoint: str) -> Service:
+    """Describe the process that hands the queue's events to the notifications' worker."""
+    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    return Service(
+        name="The event source mapping",
+        command=[sys.executable, "-m", "microservices.local.event_source"],
+        log=run.logs / "event_source.log",
+        is_ready=lambda: True,  # it asks others, and waits for them where they are away
+        environment={"AWS_ENDPOINT_URL": endpoint, "LAMBDA_URL": run.url("the Lambda host"), **keys},
     )
 
 

@@ -17,7 +17,7 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from microservices.local.terraform import deployed
+from microservices.local.terraform import deployed, key_of
 
 HOST = "127.0.0.1"
 DEAD_LETTERS = re.compile(r"deadLetterTargetArn\W+aws_sqs_queue\.(\w+)\.arn.*maxReceiveCount\W+(\d+)", re.DOTALL)
@@ -136,33 +136,38 @@ def _make_tables(client: Any) -> None:
 
 
 def _make_queues(queues: Any, topics: Any) -> None:
-    urls = {key: queues.create_queue(QueueName=name)["QueueUrl"] for key, name in _names("aws_sqs_queue").items()}
+    names, described = _names("aws_sqs_queue"), deployed().resources("aws_sqs_queue")
+    urls = {
+        key: queues.create_queue(QueueName=name, Attributes=_times(described[key]))["QueueUrl"]
+        for key, name in names.items()
+    }
     arns = {
         key: queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         for key, url in urls.items()
     }
-    for key, queue in deployed().resources("aws_sqs_queue").items():
+    for key, queue in described.items():
         if found := DEAD_LETTERS.search(queue.get("redrive_policy", "")):
             policy = f'{{"deadLetterTargetArn": "{arns[found[1]]}", "maxReceiveCount": {found[2]}}}'
             queues.set_queue_attributes(QueueUrl=urls[key], Attributes={"RedrivePolicy": policy})
     arns_of_topics = {key: topics.create_topic(Name=name)["TopicArn"] for key, name in _names("aws_sns_topic").items()}
     for subscription in deployed().resources("aws_sns_topic_subscription").values():
         topics.subscribe(
-            TopicArn=arns_of_topics[_key_of(subscription["topic_arn"])],
+            TopicArn=arns_of_topics[key_of(subscription["topic_arn"])],
             Protocol=subscription["protocol"],
-            Endpoint=arns[_key_of(subscription["endpoint"])],
+            Endpoint=arns[key_of(subscription["endpoint"])],
             Attributes={"RawMessageDelivery": str(subscription["raw_message_delivery"]).lower()},
         )
+
+
+def _times(queue: dict[str, Any]) -> dict[str, str]:
+    """Return the attributes of a queue that are times, in seconds, where they are not SQS's own."""
+    names = {"VisibilityTimeout": "visibility_timeout_seconds", "MessageRetentionPeriod": "message_retention_seconds"}
+    return {name: str(queue[argument]) for name, argument in names.items() if argument in queue}
 
 
 def _names(kind: str, argument: str = "name") -> dict[str, str]:
     """Return the names of a type's resources."""
     return {key: deployed().value(one[argument]) for key, one in deployed().resources(kind).items()}
-
-
-def _key_of(reference: str) -> str:
-    """Return the key of a resource from a reference to one of its attributes."""
-    return reference.strip("${}").split(".")[1]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .gateway.lambdas import FunctionFailed, Lambdas
 from .gateway.messages import Refused, trace_of
+from .terraform import deployed, key_of
 
 BATCH_RECORDS = 10
 WAIT_SECONDS = 5  # a long poll; Lambda's own takes 20, which would hold up the end of the local run
@@ -107,9 +108,17 @@ def record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
     }
 
 
-def main(queue: str, function: str) -> None:
-    """Map a queue to a function until SIGTERM; a stand-in or host that is away is waited for."""
+def deployed_mapping() -> tuple[str, str]:
+    """Return the names of the queue and the function that the Terraform files map."""
+    [mapping] = deployed().resources("aws_lambda_event_source_mapping").values()
+    queue = deployed().resources("aws_sqs_queue")[key_of(mapping["event_source_arn"])]
+    return deployed().value(queue["name"]), deployed().value(mapping["function_name"])
+
+
+def main() -> None:
+    """Map the deployed queue to its function until SIGTERM; a stand-in or host that is away is waited for."""
     signal.signal(signal.SIGTERM, _end)
+    queue, function = deployed_mapping()
     queues = boto3.client("sqs", region_name=REGION)
     lambdas = Lambdas(os.environ["LAMBDA_URL"], urllib3.PoolManager())
     uri = f"arn:aws:lambda:{REGION}:000000000000:function:{function}/invocations"
@@ -130,4 +139,4 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -131,6 +131,16 @@ class Terraform:
         raise Unresolved(f"var.{name}")
 
 
+def key_of(reference: str) -> str:
+    """
+    Return the key of a resource.
+
+    Args:
+        reference: Reference to one of its attributes, as it is written.
+    """
+    return reference.strip("${}").split(".")[1]
+
+
 @cache
 def deployed() -> Terraform:
     """The platform's own files, with the variables' defaults, and ``local`` at the end of the buckets' names."""

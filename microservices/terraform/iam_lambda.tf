@@ -1,4 +1,4 @@
-# What each function's role may do with the tables: exact actions, on exact tables, on exact attributes.
+# What each function's role may do: exact actions, on exact tables, attributes, folders and queues.
 # A TransactGetItems needs GetItem; a TransactWriteItems needs the actions of its parts.
 
 data "aws_iam_policy_document" "auth" {
@@ -71,5 +71,35 @@ data "aws_iam_policy_document" "users" {
       variable = "dynamodb:ReturnValues"
       values   = ["NONE", "UPDATED_OLD", "UPDATED_NEW"]
     }
+  }
+}
+
+# Without ListBucket, S3 would answer 403 for an object that is not there.
+data "aws_iam_policy_document" "notifications" {
+  statement {
+    sid       = "Lists"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.notifications.arn]
+  }
+
+  statement {
+    sid       = "Objects"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${aws_s3_bucket.notifications.arn}/notifications/*"]
+  }
+}
+
+data "aws_iam_policy_document" "notifications_worker" {
+  statement {
+    sid       = "Objects"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.notifications.arn}/notifications/*"]
+  }
+
+  # Lambda takes the messages in the function's name.
+  statement {
+    sid       = "Events"
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    resources = [aws_sqs_queue.notifications.arn]
   }
 }

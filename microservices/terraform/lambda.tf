@@ -39,5 +39,27 @@ locals {
         POWERTOOLS_SERVICE_NAME = "users"
       }
     }
+    # A page reads each of its objects, side by side: memory is processor here.
+    notifications = {
+      handler     = "notifications.api.lambda_handler"
+      memory_size = 1024
+      timeout     = 10
+      environment = {
+        NOTIFICATIONS_BUCKET    = aws_s3_bucket.notifications.bucket
+        CORS_ORIGIN             = var.cors_origin
+        LOG_LEVEL               = var.log_level
+        POWERTOOLS_SERVICE_NAME = "notifications"
+      }
+    }
+    notifications-worker = {
+      handler     = "notifications.worker.lambda_handler"
+      memory_size = 512
+      timeout     = 10
+      environment = {
+        NOTIFICATIONS_BUCKET    = aws_s3_bucket.notifications.bucket
+        LOG_LEVEL               = var.log_level
+        POWERTOOLS_SERVICE_NAME = "notifications-worker"
+      }
+    }
   }
 }

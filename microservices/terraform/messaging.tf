@@ -5,7 +5,8 @@ resource "aws_sns_topic" "order_events" {
 }
 
 resource "aws_sqs_queue" "notifications" {
-  name = "${local.name}-notifications"
+  name                       = "${local.name}-notifications"
+  visibility_timeout_seconds = 60 # six times the worker's own, as Lambda's guide has it
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.notifications_dlq.arn
@@ -14,7 +15,32 @@ resource "aws_sqs_queue" "notifications" {
 }
 
 resource "aws_sqs_queue" "notifications_dlq" {
-  name = "${local.name}-notifications-dlq"
+  name                      = "${local.name}-notifications-dlq"
+  message_retention_seconds = 1209600 # 14 days, SQS's longest
+}
+
+data "aws_iam_policy_document" "notifications_queue" {
+  statement {
+    sid       = "OrderEvents"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.notifications.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["sns.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [aws_sns_topic.order_events.arn]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "notifications" {
+  queue_url = aws_sqs_queue.notifications.id
+  policy    = data.aws_iam_policy_document.notifications_queue.json
 }
 
 resource "aws_sns_topic_subscription" "notifications" {
@@ -22,4 +48,11 @@ resource "aws_sns_topic_subscription" "notifications" {
   protocol             = "sqs"
   endpoint             = aws_sqs_queue.notifications.arn
   raw_message_delivery = true
+}
+
+resource "aws_lambda_event_source_mapping" "notifications" {
+  event_source_arn        = aws_sqs_queue.notifications.arn
+  function_name           = "${local.name}-notifications-worker"
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
 }

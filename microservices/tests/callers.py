@@ -19,10 +19,12 @@ from auth import handler as auth_handler
 from auth.passwords import hash_password
 from auth.sessions import Account, start_session
 from auth.tables import users
+from notifications import api as notifications_api
 from shared import clock
 from users import handler as users_handler
 
 ADDRESSES = count(1)
+HANDLERS = (auth_handler, users_handler, notifications_api)
 PASSWORD = "password123"
 
 
@@ -98,20 +100,21 @@ def password_hash() -> str:
 
 @dataclass
 class Direct(Client):
-    """Handlers called with proxy events, users' behind the authorizer; ``address`` is this client's own."""
+    """Handlers called with proxy events, auth's without the authorizer; ``address`` is this client's own."""
 
     address: str = field(default_factory=new_address)
 
     def __call__(self, method: str, target: str, body: Any = None, **options: Any) -> Answer:
         event = self.event(method, target, body, **options)
-        if not event["resource"].startswith("/users"):
+        handler = next((one for one in HANDLERS if event["resource"] in one.app.routes), auth_handler)
+        if handler is auth_handler:
             return answered(auth_handler.lambda_handler(event, None))
         decision = authorizer.lambda_handler(authorizer_event(event), None)
         if decision["policyDocument"]["Statement"][0]["Effect"] == "Deny":
             text = json.dumps({"error": decision["context"]["message"], "code": decision["context"]["code"]})
             return Answer(401, {}, text)
         event["requestContext"]["authorizer"] = decision["context"]
-        return answered(users_handler.lambda_handler(event, None))
+        return answered(handler.lambda_handler(event, None))
 
     def event(
         self,
@@ -200,7 +203,7 @@ def authorizer_event(event: dict[str, Any]) -> dict[str, Any]:
 
 def matched(path: str) -> tuple[str, dict[str, str]]:
     """Return the resource of a path, as the gateway matches it, and its parameters."""
-    for resource in [*auth_handler.app.routes, *users_handler.app.routes]:
+    for resource in (resource for handler in HANDLERS for resource in handler.app.routes):
         pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", resource)
         if found := re.fullmatch(pattern, path):
             return resource, {name: unquote(value) for name, value in found.groupdict().items()}

@@ -58,6 +58,7 @@ def aws(stand_in: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         "AWS_SECRET_ACCESS_KEY": "local",
         "USERS_TABLE": "microservices-users",
         "SESSIONS_TABLE": "microservices-sessions",
+        "NOTIFICATIONS_BUCKET": "microservices-notifications-local",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

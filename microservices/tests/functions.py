@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import time
+from pathlib import Path
+from unittest import mock
 
 
 def echo(event, context):
@@ -98,6 +100,21 @@ def slow(event, context):
     started = time.time()
     time.sleep(event["seconds"])
     return {"pid": os.getpid(), "started": started, "ended": time.time()}
+
+
+def failing_worker(event, context):
+    """Work as the notifications' worker does, but fail for the order that the file ``FAULT`` names."""
+    from notifications import store, worker
+
+    add = store.add
+
+    def add_or_fail(account_id, notification):
+        if notification["order_id"] in Path(os.environ["FAULT"]).read_text():
+            raise RuntimeError("a fault that was asked for")
+        return add(account_id, notification)
+
+    with mock.patch.object(store, "add", add_or_fail):
+        return worker.lambda_handler(event, context)
 
 
 def batch(event, context):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
@@ -36,15 +36,28 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
 
 
 @contextmanager
-def process_on(port: int, *arguments: str, **environment: str) -> Iterator[None]:
-    """A process of ours that listens on a port, until the block ends."""
+def process_of(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours, until the block ends."""
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **environment}) as process:
         try:
-            wait_for_port(port, process)
-            yield
+            yield process
         finally:
             process.terminate()
+
+
+@contextmanager
+def process_on(port: int, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours that listens on a port, until the block ends."""
+    with process_of(*arguments, **environment) as process:
+        wait_for_port(port, process)
+        yield process
+
+
+def event_source(stand_in: str, lambda_url: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """The process that hands the deployed queue's messages to the notifications' worker."""
+    keys = {"AWS_ENDPOINT_URL": stand_in, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    return process_of("-m", "microservices.local.event_source", LAMBDA_URL=lambda_url, **keys)
 
 
 @contextmanager

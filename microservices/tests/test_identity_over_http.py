@@ -1,4 +1,4 @@
-"""Rights of callers, through the gateway: every route of auth and users by every kind of caller."""
+"""Rights of callers, through the gateway: every route of the Lambdas by every kind of caller."""
 
 import json
 from hashlib import sha256
@@ -8,12 +8,16 @@ import pytest
 from auth import handler as auth_handler
 from microservices.local.aws import connect
 from microservices.tests.callers import PASSWORD, Http, new_email
+from microservices.tests.events_of_orders import order_event, sqs_event
+from notifications import api as notifications_api
+from notifications import worker
 from users import handler as users_handler
 
 MISSING = (401, "authorization_required")
 INVALID = (401, "invalid_session")
 EXPIRED = (401, "session_expired")
 FORBIDDEN = (403, "forbidden")
+NOT_ONES_OWN = (404, "notification_not_found")
 KINDS = ("none", "garbage", "expired", "revoked", "other", "admin", "own")
 # What a caller of each kind gets, where ``{email}`` is Ana's; other is Bo, own is Ana herself.
 OPEN = dict.fromkeys(KINDS, None)
@@ -30,6 +34,9 @@ TABLE = {
     ("PUT", "/users/{userId}"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": (200, None)},
     ("PUT", "/users/{userId}/role"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
     ("DELETE", "/users/{userId}"): SESSION | {"other": FORBIDDEN, "admin": (204, None), "own": (204, None)},
+    ("GET", "/notifications"): SESSION | dict.fromkeys(("other", "admin", "own"), (200, None)),
+    ("GET", "/notifications/{id}"): SESSION | {"other": NOT_ONES_OWN, "admin": NOT_ONES_OWN, "own": (200, None)},
+    ("DELETE", "/notifications/{id}"): SESSION | {"other": NOT_ONES_OWN, "admin": NOT_ONES_OWN, "own": (204, None)},
 }
 CASES = [(*route, kind) for route, expected in TABLE.items() for kind in expected]
 
@@ -51,6 +58,8 @@ class Cast:
 
     def __init__(self, api, stand_in, kind):
         self.ana = api.person()
+        self.event = order_event(self.ana.account_id, occurred_at="2026-01-02T03:04:05.678Z")
+        worker.lambda_handler(sqs_event(self.event), None)
         person = self.ana if kind == "own" else api.person(role="admin" if kind == "admin" else "user")
         if kind == "revoked":
             assert api("POST", "/auth/logout", token=person.token).status == 204
@@ -70,14 +79,14 @@ def outcome(answer):
 
 
 def ask(api, cast, method, resource, headers=None):
-    target = resource.replace("{userId}", cast.ana.email)
+    target = resource.replace("{userId}", cast.ana.email).replace("{id}", f"8232676954321-{cast.event['id']}")
     return api(method, target, body_of(method, resource, cast.ana.email), token=cast.token, headers=headers)
 
 
 def test_the_table_has_every_route():
     handled = {
         (method, resource)
-        for app in (auth_handler.app, users_handler.app)
+        for app in (auth_handler.app, users_handler.app, notifications_api.app)
         for resource, methods in app.routes.items()
         for method in methods
     }
@@ -108,6 +117,9 @@ def test_every_route_answers_every_caller_as_the_table_has_it(platform, stand_in
         claims.append(answer)
         if resource == "/users/{userId}" and method == "GET" and answer.status == 200:
             assert answer.json["accountId"] == cast.ana.account_id
+        if resource == "/notifications" and answer.status == 200:
+            mine = [cast.event["order"]["id"]] if kind == "own" else []
+            assert [one["order_id"] for one in answer.json] == mine
         if resource == "/auth/verify" and answer.status == 200:
             assert (answer.json["userId"], answer.json["role"]) == (
                 cast.caller.email,

@@ -87,7 +87,7 @@ def test_the_routes_are_the_documents():
         for method in re.findall(r"[A-Z]+", methods)
     }
     paths = re.findall(
-        r"^  (/(?:auth|users)\S*):\n(.*?)(?=^  /|^components)", PATH.read_text(), re.DOTALL | re.MULTILINE
+        r"^  (/(?:auth|users|notifications)\S*):\n(.*?)(?=^  /|^components)", PATH.read_text(), re.DOTALL | re.MULTILINE
     )
     there = {
         (method.upper(), path)

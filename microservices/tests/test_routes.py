@@ -9,9 +9,11 @@ import yaml
 from auth import handler as auth_handler
 from microservices.local.gateway.document import METHODS, PATH
 from microservices.local.terraform import deployed
+from notifications import api as notifications_api
 from users import handler as users_handler
 
-APPS = {"auth": auth_handler.app, "users": users_handler.app}
+APPS = {"auth": auth_handler.app, "users": users_handler.app, "notifications": notifications_api.app}
+MEMORY_MB = {"auth": 1024, "authorizer": 512, "users": 512, "notifications": 1024, "notifications-worker": 512}
 DOCUMENT = yaml.safe_load(PATH.read_text())
 
 
@@ -41,28 +43,32 @@ def test_the_service_answers_the_methods_that_a_path_does_not_have(service):
         assert other["x-amazon-apigateway-integration"]["uri"] == f"${{{service}_uri}}"
 
 
-def test_the_authorizer_stands_before_every_route_of_users():
+@pytest.mark.parametrize("service", ["users", "notifications"])
+def test_the_authorizer_stands_before_every_route(service):
     """auth checks the session itself."""
-    for method, path in documented("users"):
+    for method, path in documented(service):
         assert DOCUMENT["paths"][path][method.lower()]["security"] == [{"session": []}]
 
 
-@pytest.mark.parametrize("function", ["auth", "authorizer", "users"])
+@pytest.mark.parametrize("function", MEMORY_MB)
 def test_a_function_is_deployed_with_its_handler_and_room(function):
     deployment = deployed().local("lambdas")[function]
     module, _, name = deployment["handler"].rpartition(".")
 
     assert callable(getattr(importlib.import_module(module), name))
     assert deployment["timeout"] == 10
-    assert deployment["memory_size"] == (1024 if function == "auth" else 512)
+    assert deployment["memory_size"] == MEMORY_MB[function]
+    assert set(deployed().local("lambdas")) == set(MEMORY_MB)
 
 
-@pytest.mark.parametrize("function", ["auth", "authorizer", "users"])
+@pytest.mark.parametrize("function", MEMORY_MB)
 def test_a_function_is_given_the_settings_that_it_reads(function):
     sources = {
         "auth": ["auth/*.py", "shared/*.py"],
         "authorizer": ["auth/authorizer.py", "auth/sessions.py", "auth/tables.py", "shared/*.py"],
         "users": ["users/*.py", "shared/*.py"],
+        "notifications": ["notifications/*.py", "shared/*.py"],
+        "notifications-worker": ["notifications/*.py", "shared/*.py"],
     }
     root = PATH.parent
     text = "".join(path.read_text() for glob in sources[function] for path in root.glob(glob))
@@ -70,8 +76,6 @@ def test_a_function_is_given_the_settings_that_it_reads(function):
 
     given = set(deployed().local("lambdas")[function]["environment"])
 
-    optional = (
-        {"SESSION_TTL_SECONDS", "CORS_ORIGIN"} if function == "authorizer" else set()
-    )  # of code that it never runs
-    assert read - given <= optional
+    unused = {"authorizer": {"SESSION_TTL_SECONDS", "CORS_ORIGIN"}, "notifications-worker": {"CORS_ORIGIN"}}
+    assert read - given <= unused.get(function, set())  # of code that it never runs
     assert given - read <= {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
