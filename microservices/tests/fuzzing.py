@@ -24,6 +24,7 @@ from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, 
 
 PASSWORD = "password123"
 VICTIMS = 100
+NOTIFICATIONS = [f"82326769543{number:02}-00000000-0000-7000-8000-0000000000{number:02}" for number in range(100)]
 
 
 def document_of(services: set[str], url: str) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def document_of(services: set[str], url: str) -> dict[str, Any]:
 
 
 def make_users(url: str, stand_in: str) -> str:
-    """Register an admin, a user, and those that the cases change and delete; the admin's token."""
+    """Register an admin with notifications, a user, and those that the cases change and delete; the admin's token."""
     for name in ("admin", "user"):
         user = {"email": f"{name}@example.com", "password": PASSWORD, "name": name}
         requests.post(f"{url}/auth/register", json=user, timeout=10).raise_for_status()
@@ -55,8 +56,28 @@ def make_users(url: str, stand_in: str) -> str:
         users.put_item(TableName=table, Item={**item, "userId": {"S": f"victim{number}@example.com"}})
     users.close()
     admin = {"email": "admin@example.com", "password": PASSWORD}
-    token: str = requests.post(f"{url}/auth/login", json=admin, timeout=10).json()["sessionId"]
+    session = requests.post(f"{url}/auth/login", json=admin, timeout=10).json()
+    make_notifications(stand_in, session["user"]["accountId"])
+    token: str = session["sessionId"]
     return token
+
+
+def make_notifications(stand_in: str, account_id: str) -> None:
+    """Write an account's notifications, which the cases read and delete."""
+    storage = connect("s3", stand_in)
+    bucket = deployed().value("${aws_s3_bucket.notifications.bucket}")
+    for identifier in NOTIFICATIONS:
+        notification = {
+            "id": identifier,
+            "type": "order.confirmed",
+            "title": "Order confirmed",
+            "order_id": identifier.partition("-")[2],
+            "created_at": "2026-01-02T03:04:05.678Z",
+            "body": "Your order is confirmed.",
+        }
+        key = f"notifications/{account_id}/{identifier}.json"
+        storage.put_object(Bucket=bucket, Key=key, Body=json.dumps(notification))
+    storage.close()
 
 
 def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
@@ -77,7 +98,7 @@ def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
         make_resources(stand_in)
         with running_platform(stand_in, folder) as url:
             document = folder / "openapi.json"
-            document.write_text(json.dumps(document_of({"auth", "users"}, url)))
+            document.write_text(json.dumps(document_of({"auth", "users", "notifications"}, url)))
             given = {"FUZZ_URL": url, "FUZZ_ADMIN": make_users(url, stand_in)}
             command = [
                 str(Path(sys.executable).parent / "schemathesis"), "run", str(document), "--url", url,

@@ -8,10 +8,16 @@ import urllib3
 from hypothesis import strategies as st
 
 from microservices.tests import conftest  # noqa: F401 - it makes the services' packages importable
+from microservices.tests.fuzzing import NOTIFICATIONS
 from shared.paging import next_page_headers
 
+
+def cursor_after(last):
+    return next_page_headers({}, [last])["X-Next-Cursor"]
+
+
 emails = st.integers(min_value=0, max_value=99).map("victim{}@example.com".format)
-schemathesis.openapi.format("cursor", emails.map(lambda email: next_page_headers({}, [email])["X-Next-Cursor"]))
+schemathesis.openapi.format("cursor", emails.map(cursor_after))
 
 
 def log_in():
@@ -43,6 +49,11 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Half of the ids that are right are those of users who are there, unless another case has deleted them."""
-    if "userId" in case.path_parameters and not case.meta.generation.mode.is_negative and random.random() < 0.5:
-        case.path_parameters["userId"] = f"victim{random.randrange(100)}@example.com"
+    """Half of the ids that are right are of what is there, unless it is deleted; cursors are of their list."""
+    if case.meta.generation.mode.is_negative:
+        return
+    if case.operation.path == "/notifications" and "cursor" in (case.query or {}):
+        case.query["cursor"] = cursor_after(random.choice(NOTIFICATIONS))
+    if random.random() < 0.5:
+        there = {"userId": f"victim{random.randrange(100)}@example.com", "id": random.choice(NOTIFICATIONS)}
+        case.path_parameters.update({name: there[name] for name in case.path_parameters})
