@@ -21,7 +21,7 @@ TITLES = {
 }
 OPENINGS = {
     "order.confirmed": "Your order is confirmed.",
-    "order.rejected": "Your order was not accepted: not everything in it is available.",
+    "order.rejected": "Your order could not be accepted.",
     "order.cancelled": "Your order is cancelled.",
     "order.fulfilled": "Your order is fulfilled.",
 }
@@ -34,9 +34,9 @@ processor = BatchProcessor(
 
 
 class Line(StrictModel):
-    """One line of an order."""
+    """One line of an order; one that was rejected has no names."""
 
-    name: Annotated[str, Field(max_length=255)]
+    name: Annotated[str, Field(max_length=255)] | None
     quantity: Annotated[int, Field(ge=1)]
 
 
@@ -46,7 +46,7 @@ class Order(StrictModel):
     id: UUID
     account_id: UUID
     items: Annotated[list[Line], Field(max_length=50)]
-    total: Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=2)]
+    total: Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=2)] | None
 
 
 class OrderEvent(StrictModel, hide_input_in_errors=True):
@@ -110,7 +110,8 @@ def body_of(event: OrderEvent) -> str:
         event: The event.
 
     Returns:
-        A sentence, the order's lines and its total.
+        A sentence, then the order's lines and its total, as far as it has them.
     """
-    lines = [f"{line.quantity} × {line.name}" for line in event.order.items]
-    return "\n".join([OPENINGS[event.type], "", *lines, "", f"Total: {event.order.total:.2f}"])
+    lines = [f"{line.quantity} × {line.name}" for line in event.order.items if line.name is not None]
+    total = [] if event.order.total is None else [f"Total: {event.order.total:.2f}"]
+    return "\n\n".join("\n".join(part) for part in ([OPENINGS[event.type]], lines, total) if part)

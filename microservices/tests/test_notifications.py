@@ -80,6 +80,18 @@ def test_each_kind_of_event_has_its_title_and_text(api, ana, kind):
     assert {one.partition("\n")[0] for one in worker.OPENINGS.values()} >= {body.partition("\n")[0]}
 
 
+def test_a_rejected_order_has_no_names_and_no_total(api, ana):
+    event = order_event(ana.account_id, type="order.rejected")
+    line = {"product_id": 1, "name": None, "quantity": 2, "unit_price": None, "line_total": None}
+    event["order"] |= {"status": "rejected", "items": [line], "total": None}
+    deliver(event)
+
+    [summary] = api("GET", "/notifications", token=ana.token).json
+    whole = api("GET", f"/notifications/{summary['id']}", token=ana.token)
+
+    assert whole.json["body"] == "Your order could not be accepted."
+
+
 def test_nobody_has_none(api, ana):
     answer = api("GET", "/notifications", token=ana.token)
 
