@@ -50,6 +50,7 @@ class Function:
     environment: dict[str, str]
     log: Path
     root: Path = ROOT
+    interpreter: str = sys.executable
 
 
 @dataclass
@@ -173,8 +174,8 @@ class Child:
         function = self.function
         function.log.parent.mkdir(parents=True, exist_ok=True)
         with function.log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own interpreter and a handler that is deployed
-                [sys.executable, "-m", "awslambdaric", function.handler],
+            return subprocess.Popen(  # noqa: S603 - a Python and a handler that is deployed
+                [function.interpreter, "-m", "awslambdaric", function.handler],
                 cwd=function.root,
                 env=child_environment(function, f"127.0.0.1:{self._api.server_address[1]}"),
                 stdin=subprocess.DEVNULL,

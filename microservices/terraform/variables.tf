@@ -22,6 +22,18 @@ variable "log_level" {
   default     = "INFO"
 }
 
+variable "lambda_runtime" {
+  description = "Python of the functions, python3.11 or newer."
+  type        = string
+  default     = "python3.13"
+}
+
+variable "lambda_architecture" {
+  description = "Processor of the functions: arm64, which costs less, or x86_64."
+  type        = string
+  default     = "arm64"
+}
+
 variable "authorizer_ttl_seconds" {
   description = "Life of an authorizer's answer in the gateway's cache, in seconds; 0 revokes at once."
   type        = number

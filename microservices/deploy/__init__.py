@@ -1,0 +1,1 @@
+"""Packages for AWS: the zips of the Lambda functions."""
