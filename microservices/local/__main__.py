@@ -11,13 +11,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from urllib import error, request
 
 from .aws import grant_admin, make_resources
+from .database import PACKAGES, Database
 from .postgres import Postgres
 from .processes import ENDING, REPOSITORY, CannotRun, Service, Supervisor, is_listening, require_free
 from .words import say
@@ -25,7 +26,7 @@ from .words import say
 FIRST_PORT = 8090
 ADMIN = {"email": "admin@example.com", "password": "local-admin-1", "name": "Admin"}
 # The services that are part of the run; the routes of others answer 503.
-BUILT = ("auth", "users", "notifications")
+BUILT = ("auth", "users", "products", "notifications")
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,51 @@ def services(run: Run) -> list[Service]:
     """
     postgres = Postgres(run.state / "postgres", run.ports["PostgreSQL"])
     postgres.prepare()
+    database = Database(postgres, run.ports["PostgreSQL"])
     endpoint = run.url("the AWS stand-in")
     return [
-        postgres.service(run.logs / "postgres.log"),
+        postgres.service(run.logs / "postgres.log", after_start=lambda: prepare_database(database)),
         stand_in(run, after_start=lambda: make_resources(endpoint)),
+        container(run, "products", database.settings("products_app")),
         lambda_host(run, endpoint),
         event_source(run, endpoint),
         gateway(run, after_start=lambda: seed(run, endpoint)),
     ]
+
+
+def prepare_database(database: Database) -> None:
+    """
+    Make what the containers find in RDS: roles, schemas, tables.
+
+    Args:
+        database: The database.
+
+    Raises:
+        CannotRun: A migration, or the first product, failed.
+    """
+    database.prepare()
+    database.migrate("products")
+    database.run("products.seed", role="products_app")
+
+
+def container(run: Run, service: str, environment: Mapping[str, str]) -> Service:
+    """
+    Describe a service that is a container in AWS, by its image's own command and settings.
+
+    Args:
+        run: Ports and folders.
+        service: Name of the service, which is its package's.
+        environment: Its settings.
+    """
+    port = run.ports[service]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:shared.gunicorn_conf", f"{service}.app:create_app()"]
+    return Service(
+        name=service.capitalize(),
+        command=command,
+        log=run.logs / "ecs" / f"microservices-{service}",
+        is_ready=lambda: is_listening(port),
+        environment={"PYTHONPATH": str(PACKAGES), "BIND": f"127.0.0.1:{port}", **environment},
+    )
 
 
 def stand_in(run: Run, after_start: Callable[[], None]) -> Service:
@@ -151,6 +189,7 @@ def stand_in(run: Run, after_start: Callable[[], None]) -> Service:
         name="The AWS stand-in",
         command=[sys.executable, "-m", "microservices.local.aws", str(port)],
         log=run.logs / "aws.log",
+        is_store=True,
         is_ready=lambda: is_listening(port),
         after_start=after_start,
     )
@@ -237,6 +276,7 @@ The platform is ready at {api} ({seconds:.1f} s). Services: {", ".join(BUILT)}.
 
   curl -X POST {api}/auth/register {json_type} -d '{{{user},"name":"Test User"}}'
   curl -X POST {api}/auth/login {json_type} -d '{{{user}}}'
+  curl {api}/products
 
 Admin: {ADMIN["email"]}, password {ADMIN["password"]}. Logs: {run.logs}
 Users and sessions live until Ctrl-C.

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .processes import CannotRun, Service
@@ -90,12 +90,13 @@ class Postgres:
         )  # fmt: skip
         made.rename(data)
 
-    def service(self, log: Path) -> Service:
+    def service(self, log: Path, after_start: Callable[[], None] = lambda: None) -> Service:
         """
         Describe the server's process.
 
         Args:
             log: File that it writes its log to.
+            after_start: Work to do once it takes connections.
 
         Returns:
             The process, for the supervisor.
@@ -114,6 +115,8 @@ class Postgres:
             is_ready=self.is_ready,
             stop_signal=signal.SIGINT,  # fast shutdown: it waits for no client
             user=self._user,
+            is_store=True,
+            after_start=after_start,
         )
 
     def is_ready(self) -> bool:

@@ -26,7 +26,7 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """One process: how it is started, when it is ready, and which signal stops it in order."""
+    """One process: how it is started, when it is ready, and which signal stops it; a store outlives its users."""
 
     name: str
     command: list[str]
@@ -35,6 +35,7 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     user: str | None = None
+    is_store: bool = False
     after_start: Callable[[], None] = lambda: None
 
 
@@ -80,17 +81,10 @@ class Supervisor:
             time.sleep(0.25)
 
     def stop(self) -> None:
-        """Stop every service in reverse order: one signal each, then SIGKILL to what is left of its session."""
+        """Stop every service in reverse order, the stores once nobody uses them any more."""
         deadline = time.monotonic() + STOP_SECONDS
-        for service, process in reversed(self._running):
-            if process.poll() is None:
-                process.send_signal(service.stop_signal)
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                say(f"{service.name} does not stop; it is killed")
-            _kill_session(process.pid)
-            process.wait()
+        for are_stores in (False, True):
+            _stop([one for one in reversed(self._running) if one[0].is_store == are_stores], deadline)
         self._running.clear()
 
 
@@ -127,6 +121,20 @@ def _spawn(service: Service) -> subprocess.Popen[bytes]:
             group=service.user and _group_of(service.user),
             extra_groups=[] if service.user else None,
         )
+
+
+def _stop(running: list[tuple[Service, subprocess.Popen[bytes]]], deadline: float) -> None:
+    """Give one signal to each, then SIGKILL to what is left of its session at the deadline."""
+    for service, process in running:
+        if process.poll() is None:
+            process.send_signal(service.stop_signal)
+    for service, process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            say(f"{service.name} does not stop; it is killed")
+        _kill_session(process.pid)
+        process.wait()
 
 
 def _kill_session(pid: int) -> None:

@@ -72,6 +72,19 @@ class TooMany(ServiceError):
     """The caller has to wait."""
 
 
+class Unprocessable(ServiceError):
+    """The request is well formed, but contradicts an earlier one."""
+
+
+class Unavailable(ServiceError):
+    """A service or store that this one needs is away; the same request may succeed later."""
+
+    code, text = "service_unavailable", "Service unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=1)
+
+
 class AuthorizationRequired(Unauthenticated):
     """There is no ``Authorization`` header."""
 
@@ -82,6 +95,12 @@ class InvalidJson(BadRequest):
     """The body is not one JSON object in UTF-8."""
 
     code, text = "invalid_json", "Body must be a JSON object"
+
+
+class IdempotencyConflict(Unprocessable):
+    """The key was used with another request."""
+
+    code, text = "idempotency_conflict", "Idempotency-Key was used with another request"
 
 
 class ValidationFailed(BadRequest):

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,9 @@ STATUS = {
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.UnsupportedType: 415,
+    errors.Unprocessable: 422,
     errors.TooMany: 429,
+    errors.Unavailable: 503,
 }
 EXPOSED_HEADERS = "ETag,Idempotency-Replayed,Link,Location,Retry-After,X-Next-Cursor,X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -114,14 +116,36 @@ def read_json(body: str | None, *, is_base64: bool, content_type: str | None) ->
         UnsupportedType: The type is another than ``application/json``.
         InvalidJson: The body is not one JSON object of Unicode characters, in UTF-8.
     """
-    content = _bytes(body or "", is_base64)
+    return parse_object(_bytes(body or "", is_base64), content_type=content_type)
+
+
+def parse_object(
+    content: bytes, *, content_type: str | None, parse_float: Callable[[str], Any] = float
+) -> dict[str, Any]:
+    """
+    Read a body of bytes.
+
+    Args:
+        content: The body.
+        content_type: The request's ``Content-Type``; a body without one is taken as JSON.
+        parse_float: Type of numbers that are no integers; ``Decimal`` keeps money exact.
+
+    Returns:
+        The JSON object.
+
+    Raises:
+        TooLarge: The body has more than ``BODY_MAX_BYTES``.
+        UnsupportedType: The type is another than ``application/json``.
+        InvalidJson: The body is not one JSON object of Unicode characters, in UTF-8.
+    """
     if len(content) > BODY_MAX_BYTES:
         raise errors.TooLarge
     if content_type is not None and content_type.partition(";")[0].strip().lower() != "application/json":
         raise errors.UnsupportedType
     try:
-        value = json.loads(content.decode())
-        dump_json(value).encode()  # JSON can name half of a surrogate pair, which is no character (RFC 8259, 8.2)
+        value = json.loads(content.decode(), parse_float=parse_float)
+        # JSON can name half of a surrogate pair, which is no character (RFC 8259, 8.2). NaN is none of its numbers.
+        json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
     except (ValueError, RecursionError) as exc:  # arrays in arrays, 1,000 deep
         raise errors.InvalidJson from exc
     if not isinstance(value, dict):

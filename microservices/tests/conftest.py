@@ -7,11 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from microservices.tests.databases import in_process, running_database
 from microservices.tests.running import free_port, process_on, running_platform
+
+if TYPE_CHECKING:
+    from microservices.local.database import Database
+    from microservices.tests.callers import Container
 
 # The path root of the services' packages. Last, since this folder is named `tests` too.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -63,6 +68,23 @@ def aws(stand_in: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return connect("dynamodb", stand_in)
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator["Database"]:
+    """The containers' database on a server of this session's own, with the newest schemas."""
+    with running_database() as one:
+        yield one
+
+
+@pytest.fixture
+def products(database: "Database", monkeypatch: pytest.MonkeyPatch) -> Iterator["Container"]:
+    """The products service in this process, over an empty schema."""
+    from microservices.tests.callers import Container
+    from products.app import create_app
+
+    with in_process(database, "products", monkeypatch):
+        yield Container(create_app())
 
 
 @pytest.fixture
@@ -119,7 +141,7 @@ def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 # Fixtures that start processes: make quick leaves their tests out.
-STARTING = {"stand_in", "functions", "start_host", "supervisor", "folder"}
+STARTING = {"stand_in", "database", "functions", "start_host", "supervisor", "folder"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

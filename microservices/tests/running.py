@@ -78,12 +78,22 @@ def running_gateway(lambda_url: str, *, products_url: str = NOBODY, **environmen
 
 
 @contextmanager
-def running_platform(stand_in: str, logs: Path, **environment: str) -> Iterator[str]:
-    """Base URL of the gateway in front of the Lambdas that are deployed, which use this stand-in."""
+def running_container(service: str, **settings: str) -> Iterator[str]:
+    """Base URL of a container's service, by its image's own command."""
+    port = free_port()
+    command = ("-m", "gunicorn", "-c", "python:shared.gunicorn_conf", "--log-level", "warning")
+    environment = {"BIND": f"127.0.0.1:{port}", "PYTHONPATH": str(PROJECT / "microservices"), **settings}
+    with process_on(port, *command, f"{service}.app:create_app()", **environment):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_platform(stand_in: str, logs: Path, *, products_url: str = NOBODY, **environment: str) -> Iterator[str]:
+    """Base URL of the gateway in front of the deployed Lambdas, which use this stand-in, and of products."""
     port = free_port()
     keys = {"AWS_ENDPOINT_URL": stand_in, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     with (
         process_on(port, "-m", "microservices.local.lambda_host", str(port), str(logs), **keys),
-        running_gateway(f"http://127.0.0.1:{port}", **environment) as url,
+        running_gateway(f"http://127.0.0.1:{port}", products_url=products_url, **environment) as url,
     ):
         yield url

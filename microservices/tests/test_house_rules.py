@@ -44,6 +44,29 @@ def own_of(names):
     return {name.split(".")[0] for name in names if name.split(".")[0] in ours}
 
 
+def reached_from(files):
+    """Files, and the modules of shared that they import, these in turn included."""
+    found, left = set(), set(files)
+    while left:
+        name = left.pop()
+        found.add(name)
+        left |= {file for file in map(file_of, shared_of(TREES[name])) if file} - found
+    return found
+
+
+def shared_of(tree):
+    """Modules of shared that a file imports: ``from shared import http`` and ``from shared.http import …``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "shared":
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def file_of(module):
+    name = f"{module.replace('.', '/')}.py"
+    return name if name in FILES else None
+
+
 BUILT = sorted(service for service in SERVICES if service_files(service))
 
 
@@ -72,16 +95,14 @@ def test_nothing_of_the_other_system_is_imported():
 
 
 @pytest.mark.parametrize("service", BUILT)
-def test_a_service_imports_only_packages_that_its_zip_holds(service):
+def test_a_service_imports_only_packages_that_its_zip_or_image_holds(service):
     """Or that come with one of them: botocore with boto3, pydantic_core with pydantic."""
     pins = (ROOT / service / "requirements.in").read_text()
     named = {line.partition("==")[0].partition("[")[0].lower().replace("_", "-") for line in pins.splitlines()}
     named |= {"botocore", "pydantic-core"}
     modules = packages_distributions()
     outside = {
-        name.split(".")[0]
-        for file in service_files(service) + service_files("shared")
-        for name in imports_of(TREES[file])
+        name.split(".")[0] for file in reached_from(service_files(service)) for name in imports_of(TREES[file])
     } - {service, "shared", *sys.stdlib_module_names}
 
     missing = {

@@ -8,7 +8,8 @@ import pytest
 from microservices.local.__main__ import ADMIN, FIRST_PORT
 from microservices.local.aws import make_resources
 from microservices.local.gateway.document import PATH
-from microservices.tests.running import PROJECT, free_port, process_on, running_platform
+from microservices.tests.databases import empty
+from microservices.tests.running import PROJECT, free_port, process_on, running_container, running_platform
 from tests.pages import broken_links, cells, names, section
 
 FOLDER = PROJECT / "microservices"
@@ -40,15 +41,20 @@ def same_each_time(text):
 
 
 @pytest.mark.slow
-def test_the_examples_give_the_answers_that_are_shown(tmp_path):
+def test_the_examples_give_the_answers_that_are_shown(tmp_path, database):
     pairs = examples("README.md")
     script = "\n".join(f"{command.replace('curl', 'curl -s', 1)}\nprintf '\\036'" for command, _ in pairs)
     port = free_port()
+    empty(database, "products")
+    database.run("products.seed", role="products_app")
 
     with process_on(port, "-m", "microservices.local.aws", str(port)):
         stand_in = f"http://127.0.0.1:{port}"
         make_resources(stand_in)
-        with running_platform(stand_in, tmp_path) as url:
+        with (
+            running_container("products", **database.settings("products_app")) as products_url,
+            running_platform(stand_in, tmp_path, products_url=products_url) as url,
+        ):
             script = script.replace(f"http://localhost:{FIRST_PORT}/api", url)
             done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
 
@@ -87,7 +93,9 @@ def test_the_routes_are_the_documents():
         for method in re.findall(r"[A-Z]+", methods)
     }
     paths = re.findall(
-        r"^  (/(?:auth|users|notifications)\S*):\n(.*?)(?=^  /|^components)", PATH.read_text(), re.DOTALL | re.MULTILINE
+        r"^  (/(?:auth|users|products|notifications)\S*):\n(.*?)(?=^  /|^components)",
+        PATH.read_text(),
+        re.DOTALL | re.MULTILINE,
     )
     there = {
         (method.upper(), path)

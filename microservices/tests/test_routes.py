@@ -9,6 +9,7 @@ import yaml
 from auth import handler as auth_handler
 from microservices.local.gateway.document import METHODS, PATH
 from microservices.local.terraform import deployed
+from microservices.tests.test_house_rules import FILES, reached_from, service_files
 from notifications import api as notifications_api
 from users import handler as users_handler
 
@@ -32,6 +33,23 @@ def test_every_route_has_a_handler_and_every_handler_a_route(service):
 
     assert handled == documented(service)
     assert handled
+
+
+def test_every_public_route_of_products_is_handled(products):
+    handled = {
+        (method, re.sub(r"<(?:product_)?(\w+)>", r"{\1}", rule.rule))
+        for rule in products.app.url_map.iter_rules()
+        for method in rule.methods
+    }
+    inside = {route for route in handled if route[1].startswith(("/internal/", "/health"))}
+
+    assert handled - inside == {
+        (method.upper(), path)
+        for path, operations in DOCUMENT["paths"].items()
+        for method in METHODS
+        if (operation := operations.get(method)) and "products" in operation["tags"]
+    }
+    assert len(inside) == 4
 
 
 @pytest.mark.parametrize("service", APPS)
@@ -64,14 +82,13 @@ def test_a_function_is_deployed_with_its_handler_and_room(function):
 @pytest.mark.parametrize("function", MEMORY_MB)
 def test_a_function_is_given_the_settings_that_it_reads(function):
     sources = {
-        "auth": ["auth/*.py", "shared/*.py"],
-        "authorizer": ["auth/authorizer.py", "auth/sessions.py", "auth/tables.py", "shared/*.py"],
-        "users": ["users/*.py", "shared/*.py"],
-        "notifications": ["notifications/*.py", "shared/*.py"],
-        "notifications-worker": ["notifications/*.py", "shared/*.py"],
+        "auth": service_files("auth"),
+        "authorizer": ["auth/authorizer.py", "auth/sessions.py", "auth/tables.py"],
+        "users": service_files("users"),
+        "notifications": service_files("notifications"),
+        "notifications-worker": service_files("notifications"),
     }
-    root = PATH.parent
-    text = "".join(path.read_text() for glob in sources[function] for path in root.glob(glob))
+    text = "".join(FILES[name].read_text() for name in reached_from(sources[function]))
     read = set(re.findall(r'settings\.(?:text|number)\(\s*"([A-Z_]+)"', text))
 
     given = set(deployed().local("lambdas")[function]["environment"])

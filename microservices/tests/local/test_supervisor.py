@@ -165,14 +165,14 @@ def test_the_platform_starts_answers_and_leaves_nothing_after_ctrl_c(tmp_path):
         assert (status, session["user"]["name"], session["user"]["role"]) == (200, "Test User", "user")
         assert admin["user"]["role"] == "admin"
         assert granted == ((0, "test@example.com is an admin\n"), (1, "There is no user nobody@example.com\n"))
-        # The supervisor, PostgreSQL's, the stand-in, the host, one or more functions, gunicorn's two.
-        assert len(started) >= 12
-        assert ports == [run.first, *range(run.first + 3, run.first + 6)]
+        # The supervisor, PostgreSQL's, the stand-in, the host, one or more functions, gunicorn's three and two.
+        assert len(started) >= 15
+        assert ports == [run.first, run.first + 1, *range(run.first + 3, run.first + 6)]
         assert seconds < STOP_SECONDS
         assert run.process.returncode == 0
         assert left_of(started) == processes_of(run.first) == {}
         assert listening(run.first) == []
-        for step in ("PostgreSQL", "The AWS stand-in", "The Lambda host", "The gateway"):
+        for step in ("PostgreSQL", "The AWS stand-in", "Products", "The Lambda host", "The gateway"):
             assert re.search(rf"^{step}.* is ready \([\d.]+ s\)$", run.said, re.MULTILINE), step
 
 

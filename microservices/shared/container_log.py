@@ -1,0 +1,63 @@
+"""The containers' log: JSON lines as the Lambdas write them, never with an address, a token or a password."""
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from shared import settings
+
+REQUEST: ContextVar[dict[str, str]] = ContextVar("REQUEST", default={})  # noqa: B039 - nobody changes it in place
+_OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+class JsonLines(logging.Formatter):
+    """
+    Records as JSON: the event, its fields, and those of the request that is under way.
+
+    Args:
+        service: Name of the service.
+    """
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        line = {
+            "level": record.levelname,
+            "location": f"{record.funcName}:{record.lineno}",
+            "message": record.getMessage(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "service": self._service,
+            **REQUEST.get(),
+            **{name: value for name, value in vars(record).items() if name not in _OWN},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+logger = logging.getLogger("microservices")
+
+
+def start_log(service: str) -> None:
+    """
+    Send the process's log to standard output, from ``LOG_LEVEL`` on.
+
+    Args:
+        service: Name of the service.
+
+    Raises:
+        SettingInvalid: ``LOG_LEVEL`` is no level.
+    """
+    level = settings.text("LOG_LEVEL", "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise settings.SettingInvalid("LOG_LEVEL is no level of Python's logging")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines(service))
+    logger.handlers = [handler]
+    logger.setLevel(level)
+    logger.propagate = False

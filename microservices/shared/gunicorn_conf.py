@@ -1,0 +1,15 @@
+"""gunicorn's settings for the containers; the command names the application."""
+
+from shared import settings
+
+workers = settings.number("WEB_CONCURRENCY", 2)
+worker_class = "gthread"
+threads = settings.number("WEB_THREADS", 8)
+bind = settings.text("BIND", "0.0.0.0:8080")
+keepalive = 75  # longer than the load balancer's 60 s: it must be the one that closes
+graceful_timeout = 25  # within the 30 s that ECS gives after SIGTERM
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats; the image's root is read-only
+control_socket_disable = True  # its place is under $HOME, which is read-only
+limit_request_line = 0  # the load balancer refuses more than 16 KiB
+limit_request_field_size = 65_536
+forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO

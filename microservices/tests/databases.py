@@ -1,0 +1,61 @@
+"""PostgreSQL for tests: a server of the session's own, and a service in this process over its emptied schema."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from microservices.local.database import Database
+from microservices.local.postgres import Postgres
+from microservices.local.processes import REPOSITORY, Supervisor
+from microservices.tests.running import free_port
+
+BUILT = ("products",)
+
+
+@contextmanager
+def running_database() -> Iterator[Database]:
+    """A database with the services' schemas, on a server that ends with the block."""
+    # Not in pytest's own folder, which the server's user may not reach.
+    folder = REPOSITORY / "instance" / f"test-postgres-{os.getpid()}"
+    port = free_port()
+    server, supervisor = Postgres(folder, port), Supervisor()
+    try:
+        server.prepare()
+        supervisor.start(server.service(folder / "postgres.log"))
+        database = Database(server, port)
+        database.prepare()
+        database.migrate(*BUILT)
+        yield database
+    finally:
+        supervisor.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def in_process(database: Database, service: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment of a service, an empty schema, and a pool that ends with the block."""
+    from shared import postgres
+
+    empty(database, service)
+    for name, value in database.settings(f"{service}_app").items():
+        monkeypatch.setenv(name, value)
+    postgres.pool.cache_clear()
+    try:
+        yield
+    finally:
+        postgres.pool().close()
+        postgres.pool.cache_clear()
+
+
+def empty(database: Database, schema: str) -> None:
+    """Delete every row of a schema, and begin its numbers anew."""
+    with database.connect(database.name) as connection:
+        found = connection.execute(
+            "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = %s AND tablename <> 'alembic_version'",
+            [schema],
+        )
+        tables = ", ".join(f"{schema}.{name}" for (name,) in found)
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
