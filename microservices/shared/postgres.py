@@ -1,5 +1,6 @@
 """PostgreSQL: one pool of connections a process, transactions, and statements that are compiled once."""
 
+import atexit
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ def pool() -> ConnectionPool[Connection]:
         f"-c statement_timeout={STATEMENT_MILLISECONDS}"
         f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MILLISECONDS} -c timezone=UTC"
     )
-    return ConnectionPool(
+    opened: ConnectionPool[Connection] = ConnectionPool(
         make_conninfo(**address(), connect_timeout=CONNECT_SECONDS, options=limits, **KEEPALIVE),
         kwargs={"autocommit": True},
         min_size=1,
@@ -114,6 +115,8 @@ def pool() -> ConnectionPool[Connection]:
         reconnect_timeout=RECONNECT_SECONDS,
         open=True,
     )
+    atexit.register(opened.close)  # else the interpreter waits for its threads, 5 s each, before it ends
+    return opened
 
 
 @contextmanager
