@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -15,14 +16,13 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
-    SmallInteger,
     String,
     Table,
     Text,
     Uuid,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 metadata = MetaData(schema="products")
 
@@ -55,6 +55,25 @@ Index(
     postgresql_where=products.c.deleted_at.is_(None) & products.c.in_stock,
 )
 
+Index(
+    "products_name_grams",
+    func.products.grams(products.c.name),
+    postgresql_using="gin",
+    postgresql_with={"fastupdate": "off"},
+)
+
+# Every unit that came or went but by an order: stock = their sum, less what orders have reserved.
+stock_changes = Table(
+    "stock_changes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("product_id", ForeignKey(products.c.id), nullable=False, index=True),
+    Column("delta", Integer, nullable=False),
+    Column("reason", String(500)),
+    Column("account_id", String(64), nullable=False),
+    _moment("created_at"),
+)
+
 reservations = Table(
     "reservations",
     metadata,
@@ -62,8 +81,8 @@ reservations = Table(
     Column("status", String(16), nullable=False),
     # The request's, to refuse another one of the same order; none where the order was released before it was reserved.
     Column("quantities", JSONB),
-    # Products because of which it was rejected, as they were answered.
-    Column("reasons", JSONB),
+    # Products because of which it was rejected, to the letter as they were answered.
+    Column("reasons", JSON),
     _moment("created_at"),
     CheckConstraint("status IN ('reserved', 'rejected', 'released')", name="reservations_status_known"),
 )
@@ -86,7 +105,8 @@ idempotency_keys = Table(
     Column("account_id", String(64), primary_key=True),
     Column("key", String(64), primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),
-    Column("status", SmallInteger, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    # One of both, once the transaction that has taken the key commits: the answer, or the code of a refusal.
+    Column("answer", LargeBinary),
+    Column("refusal", String(32)),
     _moment("created_at"),
 )

@@ -2,17 +2,18 @@
 
 from typing import Any, NamedTuple
 
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 from sqlalchemy import Integer, String, any_, bindparam, column, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from products.models import products, reservations, reserved_items
+from shared.container_log import logger
 from shared.errors import IdempotencyConflict
 from shared.postgres import Connection, Statement, transaction
 
 RESERVED, REJECTED, RELEASED = "reserved", "rejected", "released"
-Json = dict[str, Any]
+Object = dict[str, Any]
 
 _INTEGERS = ARRAY(Integer)
 _ORDER = bindparam("order", type_=reservations.c.order_id.type)
@@ -83,7 +84,7 @@ class Outcome(NamedTuple):
     """The answer to a reservation: granted or not, and its body."""
 
     is_reserved: bool
-    body: Json
+    body: Object
 
 
 def reserve(order_id: str, quantities: dict[int, int]) -> Outcome:
@@ -108,9 +109,11 @@ def reserve(order_id: str, quantities: dict[int, int]) -> Outcome:
         ids = [product_id for product_id, _ in wanted]
         reasons = _shortages(quantities, dict(_LOCK.run(connection, ids=ids).fetchall()))
         if reasons:
-            _REJECT.run(connection, order=order_id, why=Jsonb(reasons))
+            _REJECT.run(connection, order=order_id, why=Json(reasons))
+            logger.info("reservation_rejected", extra={"order_id": order_id})
             return _rejected(reasons)
         _TAKE.run(connection, order=order_id, ids=ids, quantities=[quantity for _, quantity in wanted])
+        logger.info("stock_reserved", extra={"order_id": order_id})
         return _granted(connection, order_id)
 
 
@@ -129,6 +132,7 @@ def release(order_id: str) -> None:
         if _RELEASE.run(connection, order=order_id).rowcount:
             _LOCK_ITEMS.run(connection, order=order_id)
             _RETURN.run(connection, order=order_id)
+            logger.info("stock_returned", extra={"order_id": order_id})
 
 
 def _repeat(connection: Connection, order_id: str, wanted: list[list[int]]) -> Outcome:
@@ -144,11 +148,11 @@ def _granted(connection: Connection, order_id: str) -> Outcome:
     return Outcome(True, {"status": RESERVED, "items": [dict(zip(names, row, strict=True)) for row in rows]})
 
 
-def _rejected(reasons: list[Json]) -> Outcome:
+def _rejected(reasons: list[Object]) -> Outcome:
     return Outcome(False, {"status": REJECTED, "reasons": reasons})
 
 
-def _shortages(quantities: dict[int, int], stocks: dict[int, int]) -> list[Json]:
+def _shortages(quantities: dict[int, int], stocks: dict[int, int]) -> list[Object]:
     return [
         {
             "product_id": product_id,

@@ -1,8 +1,10 @@
 """Routes of products; the document of routes has the public ones."""
 
-from flask import Blueprint, Response
+import orjson
+from flask import Blueprint, Response, request
 
 from products import services
+from products.repeats import Key
 from products.reservations import release, reserve
 from products.validators import (
     NewProduct,
@@ -16,6 +18,7 @@ from products.validators import (
 )
 from shared import web
 from shared.paging import next_page_headers
+from shared.people import StrictModel
 
 products = Blueprint("products", __name__, url_prefix="/products")
 reservations = Blueprint("reservations", __name__, url_prefix="/internal/reservations")
@@ -33,8 +36,10 @@ def list_products() -> Response:
 @web.admin_only
 def create_product() -> Response:
     """Create a product, for admins."""
-    product = services.create_product(**web.read_body(NewProduct).model_dump())
-    return web.respond_created(product, f"products/{product['id']}")
+    body = web.read_body(NewProduct)
+    answer = services.create_product(_key(body), web.caller().account_id, body.model_dump())
+    product_id = orjson.loads(answer.content)["id"]
+    return web.respond_created(answer.content, f"products/{product_id}", is_replay=answer.is_replay)
 
 
 @products.get("/<product_id>")
@@ -64,7 +69,9 @@ def change_product(product_id: str) -> Response:
 def change_stock(product_id: str) -> Response:
     """Add to a product's stock, for admins."""
     body = web.read_body(StockChange)
-    return web.respond(services.change_stock(read_id(product_id), body.delta))
+    account_id = web.caller().account_id
+    answer = services.change_stock(_key(body), account_id, read_id(product_id), **body.model_dump())
+    return web.respond(answer.content, is_replay=answer.is_replay)
 
 
 @products.delete("/<product_id>")
@@ -89,3 +96,11 @@ def release_stock(order_id: str) -> Response:
     """Release the lines of an order, for the orders service."""
     release(read_order_id(order_id))
     return web.respond({"status": "released"})
+
+
+def _key(body: StrictModel) -> Key | None:
+    """The request's key; of the body, what counts is its checked content."""
+    name = web.idempotency_key()
+    if name is None:
+        return None
+    return Key(web.caller().account_id, name, f"{request.method} {request.path} {body.model_dump_json()}".encode())

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from sqlalchemy.dialects.postgresql import insert
 
-from products.models import products
+from products.models import products, stock_changes
 from shared.postgres import Statement, pool, transaction
 
 _SEED = Statement(
@@ -18,12 +18,14 @@ _SEED = Statement(
     )
     .on_conflict_do_nothing()
 )
+_NOTE = Statement(insert(stock_changes).values(product_id=1, delta=100, reason="created", account_id="-"))
 
 
 def seed() -> None:
     """Make the product, unless it has ever been there."""
     with transaction() as connection:
-        _SEED.run(connection)
+        if _SEED.run(connection).rowcount:
+            _NOTE.run(connection)
 
 
 if __name__ == "__main__":

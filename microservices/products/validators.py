@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
+from products.errors import ProductNotFound
 from shared.errors import Detail, NotFound, ValidationFailed
 from shared.paging import read_cursor, read_limit
 from shared.people import StrictModel
@@ -23,12 +24,6 @@ LINES_MAX, QUANTITY_MAX = 50, 1_000
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROLS_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _ID = re.compile(r"[1-9][0-9]{0,9}")
-
-
-class ProductNotFound(NotFound):
-    """There is no such product, or it is deleted."""
-
-    code, text = "product_not_found", "Product not found"
 
 
 def _number(value: Any) -> Any:

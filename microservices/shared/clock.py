@@ -18,4 +18,4 @@ def isoformat(moment: datetime) -> str:
     Returns:
         ISO 8601 in UTC with milliseconds, such as ``2026-01-02T03:04:05.678Z``.
     """
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"

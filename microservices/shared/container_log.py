@@ -1,10 +1,11 @@
 """The containers' log: JSON lines as the Lambdas write them, never with an address, a token or a password."""
 
-import json
 import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+
+import orjson
 
 from shared import settings
 
@@ -37,7 +38,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return orjson.dumps(line, default=str).decode()
 
 
 logger = logging.getLogger("microservices")

@@ -16,10 +16,13 @@ class ServiceError(Exception):
     code: str
     text: str
 
-    def __init__(self, *, details: list[Detail] | None = None, retry_after_seconds: int | None = None) -> None:
+    def __init__(
+        self, *, details: list[Detail] | None = None, retry_after_seconds: int | None = None, is_replay: bool = False
+    ) -> None:
         super().__init__(self.code)
         self.details = details
         self.retry_after_seconds = retry_after_seconds
+        self.is_replay = is_replay
 
 
 class BadRequest(ServiceError):
@@ -81,8 +84,8 @@ class Unavailable(ServiceError):
 
     code, text = "service_unavailable", "Service unavailable"
 
-    def __init__(self) -> None:
-        super().__init__(retry_after_seconds=1)
+    def __init__(self, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(retry_after_seconds=retry_after_seconds)
 
 
 class AuthorizationRequired(Unauthenticated):

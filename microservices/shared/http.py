@@ -89,6 +89,8 @@ def error_headers(error: errors.ServiceError) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
+    if error.is_replay:
+        headers["Idempotency-Replayed"] = "true"
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
     return headers

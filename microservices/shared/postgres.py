@@ -40,12 +40,14 @@ class Statement:
 
     Args:
         statement: The statement; what differs from run to run is a ``bindparam``.
+        plan_each: True if the best plan depends on the values, so that no plan is kept.
     """
 
-    def __init__(self, statement: CompilerElement) -> None:
+    def __init__(self, statement: CompilerElement, *, plan_each: bool = False) -> None:
         compiled = statement.compile(dialect=_DIALECT)
         self.text = str(compiled)
         self._constants: dict[str, Any] = compiled.params
+        self._prepare = False if plan_each else None  # None: psycopg prepares what is run more than five times
 
     def run(self, connection: Connection, **values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
         """
@@ -58,7 +60,16 @@ class Statement:
         Returns:
             The cursor with its rows.
         """
-        return connection.execute(self.text, {**self._constants, **values})
+        return connection.execute(self.text, self.parameters(values), prepare=self._prepare)
+
+    def parameters(self, values: dict[str, Any]) -> dict[str, Any]:
+        """
+        Return all parameters of the text.
+
+        Args:
+            values: Values of those that differ from run to run.
+        """
+        return {**self._constants, **values}
 
 
 def address() -> dict[str, Any]:

@@ -9,7 +9,6 @@ from functools import wraps
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
-import orjson
 import psycopg
 from flask import Blueprint, Flask, Request, Response, g, request
 from pydantic import BaseModel
@@ -18,6 +17,7 @@ from werkzeug.routing import Rule
 
 from shared import errors, http, postgres
 from shared.container_log import REQUEST, logger, start_log
+from shared.exact_json import dump
 
 NOBODY = "-"  # the gateway's word for the caller of an open route
 JSON = "application/json"
@@ -159,20 +159,9 @@ def idempotency_key() -> str | None:
     return key
 
 
-def dump(value: Any) -> bytes:
-    """
-    Write JSON; a ``Decimal`` becomes a number with its own digits.
-
-    Args:
-        value: JSON value, with ``Decimal`` for money.
-
-    Returns:
-        The text, in UTF-8.
-    """
-    return orjson.dumps(value, default=_exact)
-
-
-def respond(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def respond(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, is_replay: bool = False
+) -> Response:
     """
     Return an answer that nobody may keep.
 
@@ -180,25 +169,29 @@ def respond(value: Any, status: int = 200, headers: Mapping[str, str] | None = N
         value: JSON value, or JSON's text as bytes; None for an answer without a body.
         status: Status of the answer.
         headers: Further headers.
+        is_replay: True if an earlier request with the same key got this answer.
     """
     content = b"" if value is None else value if isinstance(value, bytes) else dump(value)
     response = Response(content, status, {"Cache-Control": "no-store", **(headers or {})})
+    if is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
     response.mimetype = JSON
     return response
 
 
-def respond_created(value: Any, path: str) -> Response:
+def respond_created(value: Any, path: str, *, is_replay: bool = False) -> Response:
     """
     Return the answer to a creation.
 
     Args:
         value: JSON value, or JSON's text as bytes.
         path: Path of what was created, without the first slash.
+        is_replay: True if an earlier request with the same key got this answer.
 
     Returns:
         201 with a ``Location`` that is relative to the request's own address, which the edge may have shortened.
     """
-    return respond(value, 201, {"Location": f"./{path}"})
+    return respond(value, 201, {"Location": f"./{path}"}, is_replay=is_replay)
 
 
 def respond_to_all(value: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -210,17 +203,12 @@ def respond_to_all(value: Any, headers: Mapping[str, str] | None = None) -> Resp
         headers: Further headers.
     """
     content = dump(value)
-    tag = hashlib.blake2b(content, digest_size=12).hexdigest()
+    whole = content + (headers or {}).get("Link", "").encode()  # a page that gets a next one is another answer
+    tag = hashlib.blake2b(whole, digest_size=12).hexdigest()
     fresh = {"Cache-Control": "public, no-cache", "ETag": f'W/"{tag}"', **(headers or {})}
     if request.if_none_match.contains_weak(tag):
         return Response(status=304, headers=fresh)
     return Response(content, 200, fresh, JSON)
-
-
-def _exact(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(f"{value:f}")
-    raise TypeError(f"{type(value).__name__} is no type of JSON's")
 
 
 def _begin() -> None:

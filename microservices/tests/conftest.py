@@ -88,6 +88,18 @@ def products(database: "Database", monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.fixture
+def make_product(products: "Container") -> Callable[..., dict[str, Any]]:
+    """Create a product, of which a test names only what matters."""
+
+    def make(**fields: Any) -> dict[str, Any]:
+        answer = products("POST", "/products", {"name": "Apple", "price": 1.5, "stock": 10} | fields, role="admin")
+        assert answer.status == 201, answer.text
+        return answer.json
+
+    return make
+
+
+@pytest.fixture
 def api(aws: Any) -> Any:
     """A caller of the services in this process, with an address of their own."""
     from microservices.tests.callers import Direct
