@@ -5,7 +5,9 @@ moto has no lock in its DynamoDB: of callers that race, two conditional writes c
 long as its process. Its scans sort the table for each page, and its transactions copy it; both are slow in large ones.
 """
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Iterable
 from threading import Lock
@@ -14,21 +16,15 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import boto3
 from botocore.config import Config
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
+from gunicorn.app.base import BaseApplication
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from microservices.local.terraform import deployed, key_of
 
 HOST = "127.0.0.1"
+THREADS = 32  # a long poll of a queue has one for up to 20 seconds
+KEEP_ALIVE_SECONDS = 75
 DEAD_LETTERS = re.compile(r"deadLetterTargetArn\W+aws_sqs_queue\.(\w+)\.arn.*maxReceiveCount\W+(\d+)", re.DOTALL)
-QUIET = 0.5  # seconds between two looks of the server for its end
-
-
-class QuietHandler(MotoRequestHandler):
-    """moto's own handler, without a log line for each call."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing."""
 
 
 class OneAtATime:
@@ -38,30 +34,54 @@ class OneAtATime:
     Others, such as a queue's long poll, run beside them.
 
     Args:
-        app: The application.
+        dynamodb: Application for the calls of DynamoDB.
+        others: Application for all others; moto's looks through its folders for the service of each call.
     """
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+    def __init__(self, dynamodb: WSGIApplication, others: WSGIApplication) -> None:
+        self._dynamodb = dynamodb
+        self._others = others
         self._lock = Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
-            return self._app(environ, start_response)
+            return self._others(environ, start_response)
         with self._lock:
-            return list(self._app(environ, start_response))
+            return list(self._dynamodb(environ, start_response))
 
 
-def serve(port: int) -> None:
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """
-    Serve until the process ends.
+    The stand-in under gunicorn, which keeps connections open as AWS does; moto's own server ends each after one call.
 
     Args:
         port: Port on the loopback address.
     """
-    app = OneAtATime(DomainDispatcherApplication(create_backend_app))
-    make_server(HOST, port, app, threaded=True, request_handler=QuietHandler).serve_forever(QUIET)
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set one process, which is never replaced: another one would have none of the tables."""
+        settings = {
+            "bind": f"{HOST}:{self._port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "timeout": 0,
+            "graceful_timeout": 1,
+            "child_exit": lambda _server, _worker: os.kill(os.getpid(), signal.SIGTERM),
+            "control_socket_disable": True,  # one file under $HOME would be shared by all stand-ins
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WSGIApplication:
+        """Make the application, in the process that serves it."""
+        return OneAtATime(create_backend_app("dynamodb"), DomainDispatcherApplication(create_backend_app))
 
 
 def connect(service: str, endpoint: str) -> Any:
@@ -171,4 +191,4 @@ def _names(kind: str, argument: str = "name") -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    Server(int(sys.argv[1])).run()

@@ -67,7 +67,7 @@ class Watched:
 @pytest.mark.parametrize(("target", "most"), [("DynamoDB_20120810.PutItem", 1), ("AmazonSQS.ReceiveMessage", 4)])
 def test_calls_of_dynamodb_alone_wait_for_each_other(target, most):
     app = Watched()
-    served = OneAtATime(app)
+    served = OneAtATime(app, app)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: served({"HTTP_X_AMZ_TARGET": target}, None), range(4)))
