@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 
 from auth.tables import sessions, users
 from shared import clock, settings
-from shared.dynamodb import ConditionFailed
+from shared.dynamodb import ConditionFailed, Item, get_together
 from shared.errors import AuthorizationRequired, Unauthenticated
 
 DEFAULT_TTL_SECONDS = 24 * 60 * 60
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_-]{43})", re.IGNORECASE)
+_OWNERS_MAX = 10_000
+# Ids of users by keys of their sessions. A session never changes hands, so one call can read both; nothing more is
+# taken from here.
+_owners: dict[str, str] = {}
 
 
 class InvalidSession(Unauthenticated):
@@ -98,13 +102,13 @@ def check_session(authorization: str | None) -> Session:
     if not (authorization or "").strip():
         raise AuthorizationRequired
     key = _key(_token(authorization or ""))
-    found = sessions().get(key, "userId", "accountId", "sessionEpoch", "expiresAt")
+    found, owner = _read(key)
     if found is None:
         raise InvalidSession
     # DynamoDB removes expired items up to days later.
     if clock.now().timestamp() >= found["expiresAt"]:
         raise SessionExpired
-    account = _account(found["userId"])
+    account = _account(found["userId"], owner)
     if account is None or (account.account_id, account.epoch) != (found["accountId"], found["sessionEpoch"]):
         raise InvalidSession
     return Session(key=key, account=account, expires_at=datetime.fromtimestamp(found["expiresAt"], UTC))
@@ -148,8 +152,22 @@ def _key(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _account(user_id: str) -> Account | None:
-    found = users().get(user_id, "accountId", "role", "sessionEpoch")
+def _read(key: str) -> tuple[Item | None, Item | None]:
+    """Return a session and its user, both as they are now; None for one that there is not."""
+    of_session, of_user = ("userId", "accountId", "sessionEpoch", "expiresAt"), ("accountId", "role", "sessionEpoch")
+    if key in _owners:
+        found, owner = get_together(sessions().to_get(key, *of_session), users().to_get(_owners[key], *of_user))
+        return found, owner
+    found = sessions().get(key, *of_session)
     if found is None:
+        return None, None
+    if len(_owners) >= _OWNERS_MAX:
+        _owners.clear()
+    _owners[key] = found["userId"]
+    return found, users().get(found["userId"], *of_user)
+
+
+def _account(user_id: str, owner: Item | None) -> Account | None:
+    if owner is None:
         return None
-    return Account(user_id=user_id, account_id=found["accountId"], role=found["role"], epoch=found["sessionEpoch"])
+    return Account(user_id=user_id, account_id=owner["accountId"], role=owner["role"], epoch=owner["sessionEpoch"])

@@ -8,7 +8,7 @@ import pytest
 
 from auth import accounts, passwords, sessions
 from microservices.tests.callers import PASSWORD, answered, new_email
-from shared import clock
+from shared import clock, dynamodb
 from shared.dynamodb import Table
 from users import handler as users_handler
 
@@ -377,9 +377,6 @@ def test_sessions_and_credentials_are_read_consistently(api, monkeypatch):
     """The stand-in is always consistent, so the calls themselves are looked at."""
     calls = []
     ana = api.person()
-
-    from shared import dynamodb
-
     client = dynamodb.client()
     monkeypatch.setattr(dynamodb, "client", lambda: Recorded(client, calls))
     api("GET", "/auth/verify", token=ana.token)
@@ -391,8 +388,38 @@ def test_sessions_and_credentials_are_read_consistently(api, monkeypatch):
         for name, arguments in calls
         if name.startswith(("get_", "transact_get", "query", "scan", "batch_get"))
     ]
-    assert len(reads) >= 5
+    assert len(reads) >= 4
     assert [one for one in reads if one[0] != "transact_get_items" and one[1].get("ConsistentRead") is not True] == []
+
+
+def test_a_session_that_is_known_is_checked_by_one_call(api, monkeypatch):
+    calls = []
+    ana = api.person()
+    assert api("GET", "/auth/verify", token=ana.token).status == 200
+    client = dynamodb.client()
+    monkeypatch.setattr(dynamodb, "client", lambda: Recorded(client, calls))
+
+    assert api("GET", "/auth/verify", token=ana.token).status == 200
+
+    assert [name for name, _ in calls] == ["transact_get_items"]
+
+
+@pytest.mark.parametrize("most", [1, 2, 10_000])
+def test_known_sessions_are_as_good_as_the_table_says(api, monkeypatch, most):
+    monkeypatch.setattr(sessions, "_OWNERS_MAX", most)
+    people = [api.person() for _ in range(3)]
+
+    def statuses():
+        return [api("GET", "/auth/verify", token=one.token).status for one in people]
+
+    assert statuses() == [200] * 3
+    assert api("POST", "/auth/logout", token=people[0].token).status == 204
+    assert statuses() == [401, 200, 200]
+    assert api("POST", "/auth/logout-all", token=people[1].token).status == 204
+    assert statuses() == [401, 401, 200]
+    assert api("DELETE", f"/users/{people[2].email}", token=people[2].token).status == 204
+    assert statuses() == [401, 401, 401]
+    assert len(sessions._owners) <= most
 
 
 class Recorded:
