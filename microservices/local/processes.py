@@ -1,10 +1,12 @@
 """Processes of the local run: started in order, each when the one before it is ready, and stopped in reverse."""
 
+import ctypes
 import os
 import pwd
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 4.0
 LAST_LINES = 8
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -120,7 +123,14 @@ def _spawn(service: Service) -> subprocess.Popen[bytes]:
             user=service.user,
             group=service.user and _group_of(service.user),
             extra_groups=[] if service.user else None,
+            preexec_fn=lambda: _end_with_supervisor(service.stop_signal),  # noqa: PLW1509 - the supervisor has one thread
         )
+
+
+def _end_with_supervisor(stop_signal: signal.Signals) -> None:
+    """Have Linux stop this process if the supervisor is killed. A later change of user would undo this."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, stop_signal)
 
 
 def _stop(running: list[tuple[Service, subprocess.Popen[bytes]]], deadline: float) -> None:

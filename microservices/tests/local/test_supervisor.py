@@ -192,6 +192,21 @@ def test_a_second_platform_beside_it_ends_by_itself_where_one_of_its_processes_d
         assert one.post("/auth/login", user)[0] == 200
 
 
+def test_a_supervisor_that_is_killed_leaves_nothing(tmp_path):
+    with running(tmp_path) as run:
+        run.wait_until_ready()
+        started = processes_of(run.first)
+        run.process.kill()
+        run.process.wait()
+        end = time.monotonic() + READY_SECONDS
+        while (left_of(started) or listening(run.first)) and time.monotonic() < end:
+            time.sleep(0.1)
+
+        assert len(started) >= 12
+        assert left_of(started) == processes_of(run.first) == {}
+        assert listening(run.first) == []
+
+
 @pytest.mark.parametrize("offset", [0, 4])
 def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path, offset):
     first = six_free_ports()
