@@ -55,6 +55,7 @@ MUTATIONS = [
     Mutation("headers are searched for a token", "auth/sessions.py", "_BEARER.fullmatch(", "_BEARER.search(", "what_is_no_token", "test_sessions.py"),
     Mutation("schemes have a case", "auth/sessions.py", ", re.IGNORECASE", "", "however_the_header", "test_sessions.py"),
     Mutation("reads may be stale", "shared/dynamodb.py", ", ConsistentRead=True", "", "consistently", "test_sessions.py"),
+    Mutation("a known session outlives its end", "auth/sessions.py", "return found, owner\n", 'return found or {**(owner or {}), "userId": _owners[key], "expiresAt": 9e9}, owner\n', "as_good_as", "test_sessions.py"),
     # Brakes
     Mutation("an eleventh guess", "auth/attempts.py", "#attempts < :limit", "#attempts <= :limit", "at_once_are_ten", "test_attempts.py"),
     Mutation("counters are not asked", "auth/attempts.py", '    if counter is not None and counter["attempts"] >= limit', "    if False", "costs_no_hashing", "test_attempts.py"),
@@ -105,7 +106,8 @@ MUTATIONS = [
     Mutation("any request id is kept", "local/gateway/edge.py", "REQUEST_ID.fullmatch", "REQUEST_ID.match", "safe_request_id", "gateway/test_edge.py"),
     Mutation("buckets have one more", "local/gateway/throttle.py", "tokens >= 1", "tokens >= 0", "burst", "gateway/test_throttle.py"),
     Mutation("an authorizer is taken out", "openapi.yaml", "operationId: listUsers\n      summary: List users, for admins\n      tags: [users]\n      security: [{session: []}]", "operationId: listUsers\n      summary: List users, for admins\n      tags: [users]\n      security: []", "contracts_routes", "gateway/test_document.py"),
-    # The Lambda host and the queue
+    # The stand-in, the Lambda host and the queue
+    Mutation("DynamoDB's calls run side by side", "local/aws.py", "with self._lock:", "if self._lock:", "wait_for_each_other", "local/test_aws.py"),
     Mutation("children see the host", "local/lambda_host.py", "for name in inherited if name in os.environ", "for name in os.environ", "sees_nothing", "local/test_lambda_host.py"),
     Mutation("children live for ever", "local/lambda_host.py", "self.taken == INVOCATIONS_PER_CHILD", "self.taken < 0", "after_its_share", "local/test_lambda_host.py"),
     Mutation("large answers pass", "local/lambda_host.py", "len(result) > MAX_PAYLOAD_BYTES", "False", "larger_than_lambda", "local/test_lambda_host.py"),
