@@ -48,7 +48,7 @@ lint: .venv/dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=microservices $(BIN)/mypy --package shared --package auth --package users --package notifications --package products
+	MYPYPATH=microservices $(BIN)/mypy --package shared --package auth --package users --package notifications --package products --package orders
 
 format: .venv/dev ## Format the code
 	$(BIN)/ruff check --fix .

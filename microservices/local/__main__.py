@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from urllib import error, request
 
-from .aws import grant_admin, make_resources
+from .aws import grant_admin, make_resources, order_events_topic, region
 from .database import PACKAGES, Database
 from .postgres import Postgres
 from .processes import ENDING, REPOSITORY, CannotRun, Service, Supervisor, is_listening, require_free
@@ -25,8 +25,7 @@ from .words import say
 
 FIRST_PORT = 8090
 ADMIN = {"email": "admin@example.com", "password": "local-admin-1", "name": "Admin"}
-# The services that are part of the run; the routes of others answer 503.
-BUILT = ("auth", "users", "products", "notifications")
+BUILT = ("auth", "users", "products", "orders", "notifications")
 
 
 @dataclass(frozen=True)
@@ -141,6 +140,8 @@ def services(run: Run) -> list[Service]:
         postgres.service(run.logs / "postgres.log", after_start=lambda: prepare_database(database)),
         stand_in(run, after_start=lambda: make_resources(endpoint)),
         container(run, "products", database.settings("products_app")),
+        container(run, "orders", orders_settings(run, database)),
+        relay(run, endpoint, orders_settings(run, database)),
         lambda_host(run, endpoint),
         event_source(run, endpoint),
         gateway(run, after_start=lambda: seed(run, endpoint)),
@@ -158,7 +159,7 @@ def prepare_database(database: Database) -> None:
         CannotRun: A migration, or the first product, failed.
     """
     database.prepare()
-    database.migrate("products")
+    database.migrate("products", "orders")
     database.run("products.seed", role="products_app")
 
 
@@ -179,6 +180,24 @@ def container(run: Run, service: str, environment: Mapping[str, str]) -> Service
         log=run.logs / "ecs" / f"microservices-{service}",
         is_ready=lambda: is_listening(port),
         environment={"PYTHONPATH": str(PACKAGES), "BIND": f"127.0.0.1:{port}", **environment},
+    )
+
+
+def orders_settings(run: Run, database: Database) -> dict[str, str]:
+    """Return the settings of both processes of orders."""
+    return {"PRODUCTS_URL": run.url("products"), **database.settings("orders_app")}
+
+
+def relay(run: Run, endpoint: str, environment: Mapping[str, str]) -> Service:
+    """Describe the second process of orders' image, which publishes its events and finishes what was cut off."""
+    keys = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    topic = {"ORDER_EVENTS_TOPIC_ARN": order_events_topic(), "AWS_REGION": region()}
+    return Service(
+        name="The orders relay",
+        command=[sys.executable, "-m", "orders.relay"],
+        log=run.logs / "ecs" / "microservices-orders-relay",
+        is_ready=lambda: True,  # it asks others, and waits for them where they are away
+        environment={"PYTHONPATH": str(PACKAGES), **keys, **topic, **environment},
     )
 
 

@@ -17,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import boto3
 from botocore.config import Config
 from gunicorn.app.base import BaseApplication
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from microservices.local.terraform import deployed, key_of
@@ -92,10 +93,15 @@ def connect(service: str, endpoint: str) -> Any:
         service: Name of the service, such as ``dynamodb``.
         endpoint: Address of the stand-in.
     """
-    region = deployed().value("${var.region}")
     keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
     paths = Config(s3={"addressing_style": "path"})  # no name server knows a bucket's host here
-    return boto3.client(service, endpoint_url=endpoint, region_name=region, config=paths, **keys)
+    return boto3.client(service, endpoint_url=endpoint, region_name=region(), config=paths, **keys)
+
+
+def region() -> str:
+    """Return the region that everything is deployed in."""
+    found: str = deployed().value("${var.region}")
+    return found
 
 
 def make_resources(endpoint: str) -> None:
@@ -110,6 +116,11 @@ def make_resources(endpoint: str) -> None:
     for bucket in _names("aws_s3_bucket", "bucket").values():
         storage.create_bucket(Bucket=bucket)
     _make_queues(connect("sqs", endpoint), connect("sns", endpoint))
+
+
+def order_events_topic() -> str:
+    """Return the ARN of the topic of orders' events, in moto's account."""
+    return f"arn:aws:sns:{region()}:{DEFAULT_ACCOUNT_ID}:{_names('aws_sns_topic')['order_events']}"
 
 
 def grant_admin(endpoint: str, email: str) -> bool:

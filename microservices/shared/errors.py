@@ -1,5 +1,6 @@
 """Refusals that a caller may read, in families; ``http.STATUS`` has the status of each family."""
 
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 
@@ -17,7 +18,11 @@ class ServiceError(Exception):
     text: str
 
     def __init__(
-        self, *, details: list[Detail] | None = None, retry_after_seconds: int | None = None, is_replay: bool = False
+        self,
+        *,
+        details: Sequence[Mapping[str, object]] | None = None,
+        retry_after_seconds: int | None = None,
+        is_replay: bool = False,
     ) -> None:
         super().__init__(self.code)
         self.details = details

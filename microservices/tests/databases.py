@@ -12,7 +12,7 @@ from microservices.local.postgres import Postgres
 from microservices.local.processes import REPOSITORY, Supervisor
 from microservices.tests.running import free_port
 
-BUILT = ("products",)
+BUILT = ("products", "orders")
 
 
 @contextmanager

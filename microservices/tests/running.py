@@ -61,7 +61,9 @@ def event_source(stand_in: str, lambda_url: str) -> AbstractContextManager[subpr
 
 
 @contextmanager
-def running_gateway(lambda_url: str, *, products_url: str = NOBODY, **environment: str) -> Iterator[str]:
+def running_gateway(
+    lambda_url: str, *, products_url: str = NOBODY, orders_url: str = NOBODY, **environment: str
+) -> Iterator[str]:
     """Base URL of a gateway in front of a Lambda host."""
     port = free_port()
     command = (
@@ -72,7 +74,7 @@ def running_gateway(lambda_url: str, *, products_url: str = NOBODY, **environmen
         "--bind",
         f"127.0.0.1:{port}",
     )
-    upstream = {"LAMBDA_URL": lambda_url, "PRODUCTS_URL": products_url, "ORDERS_URL": NOBODY}
+    upstream = {"LAMBDA_URL": lambda_url, "PRODUCTS_URL": products_url, "ORDERS_URL": orders_url}
     with process_on(port, *command, "--log-level", "warning", **upstream, **environment):
         yield f"http://127.0.0.1:{port}/api"
 
@@ -88,12 +90,12 @@ def running_container(service: str, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def running_platform(stand_in: str, logs: Path, *, products_url: str = NOBODY, **environment: str) -> Iterator[str]:
-    """Base URL of the gateway in front of the deployed Lambdas, which use this stand-in, and of products."""
+def running_platform(stand_in: str, logs: Path, **settings: str) -> Iterator[str]:
+    """Base URL of the gateway, with its settings, in front of the deployed Lambdas, which use this stand-in."""
     port = free_port()
     keys = {"AWS_ENDPOINT_URL": stand_in, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     with (
         process_on(port, "-m", "microservices.local.lambda_host", str(port), str(logs), **keys),
-        running_gateway(f"http://127.0.0.1:{port}", products_url=products_url, **environment) as url,
+        running_gateway(f"http://127.0.0.1:{port}", **settings) as url,
     ):
         yield url

@@ -93,7 +93,7 @@ def test_the_routes_are_the_documents():
         for method in re.findall(r"[A-Z]+", methods)
     }
     paths = re.findall(
-        r"^  (/(?:auth|users|products|notifications)\S*):\n(.*?)(?=^  /|^components)",
+        r"^  (/(?:auth|users|products|orders|notifications)\S*):\n(.*?)(?=^  /|^components)",
         PATH.read_text(),
         re.DOTALL | re.MULTILINE,
     )

@@ -9,6 +9,8 @@ import yaml
 from auth import handler as auth_handler
 from microservices.local.gateway.document import METHODS, PATH
 from microservices.local.terraform import deployed
+from microservices.tests.databases import in_process
+from microservices.tests.running import NOBODY
 from microservices.tests.test_house_rules import FILES, reached_from, service_files
 from notifications import api as notifications_api
 from users import handler as users_handler
@@ -35,21 +37,25 @@ def test_every_route_has_a_handler_and_every_handler_a_route(service):
     assert handled
 
 
-def test_every_public_route_of_products_is_handled(products):
-    handled = {
-        (method, re.sub(r"<(?:product_)?(\w+)>", r"{\1}", rule.rule))
-        for rule in products.app.url_map.iter_rules()
-        for method in rule.methods
-    }
+@pytest.mark.parametrize(("service", "inside_routes"), [("products", 4), ("orders", 2)])
+def test_every_public_route_of_a_container_is_handled(database, monkeypatch, service, inside_routes):
+    monkeypatch.setenv("PRODUCTS_URL", NOBODY)
+    with in_process(database, service, monkeypatch):
+        rules = importlib.import_module(f"{service}.app").create_app().url_map.iter_rules()
+        handled = {
+            (method, re.sub(r"<(?:product_|order_)?(\w+)>", r"{\1}", rule.rule))
+            for rule in rules
+            for method in rule.methods
+        }
     inside = {route for route in handled if route[1].startswith(("/internal/", "/health"))}
 
     assert handled - inside == {
         (method.upper(), path)
         for path, operations in DOCUMENT["paths"].items()
         for method in METHODS
-        if (operation := operations.get(method)) and "products" in operation["tags"]
+        if (operation := operations.get(method)) and service in operation["tags"]
     }
-    assert len(inside) == 4
+    assert len(inside) == inside_routes
 
 
 @pytest.mark.parametrize("service", APPS)

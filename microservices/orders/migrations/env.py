@@ -1,0 +1,6 @@
+"""alembic's entry: the tables of orders."""
+
+from orders.models import metadata
+from shared.migrations import run
+
+run(metadata)
