@@ -113,6 +113,18 @@ MUTATIONS = [
     Mutation("large answers pass", "local/lambda_host.py", "len(result) > MAX_PAYLOAD_BYTES", "False", "larger_than_lambda", "local/test_lambda_host.py"),
     Mutation("failed records are deleted", "local/event_source.py", 'message["MessageId"] not in failed', "failed is not None", "comes_three_times", "local/test_event_source.py"),
     Mutation("nonsense finishes a batch", "local/event_source.py", "return named if named <= every else every", "return named", "comes_three_times", "local/test_event_source.py"),
+    # Notifications
+    Mutation("a copy of an event overwrites", "notifications/store.py", ', IfNoneMatch="*"', "", "comes_again_changes", "test_notifications_worker.py"),
+    Mutation("any refusal counts as written", "notifications/store.py", '["HTTPStatusCode"] != 412', '["HTTPStatusCode"] < 400', "that_is_there_counts", "test_notifications_worker.py"),
+    Mutation("a time is the clock's", "notifications/worker.py", "notification_id(event.occurred_at", "notification_id(clock.now()", "comes_again_changes", "test_notifications_worker.py"),
+    Mutation("a failed record is swallowed", "notifications/worker.py", "    event = OrderEvent.model_validate_json(record.body)\n", "    try:\n        event = OrderEvent.model_validate_json(record.body)\n    except ValueError:\n        return\n", "no_event_fails_alone", "test_notifications_worker.py"),
+    Mutation("a failed batch is one failure", "notifications/worker.py", "raise_on_entire_batch_failure=False", "raise_on_entire_batch_failure=True", "record_by_record", "test_notifications_worker.py"),
+    Mutation("malformed events are logged", "notifications/worker.py", ", hide_input_in_errors=True", "", "nothing_of_a_malformed", "test_notifications_worker.py"),
+    Mutation("deleted ones come back", "notifications/store.py", 'client().put_object(Bucket=_bucket(), Key=_key(account_id, identifier), Body=b"")', "client().delete_object(Bucket=_bucket(), Key=_key(account_id, identifier))", "gone_for_good", "test_notifications.py"),
+    Mutation("deleted ones fill pages", "notifications/store.py", ' if one["Size"])', ")", "leave_no_gaps", "test_notifications.py"),
+    Mutation("one after the other is read", "notifications/store.py", "ThreadPoolExecutor(PARALLEL_READS)", "ThreadPoolExecutor(1)", "side_by_side", "test_notifications.py"),
+    Mutation("ids lead anywhere", "notifications/store.py", "return _ID.fullmatch(text) is not None", 'return text != ""', "beside_the_callers or cursor_is_one", "test_notifications.py"),
+    Mutation("any account's are read", "notifications/api.py", "store.get_notification(app.caller().account_id", 'store.get_notification(app.header("x-account-id") or app.caller().account_id', "GET and notifications and id and other", "test_identity_over_http.py"),
 ]  # fmt: skip
 
 
