@@ -13,7 +13,7 @@ import pymysql
 from pymysql.cursors import Cursor
 from sqlalchemy.engine import make_url
 
-from tests.servers import PROJECT, find_mysqld, private_mysql
+from tests.servers import PROJECT, find_mysqld, running_mysql
 
 GIB = 1 << 30
 BUFFER_POOL_MAX = 4 * GIB
@@ -63,11 +63,18 @@ def server_of(url: str | None, *, name: str) -> Iterator[str]:
     """
     if url is None and find_mysqld() is None:
         raise SystemExit("no server of MySQL's protocol: set DATABASE_URL, or install mariadb-server or mysql-server")
-    with nullcontext(url) if url else private_mysql() as given:
+    with nullcontext(url) if url else _durable_mysql() as given:
         parsed = make_url(given)
         if parsed.drivername != "mysql+pymysql":
             raise SystemExit("DATABASE_URL must be mysql+pymysql://…")
         yield parsed.set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def _durable_mysql() -> Iterator[str]:
+    """Run a server whose commits wait for the disk, as production's do; yields its URL."""
+    with running_mysql("--skip-log-bin") as server:
+        yield server.url
 
 
 @contextmanager

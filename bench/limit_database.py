@@ -1,4 +1,4 @@
-"""The service's own statements, sent by PyMySQL alone: two connections for each thread."""
+"""The service's own statements, sent by PyMySQL alone, which reads each column: two connections for each thread."""
 
 import os
 import threading

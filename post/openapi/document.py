@@ -1,7 +1,7 @@
 """The OpenAPI document's own parts: tags, security, and the answers of operations."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -109,6 +109,10 @@ class DescribedApp(OpenAPI):
         """The document, made once under a lock: without it, other threads would see an unfinished one."""
         with self._describing:
             return super().api_doc
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function: none of ours is a coroutine, and Flask would inspect each hook in each request."""
+        return func
 
     def generate_spec_json(self) -> None:
         """Make the document."""

@@ -17,6 +17,7 @@ from post.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
+_COUNTED, _REPEATED = metrics.VIEWS.labels("counted"), metrics.VIEWS.labels("repeated")
 BATCH_POSTS = 500
 POSTS_MAX = 1 << 16  # posts whose views may wait in a process; views of more posts are written at once
 # A caller's ``stored`` may be older than a batch for so long after it was written.
@@ -129,7 +130,7 @@ class ViewCounter:
             The views to add to ``stored``: this one if it counts, and those that this process has yet to write.
         """
         is_first = self._window.is_first_view(post_id, address)
-        metrics.VIEWS.labels("counted" if is_first else "repeated").inc()
+        (_COUNTED if is_first else _REPEATED).inc()
         if not is_first:
             return self.pending(post_id, stored=stored)
         with self._lock:
