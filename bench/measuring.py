@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import requests as http
 
@@ -65,7 +65,7 @@ class Bench:
         Returns:
             A run for each side, in the form of the results; None for a side without requests.
         """
-        measured: dict[str, Any] = dict.fromkeys(self._servers)
+        measured: dict[str, Any] = dict.fromkeys(get_args(Side))
         for side, requests in self._sides(endpoint):
             if requests:
                 run = self._run(side, requests)
@@ -78,7 +78,13 @@ class Bench:
         # Without a rate of the service, the limit's has no use.
         limit = endpoint.limit_requests(self._board) if endpoint.limit is not None and requests else []
         contender = requests if endpoint.has_contender else []
-        return [("service", requests), ("nginx", requests), ("fastapi", contender), ("limit", limit)]
+        by_side: dict[Side, list[Request]] = {
+            "service": requests,
+            "nginx": requests,
+            "fastapi": contender,
+            "limit": limit,
+        }
+        return [(side, by_side[side]) for side in self._servers]
 
     def _run(self, side: Side, requests: Sequence[Request]) -> Run:
         runs: list[Run] = []

@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,25 +76,25 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[results.Results,
             "service": processes.service_starter(folder, url, size),
             "limit": processes.limits_starter(folder, url, size, bare_body=bare_body),
         }
-        contender = processes.contender_starter(folder, url, size)
-        with processes.running(starts["service"]) as service:
+        others: dict[Side, processes.Start] = {
+            "fastapi": processes.contender_starter(folder, url, size),
+            "limit": starts["limit"],
+        }
+        with processes.running(starts["service"]) as service, ExitStack() as running:
             board = Board(service.url, url)
             bare_body.write_bytes(board.get(f"{API}/posts").content)
-            with (
-                processes.running(starts["limit"]) as limits,
-                processes.running(contender) as fastapi,
-                running_nginx(port_of(service.url)) as nginx,
-            ):
-                servers: dict[Side, processes.Server] = {
-                    "service": processes.Server(service),
-                    "nginx": processes.Server(service, url=nginx.url),
-                    "fastapi": processes.Server(fastapi),
-                    "limit": processes.Server(limits),
-                }
-                bench = Bench(servers, board, load_of(options), folder)
-                measured = run_rounds(bench, servers, endpoints, options.rounds)
-            faults = bench.faults + (last_errors(service.log, limits.log) if bench.faults else [])
-        seconds = {side: processes.median_start(start, times=options.starts) for side, start in starts.items()}
+            nginx = running.enter_context(running_nginx(port_of(service.url)))
+            servers: dict[Side, processes.Server] = {
+                "service": processes.Server(service),
+                "nginx": processes.Server(service, url=nginx.url),
+            }
+            for side, start in ({} if options.alone else others).items():
+                servers[side] = processes.Server(running.enter_context(processes.running(start)))
+            bench = Bench(servers, board, load_of(options), folder)
+            measured = run_rounds(bench, servers, endpoints, options.rounds)
+            faults = bench.faults + (last_errors(service.log) if bench.faults else [])
+        started = {side: start for side, start in starts.items() if side in servers}
+        seconds = {side: processes.median_start(start, times=options.starts) for side, start in started.items()}
     return {"conditions": conditions(options, server), "starts": seconds, **measured}, faults
 
 
@@ -143,9 +144,9 @@ def show(endpoint: Endpoint, measured: dict[str, Any]) -> None:
     print(f"  {endpoint.title}: {', '.join(shown) or 'no ETag'}", flush=True)
 
 
-def last_errors(*logs: str) -> list[str]:
-    """Return the last lines with errors in logs."""
-    return [line for log in logs for line in log.splitlines() if "ERROR" in line or "Error:" in line][-LOG_LINES:]
+def last_errors(log: str) -> list[str]:
+    """Return the last lines with errors in a log."""
+    return [line for line in log.splitlines() if "ERROR" in line or "Error:" in line][-LOG_LINES:]
 
 
 def arguments() -> argparse.Namespace:
@@ -158,12 +159,16 @@ def arguments() -> argparse.Namespace:
     add("--only", default="", metavar="NAMES", help="endpoints, separated by commas (default: all)")
     add("--database-url", default=os.environ.get("DATABASE_URL") or None, help="a server (default: a private one)")
     add("--fresh", action="store_true", help="drop the database of an earlier run")
+    add("--alone", action="store_true", help="measure neither the contender nor the limit")
     add("--workers", type=int, default=2, help="of gunicorn (default: %(default)s)")
     add("--threads", type=int, default=8, help="of each worker (default: %(default)s)")
     add("--wrk-threads", type=int, default=1, help="default: %(default)s")
     add("--connections", type=int, default=16, help="of wrk (default: %(default)s)")
     add("--starts", type=int, default=5, help="number of starts of each server (default: %(default)s)")
     add("--show", type=Path, metavar="FILE", help="print the report of a file of results")
+    add(
+        "--table", type=Path, nargs="+", metavar="FILE", help="print the rates of several results, a line for each side"
+    )
     add("--compare", type=Path, nargs=2, metavar="FILE", help="print the growth from the first's rates to the second's")
     return parser.parse_args()
 
@@ -189,6 +194,9 @@ def main() -> int:
     options = arguments()
     if options.compare:
         return compare(*options.compare)
+    if options.table:
+        print(tables.side_by_side([*map(results.load, options.table)]))
+        return 0
     if options.show:
         return present(results.load(options.show), [])
     require_programs()

@@ -1,5 +1,6 @@
 """Results as Markdown."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 
 from bench.endpoints import Endpoint, Reference
@@ -38,6 +39,12 @@ HEADINGS = (
     "",
 )
 
+NAMES = {
+    "service": "Post Service",
+    "nginx": "the same, through nginx",
+    "fastapi": "FastAPI",
+    "limit": "Flask + PyMySQL",
+}
 RATIOS: tuple[Reference, ...] = ("FastAPI", "limit", "page 1")
 
 
@@ -113,13 +120,13 @@ def _processes(results: Results) -> str:
         [
             "start to the first 200, s",
             f"{starts['service']:.2f}",
-            f"{starts['limit']:.2f}",
+            f"{starts['limit']:.2f}" if "limit" in starts else "—",
             f"≤ {START_MAX_SECONDS}",
             _verdict(starts["service"] <= START_MAX_SECONDS),
         ]
     ]
     for when in ("before", "after"):
-        sides = [_memory(memory[side][when]) for side in ("service", "limit")]
+        sides = [_memory(memory[side][when]) if side in memory else "—" for side in ("service", "limit")]
         bar = [f"≤ {RSS_MAX_MIB}", _verdict(largest <= RSS_MAX_MIB)] if when == "after" else ["—", ""]
         rows.append([f"each worker's RSS (PSS) {when}, MiB", *sides, *bar])
     return _table(["process", "service", "limit", "bar", ""], rows)
@@ -127,6 +134,27 @@ def _processes(results: Results) -> str:
 
 def _memory(workers: list[list[int]]) -> str:
     return ", ".join(f"{rss} ({pss})" for rss, pss in workers)
+
+
+def side_by_side(found: Sequence[Results]) -> str:
+    """Return rates of several results, a line for each side and a column for each endpoint that has a contender."""
+    titles = [row.endpoint.title for row in rows_of(found[0]) if row.endpoint.has_contender]
+    return _table(["answers a second", *titles], [line for results in found for line in _lines(results, titles)])
+
+
+def _lines(results: Results, titles: Sequence[str]) -> Iterable[list[str]]:
+    told, rounds = results["conditions"], results["endpoints"]
+    rows = [row for row in rows_of(results) if row.endpoint.title in titles]
+    for side, name in NAMES.items():
+        runs = {
+            row.endpoint.title: [each[side]["rate"] for each in rounds[row.endpoint.name] if each[side]] for row in rows
+        }
+        if any(runs.values()):
+            yield [f"{name}; {told['kind']}, {told['posts']:,} posts", *(_spread(runs[title]) for title in titles)]
+
+
+def _spread(rates: Sequence[float]) -> str:
+    return f"{statistics.median(rates):,.0f} ({min(rates):,.0f}–{max(rates):,.0f})" if rates else "—"
 
 
 def growth_report(before: Results, after: Results) -> str:
