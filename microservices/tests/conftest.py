@@ -152,6 +152,16 @@ def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     logger.registered_handler.setStream(before)
 
 
+@pytest.fixture
+def container_log(products: "Container") -> Callable[[], list[dict[str, Any]]]:
+    """The lines that the container's service has logged since the test began."""
+    from shared.container_log import logger
+
+    stream = io.StringIO()
+    logger.handlers[0].setStream(stream)
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
 # Fixtures that start processes: make quick leaves their tests out.
 STARTING = {"stand_in", "database", "functions", "start_host", "supervisor", "folder"}
 
