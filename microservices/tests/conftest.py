@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from microservices.tests.databases import in_process, running_database
-from microservices.tests.running import free_port, process_on, running_platform
+from microservices.tests.running import free_port, process_on, running_container, running_platform
 
 if TYPE_CHECKING:
     from microservices.local.database import Database
@@ -44,9 +44,12 @@ def platform_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform(stand_in: str, platform_logs: Path) -> Iterator[str]:
-    """Base URL of the gateway, in front of the Lambdas as they are deployed."""
-    with running_platform(stand_in, platform_logs) as url:
+def platform(stand_in: str, platform_logs: Path, database: "Database") -> Iterator[str]:
+    """Base URL of the gateway, in front of the Lambdas as they are deployed, and of products."""
+    with (
+        running_container("products", **database.settings("products_app")) as products_url,
+        running_platform(stand_in, platform_logs, products_url=products_url) as url,
+    ):
         yield url
 
 

@@ -17,13 +17,16 @@ from typing import Any
 import requests
 
 from microservices.local.aws import connect, grant_admin, make_resources
+from microservices.local.database import Database
 from microservices.local.gateway.document import METHODS, PATH, render
 from microservices.local.gateway.server import variables
 from microservices.local.terraform import deployed
-from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, running_platform
+from microservices.tests.databases import running_database
+from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, running_container, running_platform
 
 PASSWORD = "password123"
 VICTIMS = 100
+PRODUCTS = 100
 NOTIFICATIONS = [f"82326769543{number:02}-00000000-0000-7000-8000-0000000000{number:02}" for number in range(100)]
 
 
@@ -80,6 +83,16 @@ def make_notifications(stand_in: str, account_id: str) -> None:
     storage.close()
 
 
+def make_products(database: Database) -> None:
+    """Write the products that the cases read and change, with the numbers from 2 on."""
+    with database.connect(database.name) as connection:
+        connection.execute(
+            "INSERT INTO products.products (name, price, stock)"
+            " SELECT 'Product ' || i, i, i FROM generate_series(1, %s) AS i",
+            [PRODUCTS],
+        )
+
+
 def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
     """
     Run schemathesis once.
@@ -96,9 +109,14 @@ def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
     with process_on(port, "-m", "microservices.local.aws", str(port)):
         stand_in = f"http://127.0.0.1:{port}"
         make_resources(stand_in)
-        with running_platform(stand_in, folder) as url:
+        with (
+            running_database() as database,
+            running_container("products", **database.settings("products_app")) as products_url,
+            running_platform(stand_in, folder, products_url=products_url) as url,
+        ):
+            make_products(database)
             document = folder / "openapi.json"
-            document.write_text(json.dumps(document_of({"auth", "users", "notifications"}, url)))
+            document.write_text(json.dumps(document_of({"auth", "users", "products", "notifications"}, url)))
             given = {"FUZZ_URL": url, "FUZZ_ADMIN": make_users(url, stand_in)}
             command = [
                 str(Path(sys.executable).parent / "schemathesis"), "run", str(document), "--url", url,

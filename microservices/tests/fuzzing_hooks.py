@@ -2,20 +2,25 @@
 
 import os
 import random
+from uuid import uuid4
 
 import schemathesis
 import urllib3
 from hypothesis import strategies as st
 
 from microservices.tests import conftest  # noqa: F401 - it makes the services' packages importable
-from microservices.tests.fuzzing import NOTIFICATIONS
+from microservices.tests.fuzzing import NOTIFICATIONS, PRODUCTS
 from shared.paging import next_page_headers
 
 
-def cursor_after(last):
-    return next_page_headers({}, [last])["X-Next-Cursor"]
+def cursor_after(*last):
+    return next_page_headers({}, [*last])["X-Next-Cursor"]
 
 
+CURSORS = {
+    "/notifications": lambda: cursor_after(random.choice(NOTIFICATIONS)),
+    "/products": lambda: cursor_after("2026-01-02T03:04:05.678901+00:00", str(random.randrange(1, PRODUCTS))),
+}
 emails = st.integers(min_value=0, max_value=99).map("victim{}@example.com".format)
 schemathesis.openapi.format("cursor", emails.map(cursor_after))
 
@@ -52,8 +57,14 @@ def before_call(context, case, kwargs):
     """Half of the ids that are right are of what is there, unless it is deleted; cursors are of their list."""
     if case.meta.generation.mode.is_negative:
         return
-    if case.operation.path == "/notifications" and "cursor" in (case.query or {}):
-        case.query["cursor"] = cursor_after(random.choice(NOTIFICATIONS))
+    is_product = case.operation.path.startswith("/products")
+    if case.operation.path in CURSORS and "cursor" in (case.query or {}):
+        case.query["cursor"] = CURSORS[case.operation.path]()
+    if "Idempotency-Key" in case.headers:  # one that another case has used is refused, which has a test of its own
+        case.headers["Idempotency-Key"] = uuid4().hex
+    if isinstance(case.body, dict) and "price" in case.body:
+        case.body["price"] = round(case.body["price"], 2)
     if random.random() < 0.5:
-        there = {"userId": f"victim{random.randrange(100)}@example.com", "id": random.choice(NOTIFICATIONS)}
+        thing = str(random.randrange(2, 2 + PRODUCTS)) if is_product else random.choice(NOTIFICATIONS)
+        there = {"userId": f"victim{random.randrange(100)}@example.com", "id": thing}
         case.path_parameters.update({name: there[name] for name in case.path_parameters})

@@ -8,7 +8,9 @@ import pytest
 from auth import handler as auth_handler
 from microservices.local.aws import connect
 from microservices.tests.callers import PASSWORD, Http, new_email
+from microservices.tests.databases import empty
 from microservices.tests.events_of_orders import order_event, sqs_event
+from microservices.tests.gateway.test_document import CONTRACT
 from notifications import api as notifications_api
 from notifications import worker
 from users import handler as users_handler
@@ -34,6 +36,13 @@ TABLE = {
     ("PUT", "/users/{userId}"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": (200, None)},
     ("PUT", "/users/{userId}/role"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
     ("DELETE", "/users/{userId}"): SESSION | {"other": FORBIDDEN, "admin": (204, None), "own": (204, None)},
+    ("GET", "/products"): dict.fromkeys(KINDS, (200, None)),
+    ("GET", "/products/{id}"): dict.fromkeys(KINDS, (200, None)),
+    ("POST", "/products"): SESSION | {"other": FORBIDDEN, "admin": (201, None), "own": FORBIDDEN},
+    ("PUT", "/products/{id}"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
+    ("PATCH", "/products/{id}"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
+    ("DELETE", "/products/{id}"): SESSION | {"other": FORBIDDEN, "admin": (204, None), "own": FORBIDDEN},
+    ("POST", "/products/{id}/stock"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
     ("GET", "/notifications"): SESSION | dict.fromkeys(("other", "admin", "own"), (200, None)),
     ("GET", "/notifications/{id}"): SESSION | {"other": NOT_ONES_OWN, "admin": NOT_ONES_OWN, "own": (200, None)},
     ("DELETE", "/notifications/{id}"): SESSION | {"other": NOT_ONES_OWN, "admin": NOT_ONES_OWN, "own": (204, None)},
@@ -49,6 +58,10 @@ def body_of(method, resource, email):
         ("PUT", "/auth/password"): {"currentPassword": PASSWORD, "newPassword": PASSWORD},
         ("PUT", "/users/{userId}"): {"name": "Ana B"},
         ("PUT", "/users/{userId}/role"): {"role": "user"},
+        ("POST", "/products"): {"name": "Apple", "price": 1},
+        ("PUT", "/products/{id}"): {"name": "Apple", "description": None, "price": 1},
+        ("PATCH", "/products/{id}"): {"price": 2},
+        ("POST", "/products/{id}/stock"): {"delta": 1},
     }
     return bodies.get((method, resource))
 
@@ -74,12 +87,20 @@ class Cast:
         self.token = {"none": None, "garbage": "x" * 43}.get(kind, person.token)
 
 
+def make_product(database):
+    """Have one product, the first."""
+    empty(database, "products")
+    with database.connect(database.name) as connection:
+        connection.execute("INSERT INTO products.products (id, name, price) VALUES (1, 'Apple', 1)")
+
+
 def outcome(answer):
     return answer.status, json.loads(answer.text).get("code") if answer.status >= 400 else None
 
 
 def ask(api, cast, method, resource, headers=None):
-    target = resource.replace("{userId}", cast.ana.email).replace("{id}", f"8232676954321-{cast.event['id']}")
+    thing = "1" if resource.startswith("/products") else f"8232676954321-{cast.event['id']}"
+    target = resource.replace("{userId}", cast.ana.email).replace("{id}", thing)
     return api(method, target, body_of(method, resource, cast.ana.email), token=cast.token, headers=headers)
 
 
@@ -91,17 +112,23 @@ def test_the_table_has_every_route():
         for method in methods
     }
 
+    handled |= {route for route, (service, _) in CONTRACT.items() if service == "products"}
+
     assert set(TABLE) == handled
     assert len(CASES) == len(handled) * len(KINDS)
 
 
 @pytest.mark.parametrize(("method", "resource", "kind"), CASES)
-def test_every_route_answers_every_caller_as_the_table_has_it(platform, stand_in, aws, method, resource, kind):
+def test_every_route_answers_every_caller_as_the_table_has_it(
+    platform, database, stand_in, aws, method, resource, kind
+):
     """Without and with headers in which the client claims to be Ana, an admin, at another address."""
     claims = []
     for claimed in (False, True):
         api = Http(platform)
         cast = Cast(api, stand_in, kind)
+        if resource.startswith("/products"):
+            make_product(database)
         forged = {
             "X-Account-Id": cast.ana.account_id,
             "X-User-Role": "admin",

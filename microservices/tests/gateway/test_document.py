@@ -91,8 +91,8 @@ def test_a_method_that_a_path_does_not_have_reaches_the_paths_own_service(docume
         assert other.authorizer is None
 
 
-def test_every_function_that_is_deployed_has_a_route_or_authorizes(document):
-    named = {service_of(route) for route in document.routes} | {"authorizer"}
+def test_every_function_that_is_deployed_has_a_route_authorizes_or_takes_events(document):
+    named = {service_of(route) for route in document.routes} | {"authorizer", "notifications-worker"}
 
     assert set(deployed().local("lambdas")) <= named
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from microservices.local import postgres
+from microservices.local.database import Database
 from microservices.local.postgres import Postgres
 from microservices.local.processes import CannotRun, Supervisor
 from microservices.tests.running import PROJECT, free_port
@@ -57,6 +58,26 @@ def test_a_cluster_is_made_once_and_takes_its_password_alone(binaries, folder, s
         assert "password authentication failed" in log_in(binaries, port, "wrong").stderr
         supervisor.stop()
         assert not server.is_ready()
+
+
+def test_the_containers_find_their_schemas_and_what_earlier_starts_have_kept(binaries, folder, supervisor, tmp_path):
+    port, found = free_port(), []
+    for name in ("É", "사과"):
+        database = Database(Postgres(folder, port), port)
+        database.server.prepare()
+        supervisor.start(database.server.service(tmp_path / "log", after_start=database.prepare))
+        database.migrate("products")
+        database.run("products.seed", role="products_app")
+        with database.connect("microservices") as connection:
+            connection.execute("INSERT INTO products.products (name, price) VALUES (%s, 1)", [name])
+            rows = connection.execute("SELECT id, lower(name) FROM products.products ORDER BY id").fetchall()
+            grams = "SELECT array_to_string(products.grams(%s), '|')"
+            [(letters,)] = connection.execute(grams, [name])
+        found.append(letters)
+        supervisor.stop()
+
+    assert rows == [(1, "sample product 1"), (2, "é"), (3, "사과")]
+    assert found == ["é", "과|사|사과"]
 
 
 def test_the_server_never_runs_as_root(binaries, folder, supervisor, tmp_path):
