@@ -10,6 +10,7 @@ from microservices.local.aws import make_resources
 from microservices.local.gateway.document import PATH
 from microservices.tests.databases import empty
 from microservices.tests.running import PROJECT, free_port, process_on, running_container, running_platform
+from microservices.tests.test_house_rules import FILES, reached_from, service_files
 from tests.pages import broken_links, cells, names, section
 
 FOLDER = PROJECT / "microservices"
@@ -122,3 +123,27 @@ def test_the_repositorys_own_readme_leads_here_on_its_first_screen(page):
     first = "\n".join((PROJECT / page).read_text().splitlines()[:30])
 
     assert f"(microservices/{page})" in first
+
+
+def test_the_settings_of_products_are_those_that_it_reads():
+    page = section((FOLDER / "products/README.md").read_text(), "Processes")
+    shown = {name for cell in cells(page, 0) for name in names(cell)}
+    sources = reached_from([*service_files("products"), "shared/gunicorn_conf.py"])
+    read = {
+        name
+        for source in sources
+        for name in re.findall(r'settings\.(?:text|number)\(\s*"([A-Z_]+)"', FILES[source].read_text())
+    }
+
+    assert shown == read
+
+
+def test_the_refusals_that_products_page_names_are_there():
+    text = (FOLDER / "products/README.md").read_text()
+    source = "".join(path.read_text() for path in FOLDER.glob("[ps]*/errors.py"))
+    codes = set(re.findall(r'code, text = "([a-z_]+)"', source))
+
+    named = set(re.findall(r"4\d\d `(\w+)`", text))
+    assert named == {"idempotency_conflict", "product_not_found", "insufficient_stock", "stock_too_large"}
+    assert named <= codes
+    assert list(broken_links(text, FOLDER / "products")) == []
