@@ -90,13 +90,14 @@ class Postgres:
         )  # fmt: skip
         made.rename(data)
 
-    def service(self, log: Path, after_start: Callable[[], None] = lambda: None) -> Service:
+    def service(self, log: Path, after_start: Callable[[], None] = lambda: None, **parameters: str) -> Service:
         """
         Describe the server's process.
 
         Args:
             log: File that it writes its log to.
             after_start: Work to do once it takes connections.
+            parameters: Further parameters of the server.
 
         Returns:
             The process, for the supervisor.
@@ -106,6 +107,7 @@ class Postgres:
             "port": str(self._port),
             "unix_socket_directories": str(self._folder) if self._has_short_path() else "",
             "timezone": "UTC",
+            **parameters,
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return Service(

@@ -99,6 +99,12 @@ class AuthorizationRequired(Unauthenticated):
     code, text = "authorization_required", "Authorization header required"
 
 
+class MalformedRequest(BadRequest):
+    """The request is not one that HTTP or the framework can read."""
+
+    code, text = "bad_request", "Bad request"
+
+
 class InvalidJson(BadRequest):
     """The body is not one JSON object in UTF-8."""
 

@@ -244,7 +244,7 @@ def _not_dispatched(error: exceptions.HTTPException) -> Response:
         return _refused(errors.MethodNotAllowed(allowed=sorted(error.valid_methods or ())))
     if isinstance(error, exceptions.RequestEntityTooLarge):
         return _refused(errors.TooLarge())
-    return _refused(errors.NotFound())
+    return _refused(errors.NotFound() if isinstance(error, exceptions.NotFound) else errors.MalformedRequest())
 
 
 def _database_away(error: psycopg.OperationalError) -> Response:

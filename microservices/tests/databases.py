@@ -24,7 +24,8 @@ def running_database() -> Iterator[Database]:
     server, supervisor = Postgres(folder, port), Supervisor()
     try:
         server.prepare()
-        supervisor.start(server.service(folder / "postgres.log"))
+        # Nothing of a test outlives the server, so that nothing has to be on a disk.
+        supervisor.start(server.service(folder / "postgres.log", fsync="off", full_page_writes="off"))
         database = Database(server, port)
         database.prepare()
         database.migrate(*BUILT)

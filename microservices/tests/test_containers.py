@@ -1,5 +1,6 @@
 """The containers' common part: answers in the contract's form, a pool that loses nothing, health, an orderly end."""
 
+import io
 import json
 import os
 import signal
@@ -117,6 +118,16 @@ def test_a_line_has_its_request_its_account_and_its_trace(products, make_product
     }
     assert lines[1].items() >= expected.items()
     assert "secret" not in json.dumps(lines)
+
+
+def test_a_body_that_ends_too_early_is_a_bad_request(products):
+    caller = {"X-Account-Id": "ana", "X-User-Role": "admin", "Content-Length": "50"}
+
+    answer = products.app.test_client().open(
+        "/products", method="POST", input_stream=io.BytesIO(b'{"name"'), content_length=50, headers=caller
+    )
+
+    assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
 
 
 # The pool
