@@ -89,7 +89,7 @@ def log_in(*, email: str, password: str, address: str) -> Login:
     user_id = normalized_email(email) or NOBODY
     password = unicodedata.normalize("NFC", password)
     found = _check_password(user_id, password, LoginBrake(user_id if user_id != NOBODY else email, address))
-    account = _account(found)
+    account = _account(user_id, found)
     _rehash(account, password, found["passwordHash"])
     session = start_session(account)
     logger.info("login_succeeded", extra={"account_id": account.account_id})
@@ -116,7 +116,7 @@ def change_password(session: Session, *, current: str, new: str, address: str) -
     """
     user_id = session.account.user_id
     found = _check_password(user_id, unicodedata.normalize("NFC", current), LoginBrake(user_id, address))
-    if _account(found).account_id != session.account.account_id:
+    if found["accountId"] != session.account.account_id:
         raise InvalidSession
     _replace_password(session.account, found["passwordHash"], passwords.hash_password(new))
     logger.info("password_changed", extra={"account_id": session.account.account_id})
@@ -126,7 +126,7 @@ def change_password(session: Session, *, current: str, new: str, address: str) -
 
 def _check_password(user_id: str, password: str, brake: LoginBrake) -> Item:
     """Return the account whose password this is, as it was before the password was verified."""
-    attributes = ("userId", "accountId", "name", "role", "passwordHash", "sessionEpoch")
+    attributes = ("accountId", "name", "role", "passwordHash", "sessionEpoch")
     found, *counters = get_together(users().to_get(user_id, *attributes), *brake.reads())
     brake.check(counters)
     if not passwords.verify_password(password, found["passwordHash"] if found else None) or found is None:
@@ -136,8 +136,8 @@ def _check_password(user_id: str, password: str, brake: LoginBrake) -> Item:
     return found
 
 
-def _account(found: Item) -> Account:
-    return Account(found["userId"], found["accountId"], found["role"], found["sessionEpoch"])
+def _account(user_id: str, found: Item) -> Account:
+    return Account(user_id, found["accountId"], found["role"], found["sessionEpoch"])
 
 
 def _rehash(account: Account, password: str, old: str) -> None:
