@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 from flask import Blueprint, Flask, Request, Response, g, request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel
 from werkzeug import exceptions
 from werkzeug.routing import Rule
@@ -129,14 +130,17 @@ def read_body(model: type[Body]) -> Body:
         The checked fields.
 
     Raises:
-        TooLarge: The body has more than 64 KiB.
+        MalformedRequest: The body breaks off.
+        TooLarge: It has more than 64 KiB.
         UnsupportedType: Its type is another than JSON's.
         InvalidJson: It is not one JSON object.
         ValidationFailed: Fields are missing or wrong.
     """
-    values = http.parse_object(
-        request.get_data(), content_type=request.headers.get("Content-Type"), parse_float=Decimal
-    )
+    try:
+        content = request.get_data()
+    except (OSError, ParseException) as exc:  # gunicorn's: a client that is gone, chunks that are none
+        raise errors.MalformedRequest from exc
+    values = http.parse_object(content, content_type=request.headers.get("Content-Type"), parse_float=Decimal)
     return http.check_body(model, values)
 
 
