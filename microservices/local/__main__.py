@@ -293,6 +293,7 @@ def banner(run: Run, seconds: float) -> None:
     user = '"email":"test@example.com","password":"password123"'
     say(f"""
 The platform is ready at {api} ({seconds:.1f} s). Services: {", ".join(BUILT)}.
+The shop's pages: http://localhost:{run.port}/
 
   curl -X POST {api}/auth/register {json_type} -d '{{{user},"name":"Test User"}}'
   curl -X POST {api}/auth/login {json_type} -d '{{{user}}}'

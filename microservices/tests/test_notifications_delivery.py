@@ -13,6 +13,7 @@ from microservices.local.lambda_host import Function, LambdaHost
 from microservices.local.terraform import deployed
 from microservices.tests.events_of_orders import order_event
 from microservices.tests.running import PROJECT, event_source, free_port, process_on
+from notifications import store
 
 pytestmark = pytest.mark.slow
 
@@ -184,3 +185,14 @@ def test_the_mapping_is_the_deployed_one():
 
     assert (mapping["batch_size"], mapping["function_response_types"]) == (10, ["ReportBatchItemFailures"])
     assert queue["visibility_timeout_seconds"] == 6 * worker["timeout"]
+
+
+def test_the_page_has_the_figures_that_are_deployed():
+    page = (PROJECT / "microservices" / "notifications" / "README.md").read_text()
+    visibility = deployed().resources("aws_sqs_queue")["notifications"]["visibility_timeout_seconds"]
+    rule = deployed().resources("aws_s3_bucket_lifecycle_configuration")["notifications"]["rule"][0]
+
+    assert f"after\n  {visibility} seconds" in page
+    assert f"removes it after {rule['expiration'][0]['days']} days" in page
+    assert f"{store.PARALLEL_READS} side by side" in page
+    assert f"{store.LAST_MS:,} minus" in page

@@ -27,7 +27,17 @@ def folder(tmp_path):
 def test_a_file_is_served_with_its_type(folder, path, kind, body):
     answer = site_answer("GET", path, folder)
 
-    assert (answer.status, answer.headers, answer.body) == (200, [("Content-Type", kind)], body)
+    assert (answer.status, answer.headers[0], answer.body) == (200, ("Content-Type", kind), body)
+
+
+def test_a_file_has_the_deployed_headers():
+    headers = dict(site_answer("GET", "/").headers)
+
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,15 @@ def test_the_platform_starts_answers_and_leaves_nothing_after_ctrl_c(tmp_path):
         assert run.process.returncode == 0
         assert left_of(started) == processes_of(run.first) == {}
         assert listening(run.first) == []
-        for step in ("PostgreSQL", "The AWS stand-in", "Products", "The Lambda host", "The gateway"):
+        steps = (
+            "PostgreSQL",
+            "The AWS stand-in",
+            "Products",
+            "The Lambda host",
+            "The event source mapping",
+            "The gateway",
+        )
+        for step in steps:
             assert re.search(rf"^{step}.* is ready \([\d.]+ s\)$", run.said, re.MULTILINE), step
 
 
