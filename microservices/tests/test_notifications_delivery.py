@@ -10,6 +10,7 @@ import pytest
 
 from microservices.local.aws import connect, make_resources
 from microservices.local.lambda_host import Function, LambdaHost
+from microservices.local.processes import is_listening
 from microservices.local.terraform import deployed
 from microservices.tests.events_of_orders import order_event
 from microservices.tests.running import PROJECT, event_source, free_port, process_on
@@ -158,6 +159,7 @@ def test_a_stand_in_that_is_killed_and_comes_back_is_waited_for(delivery, host):
         wait_until(lambda: delivery.notified() == ids([before]))
         first.kill()
         first.wait()
+        wait_until(lambda: not is_listening(delivery.port))  # its worker ends a moment later
 
         later.enter_context(delivery.stand_in())
         make_resources(delivery.endpoint)
