@@ -13,7 +13,7 @@ import uuid_utils
 
 from orders import faults, store
 from orders.errors import InsufficientStock, OrderExpired, ProductNotFound
-from orders.order import CONFIRMED, PENDING, REJECTED, Line, Order, event_type
+from orders.order import CONFIRMED, PENDING, REJECTED, Line, Order
 from orders.reservations import Reservations, Reserved
 from shared import clock, postgres, settings
 from shared.container_log import logger
@@ -117,7 +117,7 @@ def settle(connection: Connection, decided: Order) -> Order:
         The order as it is.
     """
     if store.change_order(connection, decided, was=PENDING):
-        logger.info(event_type(decided), extra={"order_id": decided.id})
+        logger.info(f"order_{decided.status}", extra={"order_id": decided.id})
         return decided
     return store.read_order(connection, decided.id)
 

@@ -90,6 +90,19 @@ def test_an_event_is_published_once_by_relays_beside_each_other(shop, topic, que
     assert unsent(shop) == 0
 
 
+def test_a_relay_passes_over_what_another_has_in_hand(shop, topic, queue):
+    pen = shop.sell()
+    for _ in range(3):
+        shop.order((pen, 1))
+    with shop.connect() as connection, connection.transaction():
+        [[held]] = connection.execute("SELECT id FROM orders.outbox ORDER BY id LIMIT 1 FOR UPDATE")
+        relay_all(topic)
+        assert shop.rows("SELECT id FROM orders.outbox WHERE sent_at IS NULL") == [(held,)]
+
+    relay_all(topic)
+    assert len(queue()) == 3
+
+
 def test_an_event_stays_until_sns_has_it(shop, topic, queue, monkeypatch):
     from botocore.exceptions import EndpointConnectionError
 

@@ -1,6 +1,7 @@
 """The sweep: what a crash or an absent service has left is finished, once, and by one of many."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 
 import pytest
@@ -33,14 +34,18 @@ def status(shop, order_id):
     return shop.get(f"/orders/{order_id}").json["status"]
 
 
-def test_an_order_is_decided_once_it_is_15_seconds_old(shop, sweep, pend, later):
+def test_an_order_is_decided_once_it_is_15_seconds_old(shop, sweep, pend, later, set_clock):
     pen = shop.sell(stock=3)
     enough, too_many = pend((pen, 2)), pend((pen, 2))
+    [(first,)] = shop.rows("SELECT created_at FROM orders.orders WHERE id = %s", enough)
 
-    later(14)
+    set_clock(first + timedelta(seconds=15, microseconds=-1))
     sweep()
     assert (status(shop, enough), status(shop, too_many), shop.events()) == ("pending", "pending", [])
 
+    set_clock(first + timedelta(seconds=15))
+    sweep()
+    assert (status(shop, enough), status(shop, too_many)) == ("confirmed", "pending")
     later(1)
     sweep()
     assert (status(shop, enough), status(shop, too_many)) == ("confirmed", "rejected")
