@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from microservices.tests.databases import in_process, running_database
-from microservices.tests.running import free_port, process_on, running_container, running_platform
+from microservices.tests.databases import in_process, running_containers, running_database
+from microservices.tests.running import free_port, process_on, running_platform
 
 if TYPE_CHECKING:
     from microservices.local.database import Database
@@ -45,10 +45,10 @@ def platform_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def platform(stand_in: str, platform_logs: Path, database: "Database") -> Iterator[str]:
-    """Base URL of the gateway, in front of the Lambdas as they are deployed, and of products."""
+    """Base URL of the gateway, in front of the Lambdas as they are deployed, and of the containers."""
     with (
-        running_container("products", **database.settings("products_app")) as products_url,
-        running_platform(stand_in, platform_logs, products_url=products_url) as url,
+        running_containers(database) as containers,
+        running_platform(stand_in, platform_logs, **containers) as url,
     ):
         yield url
 

@@ -10,7 +10,7 @@ import pytest
 from microservices.local.database import Database
 from microservices.local.postgres import Postgres
 from microservices.local.processes import REPOSITORY, Supervisor
-from microservices.tests.running import free_port
+from microservices.tests.running import free_port, running_container
 
 BUILT = ("products", "orders")
 
@@ -33,6 +33,16 @@ def running_database() -> Iterator[Database]:
     finally:
         supervisor.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_containers(database: Database) -> Iterator[dict[str, str]]:
+    """Addresses of products and orders, as the gateway's settings."""
+    with (
+        running_container("products", **database.settings("products_app")) as products_url,
+        running_container("orders", PRODUCTS_URL=products_url, **database.settings("orders_app")) as orders_url,
+    ):
+        yield {"products_url": products_url, "orders_url": orders_url}
 
 
 @contextmanager

@@ -21,12 +21,13 @@ from microservices.local.database import Database
 from microservices.local.gateway.document import METHODS, PATH, render
 from microservices.local.gateway.server import variables
 from microservices.local.terraform import deployed
-from microservices.tests.databases import running_database
-from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, running_container, running_platform
+from microservices.tests.databases import running_containers, running_database
+from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, running_platform
 
 PASSWORD = "password123"
 VICTIMS = 100
 PRODUCTS = 100
+ORDERS = [f"00000000-0000-7000-8000-0000000000{number:02}" for number in range(100)]
 NOTIFICATIONS = [f"82326769543{number:02}-00000000-0000-7000-8000-0000000000{number:02}" for number in range(100)]
 
 
@@ -93,6 +94,17 @@ def make_products(database: Database) -> None:
         )
 
 
+def make_orders(database: Database) -> None:
+    """Write the confirmed orders that the cases read, cancel and fulfil."""
+    with database.connect(database.name) as connection:
+        connection.cursor().executemany(
+            "INSERT INTO orders.orders (id, account_id, idempotency_key, request_id, status, lines,"
+            " created_at, updated_at, decided_at) VALUES (%s, %s, %s, 'r', 'confirmed',"
+            """ '[{"product_id": 1, "quantity": 1, "name": "A", "unit_price": "1.50"}]', now(), now(), now())""",
+            [(order_id, order_id, order_id) for order_id in ORDERS],
+        )
+
+
 def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
     """
     Run schemathesis once.
@@ -111,12 +123,13 @@ def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
         make_resources(stand_in)
         with (
             running_database() as database,
-            running_container("products", **database.settings("products_app")) as products_url,
-            running_platform(stand_in, folder, products_url=products_url) as url,
+            running_containers(database) as containers,
+            running_platform(stand_in, folder, **containers) as url,
         ):
             make_products(database)
+            make_orders(database)
             document = folder / "openapi.json"
-            document.write_text(json.dumps(document_of({"auth", "users", "products", "notifications"}, url)))
+            document.write_text(json.dumps(document_of({"auth", "users", "products", "orders", "notifications"}, url)))
             given = {"FUZZ_URL": url, "FUZZ_ADMIN": make_users(url, stand_in)}
             command = [
                 str(Path(sys.executable).parent / "schemathesis"), "run", str(document), "--url", url,

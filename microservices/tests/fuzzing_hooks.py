@@ -9,7 +9,7 @@ import urllib3
 from hypothesis import strategies as st
 
 from microservices.tests import conftest  # noqa: F401 - it makes the services' packages importable
-from microservices.tests.fuzzing import NOTIFICATIONS, PRODUCTS
+from microservices.tests.fuzzing import NOTIFICATIONS, ORDERS, PRODUCTS
 from shared.paging import next_page_headers
 
 
@@ -17,7 +17,13 @@ def cursor_after(*last):
     return next_page_headers({}, [*last])["X-Next-Cursor"]
 
 
+THINGS = {
+    "products": lambda: str(random.randrange(2, 2 + PRODUCTS)),
+    "orders": lambda: random.choice(ORDERS),
+    "notifications": lambda: random.choice(NOTIFICATIONS),
+}
 CURSORS = {
+    "/orders": lambda: cursor_after(random.choice(ORDERS)),
     "/notifications": lambda: cursor_after(random.choice(NOTIFICATIONS)),
     "/products": lambda: cursor_after("2026-01-02T03:04:05.678901+00:00", str(random.randrange(1, PRODUCTS))),
 }
@@ -57,7 +63,7 @@ def before_call(context, case, kwargs):
     """Half of the ids that are right are of what is there, unless it is deleted; cursors are of their list."""
     if case.meta.generation.mode.is_negative:
         return
-    is_product = case.operation.path.startswith("/products")
+    kind = case.operation.path.split("/")[1]
     if case.operation.path in CURSORS and "cursor" in (case.query or {}):
         case.query["cursor"] = CURSORS[case.operation.path]()
     if "Idempotency-Key" in case.headers:  # one that another case has used is refused, which has a test of its own
@@ -65,6 +71,6 @@ def before_call(context, case, kwargs):
     if isinstance(case.body, dict) and "price" in case.body:
         case.body["price"] = round(case.body["price"], 2)
     if random.random() < 0.5:
-        thing = str(random.randrange(2, 2 + PRODUCTS)) if is_product else random.choice(NOTIFICATIONS)
+        thing = THINGS.get(kind, str)()
         there = {"userId": f"victim{random.randrange(100)}@example.com", "id": thing}
         case.path_parameters.update({name: there[name] for name in case.path_parameters})

@@ -2,6 +2,7 @@
 
 import json
 from hashlib import sha256
+from uuid import uuid4
 
 import pytest
 
@@ -20,6 +21,7 @@ INVALID = (401, "invalid_session")
 EXPIRED = (401, "session_expired")
 FORBIDDEN = (403, "forbidden")
 NOT_ONES_OWN = (404, "notification_not_found")
+NO_ORDER = (404, "order_not_found")
 KINDS = ("none", "garbage", "expired", "revoked", "other", "admin", "own")
 # What a caller of each kind gets, where ``{email}`` is Ana's; other is Bo, own is Ana herself.
 OPEN = dict.fromkeys(KINDS, None)
@@ -43,10 +45,16 @@ TABLE = {
     ("PATCH", "/products/{id}"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
     ("DELETE", "/products/{id}"): SESSION | {"other": FORBIDDEN, "admin": (204, None), "own": FORBIDDEN},
     ("POST", "/products/{id}/stock"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
+    ("GET", "/orders"): SESSION | dict.fromkeys(("other", "admin", "own"), (200, None)),
+    ("POST", "/orders"): SESSION | dict.fromkeys(("other", "admin", "own"), (201, None)),
+    ("GET", "/orders/{id}"): SESSION | {"other": NO_ORDER, "admin": (200, None), "own": (200, None)},
+    ("POST", "/orders/{id}/cancel"): SESSION | {"other": NO_ORDER, "admin": (200, None), "own": (200, None)},
+    ("POST", "/orders/{id}/fulfil"): SESSION | {"other": FORBIDDEN, "admin": (200, None), "own": FORBIDDEN},
     ("GET", "/notifications"): SESSION | dict.fromkeys(("other", "admin", "own"), (200, None)),
     ("GET", "/notifications/{id}"): SESSION | {"other": NOT_ONES_OWN, "admin": NOT_ONES_OWN, "own": (200, None)},
     ("DELETE", "/notifications/{id}"): SESSION | {"other": NOT_ONES_OWN, "admin": NOT_ONES_OWN, "own": (204, None)},
 }
+ORDER = {"items": [{"product_id": 1, "quantity": 1}]}
 CASES = [(*route, kind) for route, expected in TABLE.items() for kind in expected]
 
 
@@ -58,6 +66,7 @@ def body_of(method, resource, email):
         ("PUT", "/auth/password"): {"currentPassword": PASSWORD, "newPassword": PASSWORD},
         ("PUT", "/users/{userId}"): {"name": "Ana B"},
         ("PUT", "/users/{userId}/role"): {"role": "user"},
+        ("POST", "/orders"): ORDER,
         ("POST", "/products"): {"name": "Apple", "price": 1},
         ("PUT", "/products/{id}"): {"name": "Apple", "description": None, "price": 1},
         ("PATCH", "/products/{id}"): {"price": 2},
@@ -71,6 +80,7 @@ class Cast:
 
     def __init__(self, api, stand_in, kind):
         self.ana = api.person()
+        self.order = ""
         self.event = order_event(self.ana.account_id, occurred_at="2026-01-02T03:04:05.678Z")
         worker.lambda_handler(sqs_event(self.event), None)
         person = self.ana if kind == "own" else api.person(role="admin" if kind == "admin" else "user")
@@ -88,10 +98,18 @@ class Cast:
 
 
 def make_product(database):
-    """Have one product, the first."""
-    empty(database, "products")
+    """Have one product, the first, and no order."""
+    for schema in ("products", "orders"):
+        empty(database, schema)
     with database.connect(database.name) as connection:
-        connection.execute("INSERT INTO products.products (id, name, price) VALUES (1, 'Apple', 1)")
+        connection.execute("INSERT INTO products.products (id, name, price, stock) VALUES (1, 'Apple', 1, 9)")
+
+
+def place(api, person):
+    """A person's order; its id."""
+    answer = api("POST", "/orders", ORDER, token=person.token, headers={"Idempotency-Key": "first"})
+    assert answer.status == 201
+    return answer.json["id"]
 
 
 def outcome(answer):
@@ -99,7 +117,9 @@ def outcome(answer):
 
 
 def ask(api, cast, method, resource, headers=None):
-    thing = "1" if resource.startswith("/products") else f"8232676954321-{cast.event['id']}"
+    headers = {"Idempotency-Key": uuid4().hex, **(headers or {})}
+    notification = f"8232676954321-{cast.event['id']}"
+    thing = {"products": "1", "orders": cast.order, "notifications": notification}.get(resource.split("/")[1], "")
     target = resource.replace("{userId}", cast.ana.email).replace("{id}", thing)
     return api(method, target, body_of(method, resource, cast.ana.email), token=cast.token, headers=headers)
 
@@ -112,7 +132,7 @@ def test_the_table_has_every_route():
         for method in methods
     }
 
-    handled |= {route for route, (service, _) in CONTRACT.items() if service == "products"}
+    handled |= {route for route, (service, _) in CONTRACT.items() if service in ("products", "orders")}
 
     assert set(TABLE) == handled
     assert len(CASES) == len(handled) * len(KINDS)
@@ -127,8 +147,9 @@ def test_every_route_answers_every_caller_as_the_table_has_it(
     for claimed in (False, True):
         api = Http(platform)
         cast = Cast(api, stand_in, kind)
-        if resource.startswith("/products"):
+        if resource.startswith(("/products", "/orders")):
             make_product(database)
+            cast.order = place(api, cast.ana) if resource.startswith("/orders") else ""
         forged = {
             "X-Account-Id": cast.ana.account_id,
             "X-User-Role": "admin",
@@ -143,6 +164,10 @@ def test_every_route_answers_every_caller_as_the_table_has_it(
         claims.append(answer)
         if resource == "/users/{userId}" and method == "GET" and answer.status == 200:
             assert answer.json["accountId"] == cast.ana.account_id
+        if (method, resource) == ("GET", "/orders") and answer.status == 200:
+            assert [one["id"] for one in answer.json] == ([] if kind == "other" else [cast.order])
+        if (method, resource) == ("POST", "/orders") and answer.status == 201:
+            assert answer.json["account_id"] == cast.caller.account_id
         if resource == "/notifications" and answer.status == 200:
             mine = [cast.event["order"]["id"]] if kind == "own" else []
             assert [one["order_id"] for one in answer.json] == mine
