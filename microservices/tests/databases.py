@@ -19,8 +19,8 @@ BUILT = ("products", "orders")
 def running_database() -> Iterator[Database]:
     """A database with the services' schemas, on a server that ends with the block."""
     # Not in pytest's own folder, which the server's user may not reach.
-    folder = REPOSITORY / "instance" / f"test-postgres-{os.getpid()}"
     port = free_port()
+    folder = REPOSITORY / "instance" / f"test-postgres-{os.getpid()}-{port}"
     server, supervisor = Postgres(folder, port), Supervisor()
     try:
         server.prepare()
