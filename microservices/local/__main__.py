@@ -210,7 +210,7 @@ def stand_in(run: Run, after_start: Callable[[], None]) -> Service:
         log=run.logs / "aws.log",
         is_store=True,
         is_ready=lambda: is_listening(port),
-        stop_signal=signal.SIGINT,  # at once: nothing that it holds is kept
+        stop_signal=signal.SIGKILL,  # at once: nothing that it holds is kept
         after_start=after_start,
     )
 

@@ -1,9 +1,13 @@
-"""gunicorn's settings for the gateway: one process with threads, strict about HTTP."""
+"""gunicorn's settings for the gateway: two processes with threads, strict about HTTP."""
+
+import os
 
 from .server import CONNECTIONS, keep_headers
 
 wsgi_app = "microservices.local.gateway.server:create_gateway()"
-workers = 1
+# Python runs one thread of a process at a time. The throttle's buckets are in a process's memory: it needs one.
+workers = 1 if os.environ.get("PLATFORM_THROTTLE") == "1" else 2
+preload_app = True  # the document is read once
 worker_class = "gthread"
 threads = CONNECTIONS
 keepalive = 75
