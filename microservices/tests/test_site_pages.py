@@ -127,6 +127,7 @@ def add_to_basket(page, product, quantity=1):
 
 def show(page, name):
     page.locator(f"nav a[href='#/{name}']").click()
+    page.locator(f"nav a[href='#/{name}'][aria-current]").wait_for()
     page.locator(".loading").wait_for(state="detached")
 
 
@@ -523,7 +524,7 @@ def test_products_come_page_by_page_and_the_way_back_is_kept(open_page, product)
     assert page.locator(".list > li").count() == 24
 
     page.get_by_role("button", name="Show more").click()
-    page.wait_for_function("document.querySelectorAll('.list > li').length === 25")
+    page.locator(".list > li").nth(24).wait_for()
 
     assert page.evaluate("document.activeElement === document.querySelector('.list > li:last-child')")
     assert page.get_by_role("button", name="Show more").is_hidden()
