@@ -19,6 +19,7 @@ from tests.servers import (
     Service,
     children_of,
     free_port,
+    image_allocator,
     start_service,
     stop,
     wait_until_healthy,
@@ -115,7 +116,7 @@ def service_starter(folder: Path, database_url: str, size: Size, **settings: str
     """
     settings = {"DATABASE_URL": database_url, "FLASK_ENV": "development"} | settings
     settings |= {"WEB_CONCURRENCY": str(size.workers), "WEB_THREADS": str(size.threads)}
-    settings |= UNLIMITED  # requests are counted, and none is refused
+    settings |= UNLIMITED | image_allocator()  # requests are counted, and none is refused
     return lambda: start_service(folder, **settings)  # finds free ports each time
 
 
@@ -138,7 +139,7 @@ def _start_limits(folder: Path, database_url: str, size: Size, bare_body: Path) 
     command = [sys.executable, "-m", "gunicorn", *LIMIT_OPTIONS, "--access-logformat", ACCESS_LOG_FORMAT]
     command += [f"--bind=127.0.0.1:{port}", f"--workers={size.workers}", f"--threads={size.threads}"]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
-    env |= {"DATABASE_URL": database_url, "BARE_BODY": str(bare_body), "PYTHONPATH": str(PROJECT)}
+    env |= {"DATABASE_URL": database_url, "BARE_BODY": str(bare_body), "PYTHONPATH": str(PROJECT)} | image_allocator()
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [*command, "bench.limits:app"], env=env, cwd=PROJECT, stdout=output, stderr=output

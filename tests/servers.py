@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -257,6 +258,11 @@ def running_service(folder: Path, *, prefix: Sequence[str] = (), **settings: str
         yield service
     finally:
         stop(service.process)
+
+
+def image_allocator() -> dict[str, str]:
+    """Return the image's settings of glibc's memory allocator, for a process that is to use memory as in production."""
+    return dict(re.findall(r"(MALLOC_\w+)=(\S+)", (PROJECT / "Dockerfile").read_text()))
 
 
 def start_service(

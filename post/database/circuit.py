@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from pymysql.connections import Connection as PyMySQLConnection
 from pymysql.err import Error as PyMySQLError
 from pymysql.err import OperationalError
 from sqlalchemy import Engine, event
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import PoolProxiedConnection
 
+from post.database.faults import READ_ONLY
 from post.database.instrumentation import MeteredPool
 from post.shared.circuit import PROBE_SECONDS, Circuit
 
@@ -18,7 +20,18 @@ from post.shared.circuit import PROBE_SECONDS, Circuit
 GRACE_SECONDS = 0.1
 CANNOT_CONNECT = 2003  # "Client Error Message Reference"
 BUSY = frozenset({1040, 1203, 1226})  # the server is up, with all its connections in use
-READ_ONLY = frozenset({1290, 1792, 1836})
+
+
+class DriverConnection(PyMySQLConnection):
+    """PyMySQL's connection; its COMMIT may have been sent together with the last statements before it."""
+
+    is_committed = False
+
+    def commit(self) -> None:
+        """Commit, unless that is done."""
+        if not self.is_committed:
+            super().commit()
+        self.is_committed = False
 
 
 class DatabaseCircuit(Circuit):
@@ -64,9 +77,9 @@ class DatabaseCircuit(Circuit):
         if not self.is_closed_within(GRACE_SECONDS):
             raise OperationalError(CANNOT_CONNECT, f"{self._name} is away; it is tried again each {PROBE_SECONDS} s")
 
-    def _connect(self, dialect: Dialect, _record: Any, args: Any, options: Any) -> Any:
+    def _connect(self, _dialect: Dialect, _record: Any, args: Any, options: Any) -> Any:
         self.admit()  # again, if the pool replaces a dead connection
-        self._new_connection = partial(dialect.connect, *args, **options)
+        self._new_connection = partial(DriverConnection, *args, **options)
         try:
             return self._new_connection()
         except PyMySQLError as exc:

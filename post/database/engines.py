@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pymysql.constants import CLIENT
 from pymysql.err import Error as PyMySQLError
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
@@ -108,6 +109,8 @@ def engine_options(database_url: str, *, pool_size: int, timeouts: Timeouts) -> 
         "pool_recycle": timeouts.recycle_seconds,
         "pool_reset_on_return": None,  # every transaction ends before its connection goes back
         "connect_args": {
+            # The last statements of a transaction are sent together with its COMMIT.
+            "client_flag": CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
             "connect_timeout": timeouts.connect_seconds,
             "read_timeout": timeouts.read_seconds,
             "write_timeout": timeouts.read_seconds,
@@ -125,7 +128,9 @@ def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         options: Result of ``engine_options`` for MySQL.
     """
-    return {**options, "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_events": []}
+    arguments = {**options["connect_args"], "client_flag": CLIENT.FOUND_ROWS}
+    reading = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_events": []}
+    return {**options, **reading, "connect_args": arguments}
 
 
 def reading_binds(options: Mapping[str, Any], *, database_url: str, replica_url: str | None) -> dict[str, Any]:

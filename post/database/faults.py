@@ -9,6 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 DEADLOCK, LOCK_WAIT_TIMEOUT = 1213, 1205
 TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
+READ_ONLY = frozenset({1290, 1792, 1836})
 CUT_OFF = frozenset({2006, 2013, 4031})
 SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
 # A statement that fails sooner met a connection that the server had closed; later, the server is at fault.
@@ -24,6 +25,11 @@ def error_number(error: DBAPIError) -> int | None:
 def is_transient(error: DBAPIError) -> bool:
     """Return whether the statement was a deadlock's victim, or waited too long for a lock."""
     return error_number(error) in TRANSIENT
+
+
+def is_refused(error: Exception) -> bool:
+    """Return whether the server has answered that it does not write: nothing of the transaction is stored."""
+    return isinstance(error, DBAPIError) and (is_transient(error) or error_number(error) in READ_ONLY)
 
 
 def was_stale(error: DBAPIError, started: float) -> bool:

@@ -17,6 +17,7 @@ SQL_MAX_CHARS = 4000
 KINDS = {"SELECT": "select", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}
 _SECONDS = {kind: metrics.QUERY_SECONDS.labels(kind) for kind in (*KINDS.values(), "other")}
 TIMED_EXECUTE = "timed_execute"  # execution option of a watched engine: the function that sends and times a statement
+TIMED_EXECUTE_ALL = "timed_execute_all"  # likewise, for statements in one text, that are timed as one
 _IN_USE = "post_in_use"
 
 
@@ -92,7 +93,13 @@ def watch(engine: Engine, *, slow_query_ms: int) -> None:
     execute = timed(engine.dialect.do_execute)
     event.listen(engine, "do_execute", execute)
     event.listen(engine, "do_executemany", timed(engine.dialect.do_executemany))
-    engine.update_execution_options(**{TIMED_EXECUTE: execute})
+    engine.update_execution_options(**{TIMED_EXECUTE: execute, TIMED_EXECUTE_ALL: timed(_execute_all)})
+
+
+def _execute_all(cursor: Any, _sql: str, together: str, _context: Any) -> None:
+    cursor.execute(together)
+    while cursor.nextset():  # raises the error of the first statement that failed: the server ends there
+        pass
 
 
 def _kind(sql: str) -> str:

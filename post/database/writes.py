@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from pymysql.err import Error as PyMySQLError
 from sqlalchemy import Connection, inspect
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from post.database.circuit import READ_ONLY
-from post.database.faults import error_number, is_transient, was_stale
-from post.database.instrumentation import TIMED_EXECUTE
+from post.database.circuit import DriverConnection
+from post.database.faults import READ_ONLY, error_number, is_transient, was_stale
+from post.database.instrumentation import TIMED_EXECUTE, TIMED_EXECUTE_ALL
 from post.database.reads import Compiled, compile_once
 from post.models import db
 from post.telemetry import metrics
@@ -95,6 +95,14 @@ class Statement:
         compiled = self._compile(connection)
         return send(connection, compiled.sql, {**compiled.values, **values})
 
+    def run_last(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Run it as ``send_last`` does. Arguments as for ``run``."""
+        if not _goes_to_driver(connection):
+            connection.execute(self.statement, values)
+            return
+        compiled = self._compile(connection)
+        send_last(connection, compiled.sql, {**compiled.values, **values})
+
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
         """Return a query's rows, as named tuples. Arguments as for ``run``."""
         found: Sequence[Any] = self.run(connection, values).fetchall()
@@ -127,12 +135,41 @@ def send(connection: Connection, sql: str, values: Any = None) -> Any:
     return cursor
 
 
+def send_last(connection: Connection, sql: str, values: Any = None) -> None:
+    """
+    Send a statement together with the COMMIT of the caller's transaction, in one round trip.
+
+    So the rows that it locks are locked for the shortest time. Nothing else in the transaction may read its effect.
+    Arguments as for ``send``.
+
+    Raises:
+        RuntimeError: The caller is not in a transaction.
+    """
+    ending = _this_transaction()
+    if _goes_to_driver(connection):
+        ending.last.append((sql, values))
+    else:
+        connection.exec_driver_sql(sql, values)
+
+
+def _commit(connection: Connection, last: Sequence[tuple[str, Any]]) -> None:
+    """Send the statements that were kept for the end, and COMMIT. An error has no text, as that of a COMMIT."""
+    driver = cast(DriverConnection, connection.connection.dbapi_connection)
+    cursor = driver.cursor()
+    together = "; ".join([*(cursor.mogrify(sql, values) for sql, values in last), "COMMIT"])
+    try:
+        connection.get_execution_options()[TIMED_EXECUTE_ALL](cursor, "; ".join(sql for sql, _ in last), together, None)
+    except PyMySQLError as exc:
+        raise _classified(connection, None, exc) from exc
+    driver.is_committed = True
+
+
 def _goes_to_driver(connection: Connection) -> bool:
     # A listener, such as a trace, gets the statement from SQLAlchemy itself.
     return connection.dialect.name != "sqlite" and not connection.engine.dispatch.before_cursor_execute
 
 
-def _classified(connection: Connection, sql: str, error: PyMySQLError) -> BaseException:
+def _classified(connection: Connection, sql: str | None, error: PyMySQLError) -> BaseException:
     """Return SQLAlchemy's error for the driver's; a connection that it has ended is given up, as SQLAlchemy does."""
     dialect, driver = connection.dialect, connection.connection.dbapi_connection
     is_lost = dialect.is_disconnect(error, driver, None) or (error.args and error.args[0] in READ_ONLY)  # type: ignore[arg-type]  # the driver's own
@@ -162,8 +199,14 @@ def insert_unless_there(connection: Connection, table: Any, values: dict[str, An
     connection.execute(mysql.insert(table).values(values).on_duplicate_key_update(unchanged))
 
 
-# Calls to make after the current transaction.
-_afterwards: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_transaction", default=None)
+class _Ending(NamedTuple):
+    """The end of a transaction: statements to send with its COMMIT, and calls to make after it."""
+
+    last: list[tuple[str, Any]]
+    calls: dict[Callable[[], None], None]
+
+
+_ending: ContextVar[_Ending | None] = ContextVar("ending", default=None)
 
 
 @contextmanager
@@ -177,17 +220,19 @@ def transaction() -> Iterator[Connection]:
     Raises:
         RuntimeError: The caller is inside another such block.
     """
-    if _afterwards.get() is not None:
+    if _ending.get() is not None:
         raise RuntimeError("transactions do not nest")
-    afterwards: dict[Callable[[], None], None] = {}
-    token = _afterwards.set(afterwards)
+    ending = _Ending([], {})
+    token = _ending.set(ending)
     try:
         with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
             yield connection
+            if ending.last:
+                _commit(connection, ending.last)
     finally:
-        _afterwards.reset(token)
+        _ending.reset(token)
         # Also after a failure: a server that was lost during the COMMIT may have stored it.
-        for call in afterwards:
+        for call in ending.calls:
             call()
 
 
@@ -201,7 +246,11 @@ def after_transaction(call: Callable[[], None]) -> None:
     Raises:
         RuntimeError: The caller is not in a transaction.
     """
-    afterwards = _afterwards.get()
-    if afterwards is None:
+    _this_transaction().calls[call] = None
+
+
+def _this_transaction() -> _Ending:
+    ending = _ending.get()
+    if ending is None:
         raise RuntimeError("not in a transaction")
-    afterwards[call] = None
+    return ending

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from post.components import components
-from post.database.faults import is_away
+from post.database.faults import is_away, is_refused
 from post.database.reads import Prepared
-from post.database.writes import retried, transaction
+from post.database.writes import Statement, retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, Post
 from post.services.posts import is_seen_by, lock_post, lock_seen_post
@@ -28,6 +28,10 @@ def keeping_updated_at(values: dict[Any, Any]) -> dict[Any, Any]:
     return {**values, Post.updated_at: Post.updated_at}
 
 
+_COUNTED = keeping_updated_at({Post.view_count: Post.view_count + bindparam("amount")})
+_ADD_VIEWS = Statement(update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED))
+
+
 def set_counter(connection: Connection, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
     """Set one counter of a post, within the caller's transaction."""
     connection.execute(update(Post).where(Post.id == post_id).values(keeping_updated_at({counter: value})))
@@ -43,17 +47,17 @@ def add_views(views: Mapping[str, int]) -> None:
     Raises:
         ViewsNotWritten: The database cannot be written to; nothing was.
     """
-    values = keeping_updated_at({Post.view_count: Post.view_count + case(dict(views), value=Post.id)})
     is_sent = False
     try:
         with transaction() as connection:
             # The rows are locked by rising id, as every other batch locks them.
-            connection.execute(update(Post).where(Post.id.in_(sorted(views))).values(values))
+            for post_id, amount in sorted(views.items()):
+                _ADD_VIEWS.run_last(connection, {"this_id": post_id, "amount": amount})
             is_sent = True
     except SQLAlchemyError as exc:
         if not is_away(exc):
             raise
-        if not is_sent:
+        if not is_sent or is_refused(exc):
             raise ViewsNotWritten from exc
         # The answer to COMMIT was lost: what may have been counted must not be counted again.
         logger.warning("views_in_doubt", extra={"posts": len(views)})

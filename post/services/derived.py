@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import sqlite
 
 from post.components import components
-from post.database.writes import after_transaction, send
+from post.database.writes import after_transaction, send_last
 from post.models import HIDDEN, VISIBLE, Post, PostCount
 from post.services.search_index import add_titles, index_title, search_key
 
@@ -146,7 +146,7 @@ def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]
         rows = [{**count._asdict(), "visible": visible, "hidden": hidden} for count, visible, hidden in changed]
         connection.execute(_ADD_ON_SQLITE, rows)
         return
-    send(connection, *counts_on_mysql(changed))
+    send_last(connection, *counts_on_mysql(changed))
 
 
 def counts_on_mysql(changed: Sequence[tuple[Count, int, int]]) -> tuple[str, tuple[str, ...]]:

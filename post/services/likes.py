@@ -91,10 +91,10 @@ def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool
             return LikeState("unchanged", is_liked, count)
         amount = 1 if wanted else -1
         if wanted:
-            _ADD.run(connection, {"id": new_id(), "is_anonymous": viewer is None, **mine})
+            _ADD.run_last(connection, {"id": new_id(), "is_anonymous": viewer is None, **mine})
         else:
-            _REMOVE.run(connection, mine)
-        _COUNT.run(connection, {"this_id": post_id, "amount": amount})
+            _REMOVE.run_last(connection, mine)
+        _COUNT.run_last(connection, {"this_id": post_id, "amount": amount})
         return LikeState("added" if wanted else "removed", wanted, count + amount)
 
 

@@ -197,7 +197,7 @@ def edit_post(
             found = ensure_category(connection, changes["category"], author=editor)
             values |= {"category_id": found.id, "category": found.name}
         values["updated_at"] = before.next_moment
-        _update(*sorted(values)).run(connection, {"post_id": post_id, **values})
+        _update(*sorted(values)).run_last(connection, {"post_id": post_id, **values})
         row = PostRow._make(before[: len(PostRow._fields)])._replace(**values)
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
         return to_dicts([row], viewer=editor, connection=connection)[0]
@@ -242,7 +242,7 @@ def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = 
         _check_unchanged(row, is_unchanged)
         before = IndexedPost.of(row)
         values = {"post_id": post_id, "status": DELETED, "updated_at": row.next_moment}
-        _update("status", "updated_at").run(connection, values)
+        _update("status", "updated_at").run_last(connection, values)
         update_derived(connection, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
 

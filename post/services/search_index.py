@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from post.database.writes import Statement, send
+from post.database.writes import Statement, send_last
 from post.models import SearchGram, SearchTitle
 
 CHARACTER_BITS = 21  # of a code point: up to 10FFFF (Unicode, 2.4)
@@ -80,7 +80,7 @@ def index_title(connection: Connection, number: int, *, before: str | None, afte
         _remove_grams(connection, number, kept | _remove_title(connection, number))
         old, kept = None, set()
     if old is None and new is not None:
-        _ADD.run(connection, {"No": number, "title_key": new})
+        _ADD.run_last(connection, {"No": number, "title_key": new})
     _remove_grams(connection, number, kept - wanted)
     _add_grams(connection, number, wanted - kept)
 
@@ -98,12 +98,12 @@ def _remove_title(connection: Connection, number: int) -> set[int]:
 
 def _add_grams(connection: Connection, number: int, grams: Iterable[int]) -> None:
     if rows := ",".join(f"({gram:d},{number:d})" for gram in sorted(grams)):
-        send(connection, f"INSERT INTO search_grams (gram, No) VALUES {rows}")  # noqa: S608 - of numbers alone
+        send_last(connection, f"INSERT INTO search_grams (gram, No) VALUES {rows}")  # noqa: S608 - of numbers alone
 
 
 def _remove_grams(connection: Connection, number: int, grams: Iterable[int]) -> None:
     if listed := ",".join(f"{gram:d}" for gram in sorted(grams)):
-        send(connection, f"DELETE FROM search_grams WHERE No = {number:d} AND gram IN ({listed})")  # noqa: S608 - likewise
+        send_last(connection, f"DELETE FROM search_grams WHERE No = {number:d} AND gram IN ({listed})")  # noqa: S608 - likewise
 
 
 def add_titles(connection: Connection, keys: dict[int, str]) -> None:

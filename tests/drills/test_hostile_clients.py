@@ -1,7 +1,6 @@
 """Clients that take what they can: answers that nobody reads, uploads without end."""
 
 import os
-import re
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ import requests
 from tests.image_samples import encoded, scene
 from tests.load import API, token
 from tests.nginx import Proxied, proxied_service
-from tests.servers import PROJECT, UNLIMITED, children_of
+from tests.servers import UNLIMITED, children_of, image_allocator
 
 SECONDS = float(os.environ.get("DRILL_SECONDS", "10"))
 CONNECTIONS = 300
@@ -28,8 +27,7 @@ OTHERS_SECONDS_MAX = 3
 
 @pytest.fixture
 def proxied(server, tmp_path) -> Iterator[Proxied]:
-    allocator = dict(re.findall(r"(MALLOC_\w+)=(\S+)", (PROJECT / "Dockerfile").read_text()))
-    with proxied_service(tmp_path, DATABASE_URL=server.url, **UNLIMITED, **allocator) as proxied:
+    with proxied_service(tmp_path, DATABASE_URL=server.url, **UNLIMITED, **image_allocator()) as proxied:
         yield proxied
 
 
