@@ -90,18 +90,17 @@ class Statement:
         Returns:
             The driver's cursor, or SQLAlchemy's: both have ``rowcount``, and ``lastrowid`` on MySQL.
         """
+        return self._run(send, connection, values)
+
+    def run_last(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Run it as ``send_last`` does. Arguments as for ``run``."""
+        self._run(send_last, connection, values)
+
+    def _run(self, send: Callable[..., Any], connection: Connection, values: Mapping[str, Any]) -> Any:
         if not _goes_to_driver(connection):
             return connection.execute(self.statement, values)
         compiled = self._compile(connection)
         return send(connection, compiled.sql, {**compiled.values, **values})
-
-    def run_last(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """Run it as ``send_last`` does. Arguments as for ``run``."""
-        if not _goes_to_driver(connection):
-            connection.execute(self.statement, values)
-            return
-        compiled = self._compile(connection)
-        send_last(connection, compiled.sql, {**compiled.values, **values})
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
         """Return a query's rows, as named tuples. Arguments as for ``run``."""
