@@ -1,5 +1,6 @@
 """Schemas of the containers: made by their owner alone, once, however many ask; the tables are the models'."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
@@ -38,6 +39,21 @@ def test_processes_that_migrate_at_once_make_one_schema(fresh):
 
     for service in BUILT:
         assert tables(fresh, service) == tables_of(service) | {"alembic_version"}
+
+
+def test_a_migration_waits_for_another(fresh):
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with fresh.connect(fresh.name) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("SELECT pg_advisory_lock(hashtext('products'))")
+        migration = threads.submit(fresh.migrate, "products")
+        while not other.execute(waiting).fetchone():
+            assert not migration.done(), "it did not wait"
+            time.sleep(0.05)
+        assert tables(fresh, "products") == set()
+        other.execute("SELECT pg_advisory_unlock_all()")
+        migration.result()
+
+    assert "products" in tables(fresh, "products")
 
 
 def tables_of(service):
