@@ -38,7 +38,7 @@ drills: .venv/dev ## Break the database, Redis, keys and workers under load; che
 	$(BIN)/python -m pytest -s tests/drills
 	$(BIN)/python -m pytest -s --ignore=microservices/tests/drills/test_mutations.py microservices/tests/drills
 
-mutations: .venv/dev ## Take the microservices' safeguards away, one by one; see their tests fail (5 minutes)
+mutations: .venv/dev ## Take the microservices' safeguards away, one by one; see their tests fail (12 minutes)
 	$(BIN)/python -m pytest --numprocesses=$$(nproc) microservices/tests/drills/test_mutations.py
 
 bench: .venv/dev .venv/bench ## Measure the service against its limits (25 minutes); POSTS=100000 ROUNDS=5 SECONDS=3 ONLY=list,detail
