@@ -22,6 +22,7 @@ from post.services.versions import (
     join_version,
     value_unless_cached,
     version_prefix,
+    version_prefix_column,
 )
 from post.shared.view_counter import ViewCounter
 from post.utils import Caller, new_id
@@ -39,6 +40,17 @@ LOCKED = LOCKED.with_for_update()
 _LOCKED = Statement(LOCKED)
 _LOCKED_WHOLE = Statement(_POST_FOR_VIEWER.add_columns(_MOMENT, CALLER_COLUMN).with_for_update())
 _WHOLE, _WHOLE_FOR_VIEWER = Prepared(_POST), Prepared(_POST_FOR_VIEWER)
+_VERSION, _VERSION_FOR_VIEWER = (
+    Prepared(
+        select(
+            Post.user_id,
+            Post.status,
+            Post.view_count,
+            version_prefix_column(for_viewer=for_viewer).label("prefix"),
+        ).where(_THIS)
+    )
+    for for_viewer in (False, True)
+)
 
 
 def get_post(
@@ -57,7 +69,7 @@ def get_post(
         viewer: The caller; None for an anonymous one.
         views: The counter of views; None counts nothing.
         address: The client's IP address, behind all proxies.
-        is_known: Returns whether the client has a version of the post already.
+        is_known: Returns whether the client has a version of the post already; it is then not read whole.
 
     Returns:
         The post object of the API, this view included.
@@ -65,11 +77,17 @@ def get_post(
     Raises:
         PostNotFound: It was never there, or is hidden from this viewer, or is deleted and the viewer no admin.
     """
-    row = _seen_row(_WHOLE if viewer is None else _WHOLE_FOR_VIEWER, post_id, viewer)
+    whole, version_query = (_WHOLE, _VERSION) if viewer is None else (_WHOLE_FOR_VIEWER, _VERSION_FOR_VIEWER)
+    row = _seen_row(whole if is_known is None else version_query, post_id, viewer)
     comments = components().comment_counter
     if comments is not None:
         comments.refresh([post_id])
     view_count = row.view_count + _pending_views(row, post_id, views, address)
+    if is_known is not None:
+        version = join_version(row.prefix, view_count) + common_version(viewer)
+        if is_known(version):
+            return Versioned(version, None)
+        row = _seen_row(whole, post_id, viewer)
     prefix = version_prefix(row, for_viewer=viewer is not None)
     version = join_version(prefix, view_count) + common_version(viewer)
     return value_unless_cached(
