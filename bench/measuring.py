@@ -15,7 +15,7 @@ from bench.wrk import WITH_TOKENS, Answers, Load, Request, Side, send
 
 WARM_UP_SECONDS = 1
 VIEWER_FIELDS = {"is_liked", "hidden_by"}
-ATTEMPTS = 4  # at an even run: chance decides which of gunicorn's workers takes a connection
+ATTEMPTS = 6  # at an even run: chance decides which of gunicorn's workers takes a connection
 
 
 @dataclass(frozen=True, slots=True)
