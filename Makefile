@@ -34,7 +34,7 @@ quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
 coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
-drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (4 minutes)
+drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (7 minutes)
 	$(BIN)/python -m pytest -s tests/drills
 	$(BIN)/python -m pytest -s --ignore=microservices/tests/drills/test_mutations.py microservices/tests/drills
 

@@ -40,6 +40,13 @@ class Platform:
         service = self.services[name]
         self._supervisor.start(replace(service, environment={**service.environment, **environment}))
 
+    def start_what_is_dead(self) -> None:
+        """Start the processes that do not run."""
+        running = {plain(service.name) for service, process in self._supervisor._running if process.poll() is None}
+        for name in self.services:
+            if name not in running:
+                self.start(name)
+
     def start_again(self, name: str) -> None:
         """Start a process that has prepared its store before."""
         self._supervisor.start(replace(self.services[name], after_start=lambda: None))
@@ -90,8 +97,7 @@ def platform_run() -> Iterator[Platform]:
     run = free_run()
     platform = Platform(run)
     try:
-        for name in platform.services:
-            platform.start(name)
+        platform.start_what_is_dead()
         yield platform
     finally:
         platform.stop()
