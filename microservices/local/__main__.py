@@ -300,7 +300,7 @@ The shop's pages: http://localhost:{run.port}/
   curl {api}/products
 
 Admin: {ADMIN["email"]}, password {ADMIN["password"]}. Logs: {run.logs}
-Users and sessions live until Ctrl-C.
+Users, sessions and notifications live until Ctrl-C.
 """)
 
 
