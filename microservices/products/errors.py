@@ -16,7 +16,7 @@ class InsufficientStock(Conflict):
 
 
 class StockTooLarge(Conflict):
-    """There would be more units than PostgreSQL's INTEGER counts."""
+    """There would be more units than PostgreSQL's INTEGER counts, with those that orders hold."""
 
     code, text = "stock_too_large", "Stock would be above 2147483647"
 

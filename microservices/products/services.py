@@ -25,6 +25,7 @@ _CREATE = Statement(
 _THIS = (products.c.id == bindparam("product"), products.c.deleted_at.is_(None))
 _BY_ID = Statement(select(*_COLUMNS).where(*_THIS))
 _LOCK = Statement(select(products.c.stock).where(*_THIS).with_for_update(key_share=True))
+_PUT_IN = Statement(select(func.sum(stock_changes.c.delta)).where(stock_changes.c.product_id == bindparam("product")))
 _SET_STOCK = Statement(update(products).where(*_THIS).values(stock=bindparam("units")))
 _NOTE = Statement(
     insert(stock_changes).values(
@@ -132,7 +133,7 @@ def change_stock(key: Key | None, account_id: str, product_id: int, *, delta: in
     Raises:
         ProductNotFound: There is none, or it is deleted.
         InsufficientStock: There are fewer units than shall go.
-        StockTooLarge: There would be more units than can be counted.
+        StockTooLarge: There would be more units than can be counted, with those that orders hold.
         IdempotencyConflict: The key was used for another request.
     """
 
@@ -143,8 +144,8 @@ def change_stock(key: Key | None, account_id: str, product_id: int, *, delta: in
         stock = row[0] + delta
         if stock < 0:
             raise InsufficientStock
-        if stock > INTEGER_MAX:
-            raise StockTooLarge
+        if delta > 0 and _PUT_IN.run(connection, product=product_id).fetchall()[0][0] + delta > INTEGER_MAX:
+            raise StockTooLarge  # units that orders hold count, too: they may be returned
         _SET_STOCK.run(connection, product=product_id, units=stock)
         _NOTE.run(connection, product=product_id, units=delta, why=reason, account=account_id)
         logger.info("stock_changed", extra={"product_id": product_id, "delta": delta})

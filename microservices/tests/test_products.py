@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -199,6 +200,19 @@ def test_stock_is_added_to_and_taken_from_but_never_below_zero(products, make_pr
     assert add(2**31 - 1).json["stock"] == 2**31 - 1
     assert add(1).error[:2] == (409, "stock_too_large")
     assert message_of(add(2**31)) == message_of(add(1.5)) == message_of(add(None)) == ["delta"]
+    assert products("GET", target).json["stock"] == 2**31 - 1
+
+
+def test_stock_leaves_room_for_what_orders_may_return(products, make_product):
+    """A release must never fail: units that orders hold count, too."""
+    product, order = make_product(stock=2**31 - 1)["id"], f"/internal/reservations/{uuid4()}"
+    target = f"/products/{product}"
+    products("PUT", order, {"items": [{"product_id": product, "quantity": 5}]})
+
+    assert products("POST", f"{target}/stock", {"delta": 5}, role="admin").error[:2] == (409, "stock_too_large")
+    assert products("POST", f"{target}/stock", {"delta": -1}, role="admin").status == 200
+    assert products("POST", f"{target}/stock", {"delta": 1}, role="admin").status == 200
+    assert products("DELETE", order).json == {"status": "released"}
     assert products("GET", target).json["stock"] == 2**31 - 1
 
 
