@@ -27,6 +27,7 @@ def place_order() -> Response:
 def list_orders() -> Response:
     """List the caller's orders, or all for admins, newest first; 200 with a page."""
     caller, query = web.caller(), web.query()
+    services.check_account(caller, query.get("account_id"))
     found, more = services.list_orders(caller, **read_listing(query)._asdict())
     headers = next_page_headers(query, [found[-1].id]) if more else None
     return web.respond([order_json(one) for one in found], headers=headers)

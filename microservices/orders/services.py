@@ -16,6 +16,21 @@ from shared.web import Caller
 CANCEL_WINDOW_SECONDS = 3600
 
 
+def check_account(caller: Caller, account_id: str | None) -> None:
+    """
+    Check that the caller may list an account's orders.
+
+    Args:
+        caller: The caller.
+        account_id: Account as the client wrote it; None for all that the caller may see.
+
+    Raises:
+        Forbidden: The account is another's.
+    """
+    if not caller.is_admin and account_id not in (None, caller.account_id):
+        raise Forbidden
+
+
 def list_orders(
     caller: Caller, *, account_id: str | None, status: str | None, before: str | None, limit: int
 ) -> tuple[list[Order], bool]:
@@ -31,12 +46,7 @@ def list_orders(
 
     Returns:
         The orders, and True if there are more.
-
-    Raises:
-        Forbidden: The account is another's.
     """
-    if not caller.is_admin and account_id not in (None, caller.account_id):
-        raise Forbidden
     account = account_id if caller.is_admin else caller.account_id
     with postgres.reading() as connection:  # one order more than wanted tells if there is a next page
         found = store.list_orders(connection, account_id=account, status=status, before=before, limit=limit + 1)

@@ -116,6 +116,11 @@ def test_a_wrong_parameter_is_named(shop, query, field):
     assert [one["field"] for one in answer.json["details"]] == [field]
 
 
+@pytest.mark.parametrize("query", ["account_id=bo", "account_id=bo&limit=0", "account_id=%00", "account_id=&cursor=x"])
+def test_rights_are_checked_before_parameters(shop, query):
+    assert shop.get(f"/orders?{query}").error == (403, "forbidden", "Forbidden")
+
+
 def test_a_cancelled_order_returns_its_stock_once(shop, order):
     pen = order["items"][0]["product_id"]
 
