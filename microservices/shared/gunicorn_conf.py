@@ -12,4 +12,5 @@ worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats; the image's root is read
 control_socket_disable = True  # its place is under $HOME, which is read-only
 limit_request_line = 0  # the load balancer refuses more than 16 KiB
 limit_request_field_size = 65_536
-forwarder_headers = ""  # no peer rewrites SCRIPT_NAME or PATH_INFO
+limit_request_fields = 1_000  # the gateway's limit is the size of all
+forwarded_allow_ips = ""  # no peer's header rewrites SCRIPT_NAME, PATH_INFO or the scheme

@@ -15,5 +15,6 @@ graceful_timeout = 3
 # The edge refuses long ones, in the services' error shape; what is beyond these is refused in gunicorn's words.
 limit_request_line = 0
 limit_request_field_size = 65_536
+forwarded_allow_ips = ""  # no client's header rewrites SCRIPT_NAME, PATH_INFO or the scheme
 control_socket_disable = True  # one file under $HOME would be shared by all gateways
 pre_request = keep_headers

@@ -119,7 +119,7 @@ def forwarded(
         place, name = PARAMETER_TARGET.fullmatch(target).groups()  # type: ignore[union-attr]  # checked when read
         value = parameter_value(source, parameters, request, authorizer)
         if place == "path":
-            url = url.replace(f"{{{name}}}", quote(value, safe=""))
+            url = url.replace(f"{{{name}}}", _segment(value))
         else:
             headers[name] = value
     return url + (f"?{request.query}" if request.query else ""), headers
@@ -225,6 +225,11 @@ def check_integration(where: str, integration: Integration) -> str | None:
         if OVERRIDE.sub("", template).strip():
             return f"{where}: template {template} is not known"
     return None
+
+
+def _segment(value: str) -> str:
+    """One segment of a path; a client of HTTP would take dots alone for a step."""
+    return value.replace(".", "%2E") if value in (".", "..") else quote(value, safe="")
 
 
 def _can_be_sent(value: str) -> bool:

@@ -4,7 +4,7 @@ import http.client
 import json
 import re
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -102,6 +102,13 @@ def test_headers_of_10_kib_are_taken_and_more_are_431(ask, length, taken):
         assert answer.status == 200
     else:
         assert error_of(answer) == (431, "Request header fields too large", "header_fields_too_large")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"SCRIPT_NAME": "/x"}, {"X-Forwarded-Ssl": "off", "X-Forwarded-Proto": "https"}], ids=" ".join
+)
+def test_a_clients_words_about_a_proxy_are_not_believed(ask, headers):
+    assert ask("GET", "/auth/verify", headers=headers).status == 200
 
 
 # Bodies
@@ -242,6 +249,20 @@ def test_a_request_is_handed_on_as_it_came(ask):
     assert (seen["if-match"], seen["content-type"]) == ('"1"', "text/x")
     assert "te" not in seen
     assert answer.headers.getlist("X-Two") == ["a", "b"]
+
+
+@pytest.mark.parametrize("number", ["%2e", "%2E%2e", ".", ".."])
+def test_dots_are_an_id_and_no_step(ask, number):
+    """They are sent by hand: other clients would take the step themselves."""
+    where = urlsplit(ask.url)
+    connection = http.client.HTTPConnection(where.hostname, where.port)
+    connection.request("GET", f"/api/products/{number}")
+
+    path = json.loads(connection.getresponse().read())["path"]
+    connection.close()
+
+    assert "." not in path
+    assert unquote(path) == f"/products/{unquote(number)}"
 
 
 def test_a_method_that_a_path_does_not_have_reaches_the_service(ask):
