@@ -141,6 +141,8 @@ def reading() -> Iterator[Connection]:
     connection = _borrow()
     try:
         yield connection
+    except psycopg.errors.IdleInTransactionSessionTimeout as exc:  # psycopg's family for it is another
+        raise psycopg.OperationalError("the process stood still within a transaction") from exc
     finally:
         pool().putconn(connection)
 
@@ -178,4 +180,6 @@ def _borrow() -> Connection:
 
 def _has_ended(connection: Connection) -> bool:
     """A server that restarts says so: words for a connection that asked nothing. No question is needed to see that."""
-    return bool(select.select([connection.fileno()], [], [], 0)[0])
+    words = select.poll()
+    words.register(connection.fileno(), select.POLLIN)
+    return bool(words.poll(0))

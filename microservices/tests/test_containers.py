@@ -2,13 +2,17 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
+import psycopg
 import pytest
 import urllib3
 
@@ -151,6 +155,40 @@ def test_connections_that_the_server_has_ended_are_noticed_before_they_are_used(
             assert set(answers) == {200}
 
 
+def test_a_connection_with_a_high_descriptor_is_used(products):
+    """A process with many clients has them above 1,023, which select(2) cannot watch."""
+    from shared import postgres
+
+    postgres.pool().close()
+    postgres.pool.cache_clear()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with ExitStack() as files:
+        for _ in range(1_100):
+            files.enter_context(Path(os.devnull).open())
+        answer = products("GET", "/health/ready")
+    postgres.pool().close()
+    postgres.pool.cache_clear()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert answer.status == 200
+
+
+def test_a_transaction_that_idles_too_long_is_ended_as_if_the_database_were_away(products):
+    """As that of a process which stood still: it is tried anew, or answered 503."""
+    from shared.postgres import transaction
+
+    def stand_still():
+        with transaction() as connection:
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 20")
+            time.sleep(0.2)
+            connection.execute("SELECT 1")
+
+    with pytest.raises(psycopg.OperationalError):
+        stand_still()
+    assert products("GET", "/health/ready").status == 200
+
+
 def test_a_statement_that_takes_too_long_is_ended(products, database):
     from shared.postgres import STATEMENT_MILLISECONDS, reading
 
@@ -277,6 +315,21 @@ def test_connections_outlive_the_load_balancers(served):
             assert pool.request("GET", f"{url}/products").status == 200
         kept = pool.connection_from_url(url)
         assert (kept.num_connections, kept.num_requests) == (1, 20)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {f"X-{number}": "a" for number in range(120)},  # a client's 100, and the gateway's and the load balancer's own
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"},
+        {"SCRIPT_NAME": "/products", "PATH_INFO": "/nope"},
+    ],
+    ids=["many", "scheme", "path"],
+)
+def test_a_clients_headers_never_reach_an_answer_of_gunicorns(served, headers):
+    _, url = served
+    with urllib3.PoolManager() as pool:
+        assert pool.request("GET", f"{url}/products", headers=headers).status == 200
 
 
 @pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n", b"2\r\n", b"2\r\n{}"])
