@@ -15,6 +15,7 @@ import requests
 API = "/api/v1"
 GIVEN_UP_SECONDS = 30
 VIEW_PAUSE_SECONDS = 0.02
+BUSIER_THAN_CALM = 5  # a busy machine's slowest answer, beside its slowest before anything happened
 
 
 class Sample(NamedTuple):
@@ -72,6 +73,10 @@ class Load:
         """How many seconds after a moment a write was acknowledged again: of those that were sent after it."""
         ended = [sample.ended for sample in self._acknowledged() if sample.began >= moment]
         return min(ended, default=float("inf")) - moment
+
+    def bound(self, seconds: float, *, calm_until: float) -> float:
+        """The slowest answer to expect: the promise of a calm machine, and what this one is busier."""
+        return seconds + BUSIER_THAN_CALM * max(one.seconds for one in self.samples if one.ended <= calm_until)
 
     @property
     def created(self) -> set[str]:

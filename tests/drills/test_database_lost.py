@@ -50,7 +50,7 @@ def load_of(service, post, *, writers=6, readers=6):
         yield load
 
 
-def assert_told_in_time(samples):
+def assert_told_as_away(samples):
     """That what needs the database is 503 within its time, and the process is known to live."""
     alive = [sample for sample in samples if sample.path == "/health"]
     ready = [sample for sample in samples if sample.path == "/health/ready"]
@@ -60,14 +60,13 @@ def assert_told_in_time(samples):
     assert {(sample.status, sample.body["checks"]["database"]) for sample in ready} == {(503, "down")}
     assert {(sample.status, sample.body["error"]["code"]) for sample in others} == {(503, "database_unavailable")}
     assert all(int(sample.headers["Retry-After"]) > 0 for sample in others)
-    assert max(sample.seconds for sample in samples) < ANSWERED_SECONDS
 
 
-def assert_recovered(load, back):
-    assert load.recovery(back) < BACK_SECONDS
+def assert_recovered(load, back, *, calm_until):
+    assert load.recovery(back) < load.bound(BACK_SECONDS, calm_until=calm_until)
     assert {sample.status for sample in load.between(back + BACK_SECONDS, float("inf"))} <= {200, 201}
     assert {sample.status for sample in load.samples} <= {200, 201, 503}  # no reset, no crash
-    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS
+    assert max(sample.seconds for sample in load.samples) < load.bound(ANSWERED_SECONDS, calm_until=calm_until)
 
 
 def test_killed_under_load_and_restarted(server, service, post, make_app):
@@ -82,8 +81,8 @@ def test_killed_under_load_and_restarted(server, service, post, make_app):
         time.sleep(BACK_SECONDS + 2)
 
     assert_nothing_is_lost("killed", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
-    assert_told_in_time(away)
-    assert_recovered(load, back)
+    assert_told_as_away(away)
+    assert_recovered(load, back, calm_until=killed)
     assert len(load.created) > 50
     assert_views_are_counted(server, service, load, post)
 
@@ -100,8 +99,8 @@ def test_a_server_that_hangs_is_told_as_one_that_is_gone_though_all_threads_met_
         time.sleep(BACK_SECONDS + 2)
 
     assert_nothing_is_lost("hung", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
-    assert_told_in_time(away)
-    assert_recovered(load, back)
+    assert_told_as_away(away)
+    assert_recovered(load, back, calm_until=hung)
     assert_views_are_counted(server, service, load, post)
 
 
@@ -120,7 +119,7 @@ def test_a_server_that_turns_read_only_is_still_read_from(server, service, post,
     assert_nothing_is_lost("read-only", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
     assert {(sample.status, sample.body["error"]["code"]) for sample in written} == {(503, "database_unavailable")}
     assert {sample.status for sample in meanwhile if sample.method == "GET"} == {200}
-    assert_recovered(load, back)
+    assert_recovered(load, back, calm_until=refusing)
     assert_views_are_counted(server, service, load, post)
 
 
@@ -141,7 +140,7 @@ def test_a_server_with_too_many_connections_is_told_as_away_and_used_again(serve
     refused = {sample.body["error"]["code"] for sample in meanwhile if sample.status == 503}
     assert_nothing_is_lost("too many connections", server, load, make_app, recovery=f"{load.recovery(back):.2f} s")
     assert refused == {"database_unavailable"}
-    assert_recovered(load, back)
+    assert_recovered(load, back, calm_until=full)
     assert_views_are_counted(server, service, load, post)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.drills.aftermath import assert_nothing_is_lost
 from tests.drills.test_database_lost import READS
-from tests.load import Load, reader, under_load, writer
+from tests.load import BUSIER_THAN_CALM, Load, reader, under_load, writer
 from tests.nginx import proxied_service
 from tests.servers import UNLIMITED, children_of, wait_until, wait_until_healthy
 from tests.test_slow_clients import WORST, many
@@ -19,7 +19,6 @@ from tests.test_slow_clients import WORST, many
 CLIENTS = 12
 ANSWERED_SECONDS = 2  # of a machine that does nothing else
 CALM_SECONDS = 1.5  # before anything happens
-BUSIER_THAN_CALM = 5  # a busy machine's slowest answer, beside its slowest in the calm
 DRAIN_SECONDS = 3  # of the 120 for which the pod's hooks wait (k8s/deployment.yaml)
 REFUSED = "NewConnectionError"  # nobody listens: a load balancer sends such a request to another replica
 CUT_OFF = "ChunkedEncodingError"  # an answer that had begun
@@ -40,11 +39,6 @@ def clients_of(service):
     url = service.url
     writers = [writer(url, f"user{n}") for n in range(CLIENTS // 2)]
     return [*writers, *(reader(url, *READS) for _ in range(CLIENTS // 2))]
-
-
-def bound_seconds(calm):
-    """The slowest answer to expect, by the slowest of a time in which nothing happened."""
-    return ANSWERED_SECONDS + BUSIER_THAN_CALM * max(sample.seconds for sample in calm)
 
 
 def test_killed_under_load(server, service, make_app):
@@ -77,7 +71,8 @@ def test_killed_under_load(server, service, make_app):
     assert all(CUT_OFF in sample.body for sample in failed if sample.status == 0)
     assert {sample.method for sample in failed if sample.status == 502} <= {"POST", "PATCH"}  # others are sent again
     assert len(failed) <= KILLS * ON_ONE_WORKER  # those of the other worker went on
-    assert max(sample.seconds for sample in load.samples) < bound_seconds(calm)
+    slowest = max(sample.seconds for sample in calm)
+    assert max(sample.seconds for sample in load.samples) < ANSWERED_SECONDS + BUSIER_THAN_CALM * slowest
 
 
 def test_besieged_by_slow_clients_under_load(server, service, make_app):
@@ -93,7 +88,7 @@ def test_besieged_by_slow_clients_under_load(server, service, make_app):
     assert_nothing_is_lost("600 slow clients", server, load, make_app)
     assert len(load.created) > 20
     assert {sample.status for sample in load.samples} == {200, 201}
-    assert max(sample.seconds for sample in load.samples) < bound_seconds(load.between(0, siege_began))
+    assert max(sample.seconds for sample in load.samples) < load.bound(ANSWERED_SECONDS, calm_until=siege_began)
 
 
 def test_told_to_stop_under_load(server, service, make_app):
