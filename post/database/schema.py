@@ -39,6 +39,14 @@ class DatabaseUnusableError(click.ClickException):
         super().__init__(f"DATABASE_URL: cannot use the database: {reason}")
 
 
+@contextmanager
+def _failures_as_lines() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError, ValueError) as exc:
+        raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
+
+
 def prepare_schema(app: Flask) -> None:
     """
     Create the database if it is missing, and bring its schema up to date.
@@ -50,10 +58,8 @@ def prepare_schema(app: Flask) -> None:
         DatabaseUnusableError: The server is away or refuses, or another process holds the lock for too long.
     """
     with app.app_context():
-        with _failures_as_lines():
-            create_missing_database(db.engine.url)
-            is_behind = _is_behind()
-        if is_behind:
+        create_missing_database(db.engine.url)
+        if _is_behind():
             init_migrations(app).upgrade(directory=str(MIGRATIONS_DIR))
         if not is_in_memory(db.engine.url):
             db.engine.dispose()  # connections must not cross a fork: workers open their own
@@ -67,18 +73,8 @@ def require_schema(app: Flask) -> None:
         DatabaseUnusableError: It does not exist, cannot be reached, or its schema is behind.
     """
     with app.app_context():
-        with _failures_as_lines():
-            is_behind = _is_behind()
-        if is_behind:
+        if _is_behind():
             raise DatabaseUnusableError("its schema is not this release's; `flask db upgrade` brings it up to date")
-
-
-@contextmanager
-def _failures_as_lines() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, OSError, ValueError) as exc:
-        raise DatabaseUnusableError(getattr(exc, "orig", None) or exc) from exc
 
 
 def init_migrations(app: Flask) -> ModuleType:
@@ -95,6 +91,7 @@ def init_migrations(app: Flask) -> ModuleType:
     return module
 
 
+@_failures_as_lines()
 def _is_behind() -> bool:
     files = (MIGRATIONS_DIR / "versions").glob("*.py")
     revisions = [line for path in files for line in _REVISION.findall(path.read_text())]
@@ -126,15 +123,15 @@ def schema_connection(engine: Engine) -> Iterator[Connection]:
     Raises:
         DatabaseUnusableError: The server is away or refuses, or another process holds the lock for too long.
     """
-    with _failures_as_lines():
-        create_missing_database(engine.url)
+    create_missing_database(engine.url)
     patient = engine if is_in_memory(engine.url) else _engine(engine.url)
     with schema_lock(engine.url), patient.connect() as connection:
         yield connection
 
 
+@_failures_as_lines()
 def create_missing_database(url: URL) -> None:
-    """Create the database of a URL if it does not exist."""
+    """Create the database of a URL if it does not exist. Errors as for ``require_schema``."""
     if url.get_backend_name() == "sqlite":
         if not is_in_memory(url):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
