@@ -46,13 +46,12 @@ def grams_of(key: str) -> list[int]:
     Returns:
         Distinct numbers, in the order of the text.
     """
-    codes = [*map(ord, key), 0]
-    return list(dict.fromkeys(code << CHARACTER_BITS | following for code, following in pairwise(codes)))
+    return pairs_of(key + "\0")
 
 
 def pairs_of(key: str) -> list[int]:
     """Return the grams of two characters: those of every title that contains the text. Arguments as above."""
-    return list(dict.fromkeys(ord(one) << CHARACTER_BITS | ord(other) for one, other in pairwise(key)))
+    return list(dict.fromkeys(code << CHARACTER_BITS | following for code, following in pairwise(map(ord, key))))
 
 
 def grams_from(char: str) -> tuple[int, int]:

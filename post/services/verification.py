@@ -1,18 +1,15 @@
 """The comparison of counters and search index with the posts' rows, and their repair, while others write."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Connection,
     Integer,
     Row,
     Select,
     String,
-    bindparam,
     cast,
     delete,
     func,
@@ -44,15 +41,9 @@ _SUBJECTS: dict[str, ColumnElement[Any]] = {
 # The rows that each counter of a post counts.
 _OF_POSTS = {"like_count": Like, "media_count": Media}
 _TITLES = select(Post.id, Post.No, Post.status, Post.title).order_by(Post.No)
-_BETWEEN = {"last": bindparam("last", type_=BigInteger), "end": bindparam("end", type_=BigInteger)}
-_KEPT_TITLES = select(SearchTitle.No, SearchTitle.title_key).where(
-    SearchTitle.No > _BETWEEN["last"], SearchTitle.No <= _BETWEEN["end"]
-)
-_KEPT_GRAMS = (
-    select(SearchGram.No, func.count().label("size"), func.sum(SearchGram.gram).label("total"))
-    .where(SearchGram.No > _BETWEEN["last"], SearchGram.No <= _BETWEEN["end"])
-    .group_by(SearchGram.No)
-)
+_KEPT_TITLES = select(SearchTitle.No, SearchTitle.title_key)
+_KEPT_GRAMS = select(SearchGram.No, SearchGram.gram)
+_KEPT_SUMS = select(SearchGram.No, func.count().label("size"), func.sum(SearchGram.gram).label("total"))
 
 
 class Mismatch(NamedTuple):
@@ -111,18 +102,15 @@ def _mismatch(scope: str, row: Row[Any]) -> Mismatch:
 def _differences(scope: str) -> Select[Any]:
     """Build the query for the differences of a scope's counts, by subject and shard."""
     subject, shard = _SUBJECTS[scope].label("subject"), (Post.No % SHARDS[scope]).label("shard")
+    names = ("visible", "hidden", "kept_visible", "kept_hidden")
     visible, hidden = (func.sum(cast(Post.status == status, Integer)) for status in (VISIBLE, HIDDEN))
-    none = literal(0)
-    counted = select(subject, shard, visible.label("visible"), hidden.label("hidden"), none.label("kept_visible"))
-    counted = (
-        counted.add_columns(none.label("kept_hidden"))
-        .where(Post.status.in_([VISIBLE, HIDDEN]), subject.isnot(None))
-        .group_by(subject, shard)
-    )
+    amounts = zip((visible, hidden, literal(0), literal(0)), names, strict=True)
+    counted = select(subject, shard, *(amount.label(name) for amount, name in amounts)).group_by(subject, shard)
+    counted = counted.where(Post.status.in_([VISIBLE, HIDDEN]), subject.isnot(None))
     keys = PostCount.subject, PostCount.shard
     kept = select(*keys, -PostCount.visible, -PostCount.hidden, PostCount.visible, PostCount.hidden)
     both = union_all(counted, kept.where(PostCount.scope == scope)).subquery()
-    sums = [func.sum(both.c[name]).label(name) for name in ("visible", "hidden", "kept_visible", "kept_hidden")]
+    sums = [func.sum(both.c[name]).label(name) for name in names]
     query = select(both.c.subject, both.c.shard, *sums).group_by(both.c.subject, both.c.shard)
     return query.having(or_(sums[0] != 0, sums[1] != 0))
 
@@ -162,7 +150,8 @@ def verify_search(*, repair: bool, advance: Callable[[int], None] = lambda _post
     for posts, suspects in _suspects():
         advance(max(0, posts - len(suspects)))
         for numbers in _parts(suspects, SCAN_BATCH):
-            scanned = _scan_grams(numbers)
+            # This reads the whole index, whose key begins with the pair.
+            scanned = _grams_by_number(read(_KEPT_GRAMS.where(SearchGram.No.in_(numbers))))
             for few in _parts(numbers, REPAIR_BATCH):
                 wrong += _verify_titles(few, scanned, repair=repair)
                 advance(len(few))
@@ -175,9 +164,10 @@ def _suspects() -> Iterator[tuple[int, list[int]]]:
     while end < VALUE_MAX:
         posts = read(_TITLES.where(Post.No > last).limit(SEARCH_BATCH))
         end = posts[-1].No if len(posts) == SEARCH_BATCH else VALUE_MAX
-        keys = {post.No: search_key(post.title) for post in posts if post.status == VISIBLE}
-        titles = {row.No: row.title_key for row in read(_KEPT_TITLES, {"last": last, "end": end})}
-        sums = {row.No: (int(row.size), int(row.total)) for row in read(_KEPT_GRAMS, {"last": last, "end": end})}
+        keys = _keys_of(posts)
+        titles = {row.No: row.title_key for row in read(_KEPT_TITLES.where(SearchTitle.No.between(last + 1, end)))}
+        kept_sums = read(_KEPT_SUMS.where(SearchGram.No.between(last + 1, end)).group_by(SearchGram.No))
+        sums = {row.No: (int(row.size), int(row.total)) for row in kept_sums}
         suspects = []
         for number in sorted(keys.keys() | titles.keys() | sums.keys()):
             grams = grams_of(keys.get(number, ""))
@@ -191,10 +181,13 @@ def _parts(numbers: list[int], size: int) -> Iterator[list[int]]:
     return (numbers[start : start + size] for start in range(0, len(numbers), size))
 
 
-def _scan_grams(numbers: list[int]) -> dict[int, set[int]]:
-    """Read the stored pairs of some numbers. It reads the whole index, whose key begins with the pair."""
-    found: dict[int, set[int]] = {number: set() for number in numbers}
-    for row in read(select(SearchGram.No, SearchGram.gram).where(SearchGram.No.in_(numbers))):
+def _keys_of(posts: Iterable[Row[Any]]) -> dict[int, str]:
+    return {post.No: search_key(post.title) for post in posts if post.status == VISIBLE}
+
+
+def _grams_by_number(rows: Iterable[Row[Any]]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
         found[row.No].add(row.gram)
     return found
 
@@ -202,28 +195,20 @@ def _scan_grams(numbers: list[int]) -> dict[int, set[int]]:
 @retried
 def _verify_titles(numbers: list[int], scanned: dict[int, set[int]], *, repair: bool) -> list[Mismatch]:
     with transaction() as connection:
-        rows = connection.execute(_TITLES.where(Post.No.in_(numbers)).with_for_update())
-        posts = {post.No: post for post in rows}
-        keys = {post.No: search_key(post.title) for post in posts.values() if post.status == VISIBLE}
+        posts = connection.execute(_TITLES.where(Post.No.in_(numbers)).with_for_update()).all()
+        keys = _keys_of(posts)
         grams = {number: set(grams_of(keys.get(number, ""))) for number in numbers}
-        kept_titles = select(SearchTitle.No, SearchTitle.title_key).where(SearchTitle.No.in_(numbers))
-        titles = {row.No: row.title_key for row in connection.execute(kept_titles)}
+        kept_titles = connection.execute(_KEPT_TITLES.where(SearchTitle.No.in_(numbers)))
+        titles = {row.No: row.title_key for row in kept_titles}
         # The pairs of the scan, and of the title: those that others have written since then.
-        kept = _kept_grams(connection, {number: scanned[number] | grams[number] for number in numbers})
+        pairs = [(gram, number) for number in numbers for gram in scanned[number] | grams[number]]
+        query = _KEPT_GRAMS.where(tuple_(SearchGram.gram, SearchGram.No).in_(pairs))
+        kept = _grams_by_number(connection.execute(query) if pairs else ())
         wrong = [one for one in numbers if titles.get(one) != keys.get(one) or kept.get(one, set()) != grams[one]]
         if repair:
             connection.execute(delete(SearchTitle).where(SearchTitle.No.in_(wrong)))
             for number in kept.keys() & {*wrong}:
                 connection.execute(delete(SearchGram).where(SearchGram.No == number, SearchGram.gram.in_(kept[number])))
             add_titles(connection, {number: keys[number] for number in wrong if number in keys})
-    ids = {number: posts[number].id if number in posts else str(number) for number in wrong}
-    return [Mismatch("search", ids[number], titles.get(number), keys.get(number)) for number in wrong]
-
-
-def _kept_grams(connection: Connection, among: dict[int, set[int]]) -> dict[int, set[int]]:
-    found: dict[int, set[int]] = defaultdict(set)
-    pairs = [(gram, number) for number, grams in among.items() for gram in grams]
-    query = select(SearchGram.No, SearchGram.gram).where(tuple_(SearchGram.gram, SearchGram.No).in_(pairs))
-    for row in connection.execute(query) if pairs else ():
-        found[row.No].add(row.gram)
-    return found
+    ids = {post.No: post.id for post in posts}
+    return [Mismatch("search", ids.get(one, str(one)), titles.get(one), keys.get(one)) for one in wrong]
