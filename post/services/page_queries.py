@@ -56,6 +56,16 @@ class Shape(NamedTuple):
     is_bounded: bool = False
 
 
+# The scope of a filter's counts, its column, and its value.
+_FILTERS: dict[str, tuple[str, Any, ColumnElement[Any]]] = {
+    "category_id": (CATEGORY, Post.category_id, bindparam("category_id")),
+    "category": (
+        CATEGORY,
+        Post.category_id,
+        select(Category.id).where(Category.name_key == bindparam("category")).scalar_subquery(),
+    ),
+    "user_id": (AUTHOR, Post.user_id, bindparam("user_id")),
+}
 # Without a hint, MySQL takes the index on the number alone for a page next to a cursor, and reads
 # every post from one end of the list. For other shapes its own choice is good.
 _INDEXES = {
@@ -185,17 +195,10 @@ def _cut(query: Select[Any]) -> Select[Any]:
 
 def _beyond(order: dict[str, Any], *, is_before: bool) -> ColumnElement[bool]:
     """Return the condition of posts beyond the cursor; MySQL uses no index to compare tuples."""
-    names = list(order)
-    beyond: ColumnElement[bool] = _passed(order, names.pop(), is_before=is_before)
-    for name in reversed(names):
-        beyond = or_(_passed(order, name, is_before=is_before), and_(order[name] == _number(f"cursor_{name}"), beyond))
-    return beyond
-
-
-def _passed(order: dict[str, Any], name: str, *, is_before: bool) -> ColumnElement[bool]:
-    column, value = order[name], _number(f"cursor_{name}")
+    (name, column), *others = order.items()
+    value = _number(f"cursor_{name}")
     passed: ColumnElement[bool] = column > value if is_before else column < value
-    return passed
+    return or_(passed, and_(column == value, _beyond(dict(others), is_before=is_before))) if others else passed
 
 
 def _order(shape: Shape) -> dict[str, Any]:
@@ -207,18 +210,8 @@ def _number(name: str) -> Any:
 
 
 def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [Post.status == VISIBLE]
-    if "category_id" in shape.filters:
-        conditions.append(Post.category_id == bindparam("category_id"))
-    if "category" in shape.filters:
-        conditions.append(Post.category_id == _category_named())
-    if "user_id" in shape.filters:
-        conditions.append(Post.user_id == bindparam("user_id"))
-    return conditions
-
-
-def _category_named() -> ScalarSelect[Any]:
-    return select(Category.id).where(Category.name_key == bindparam("category")).scalar_subquery()
+    wanted = (column == value for name, (_, column, value) in _FILTERS.items() if name in shape.filters)
+    return [Post.status == VISIBLE, *wanted]
 
 
 def total_of(shape: Shape) -> ScalarSelect[Any]:
@@ -231,14 +224,8 @@ def total_of(shape: Shape) -> ScalarSelect[Any]:
         return _count(found.limit(_number("maximum")))
     if len(shape.filters) > 1:
         return _count(select(Post.id).where(*_conditions(shape)))
-    scope: str = ALL
-    subject: ColumnElement[Any] = literal("")
-    if shape.is_mine or "user_id" in shape.filters:
-        scope, subject = AUTHOR, bindparam("user_id")
-    elif "category_id" in shape.filters:
-        scope, subject = CATEGORY, bindparam("category_id")
-    elif "category" in shape.filters:
-        scope, subject = CATEGORY, _category_named()
+    name = "user_id" if shape.is_mine else next(iter(shape.filters), None)
+    scope, _, subject = (ALL, None, literal("")) if name is None else _FILTERS[name]
     counted = PostCount.visible + PostCount.hidden if shape.is_mine else PostCount.visible
     kept = select(func.coalesce(func.sum(counted), 0)).where(PostCount.scope == scope, PostCount.subject == subject)
     return kept.scalar_subquery()

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row
 
 from post.components import components
-from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort
+from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort, View
 from post.services.derived import BLOCK_NUMBERS
 from post.services.page_queries import Shape, blocks_query, page_query, total_query
 from post.services.post_rows import to_dicts
@@ -61,6 +61,10 @@ class PagePlan:
     is_capped: bool = False
     viewer: Caller | None = None
 
+    def changed(self, values: Mapping[str, Any], **shape: Any) -> "PagePlan":
+        """Return the plan with more values, and with a shape of which some parts are others."""
+        return replace(self, shape=self.shape._replace(**shape), values={**self.values, **values})
+
 
 def list_posts(
     wanted: PageRequest,
@@ -88,11 +92,9 @@ def list_posts(
     filters = {name: value for name, value in named.items() if value is not None}
     plan = PagePlan(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters, viewer=viewer)
     if q is not None:
-        search = plan_search(q, plan.shape, filters)
-        shape = plan.shape._replace(search=search.search)
-        values = {**filters, **search.values}
-        plan = replace(plan, shape=shape, values=values, total=search.total, is_capped=search.is_capped)
-    return _page(_with_offsets(plan), is_known)
+        found = plan_search(q, plan.shape, filters)
+        plan = replace(plan, total=found.total, is_capped=found.is_capped).changed(found.values, search=found.search)
+    return _page(plan, is_known)
 
 
 def list_my_posts(author: Caller, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[PostPage]:
@@ -104,9 +106,7 @@ def list_my_posts(author: Caller, wanted: PageRequest, *, is_known: IsKnown | No
         wanted: Page and view.
         is_known: As for ``list_posts``.
     """
-    return _page(
-        _with_offsets(PagePlan(wanted, Shape(is_mine=True), {"user_id": author.user_id}, viewer=author)), is_known
-    )
+    return _page(PagePlan(wanted, Shape(is_mine=True), {"user_id": author.user_id}, viewer=author), is_known)
 
 
 def _with_offsets(plan: PagePlan) -> PagePlan:
@@ -118,8 +118,8 @@ def _with_offsets(plan: PagePlan) -> PagePlan:
     plan = replace(plan, values={**plan.values, **slice_, **viewer})
     if wanted.cursor is not None:
         place = zip(SORT_COLUMNS[wanted.sort], wanted.cursor.values, strict=True)
-        values = {**plan.values, **{f"cursor_{name}": value for name, value in place}}
-        return replace(plan, shape=plan.shape._replace(direction=wanted.cursor.direction), values=values)
+        values = {f"cursor_{name}": value for name, value in place}
+        return plan.changed(values, direction=wanted.cursor.direction)
     if offset < DEEP_OFFSET:
         return plan
     if plan.shape == Shape():
@@ -136,8 +136,7 @@ def _within_block(plan: PagePlan, offset: int) -> PagePlan:
     plan = replace(plan, total=total)
     for block, visible in blocks:
         if offset < visible:
-            values = {"below": (block + 1) * BLOCK_NUMBERS, "offset": offset}
-            return replace(plan, shape=plan.shape._replace(is_bounded=True), values={**plan.values, **values})
+            return plan.changed({"below": (block + 1) * BLOCK_NUMBERS, "offset": offset}, is_bounded=True)
         offset -= visible
     return plan
 
@@ -149,8 +148,7 @@ def _from_the_end(plan: PagePlan, offset: int) -> PagePlan:
         return plan
     end = max(0, total - offset - limit)
     limit = min(limit, total - offset)
-    values = {"offset": end, "limit": limit, "reach": end + limit}
-    return replace(plan, shape=plan.shape._replace(direction="last"), values={**plan.values, **values})
+    return plan.changed({"offset": end, "limit": limit, "reach": end + limit}, direction="last")
 
 
 def _total(plan: PagePlan) -> int:
@@ -158,6 +156,7 @@ def _total(plan: PagePlan) -> int:
 
 
 def _page(plan: PagePlan, is_known: IsKnown | None) -> Versioned[PostPage]:
+    plan = _with_offsets(plan)
     is_empty = plan.total is not None and plan.wanted.offset >= plan.total and not plan.is_capped
     if is_known is not None and not is_empty:
         version = _read_version(plan)
@@ -171,11 +170,13 @@ def _page(plan: PagePlan, is_known: IsKnown | None) -> Versioned[PostPage]:
     return value_unless_cached(version, is_known, lambda: _post_page(plan, rows, total))
 
 
+def _read(plan: PagePlan, view: View | Literal["version"]) -> Sequence[Row[Any]]:
+    with_total, for_viewer = plan.total is None, plan.viewer is not None
+    return page_query(plan.shape, view=view, with_total=with_total, for_viewer=for_viewer).read(plan.values)
+
+
 def _read_version(plan: PagePlan) -> str:
-    with_total = plan.total is None
-    for_viewer = plan.viewer is not None
-    query = page_query(plan.shape, view="version", with_total=with_total, for_viewer=for_viewer)
-    (row,) = query.read(plan.values)
+    (row,) = _read(plan, "version")
     total = row.total if plan.total is None else plan.total
     return _page_version(plan, int(total), row.versions.split(",") if row.versions else [])
 
@@ -188,10 +189,7 @@ def _page_version(plan: PagePlan, total: int, versions: Sequence[str]) -> str:
 
 def _rows(plan: PagePlan) -> list[Row[Any]]:
     """Return the page's rows in the list's order, and the first of the next page if there is one."""
-    with_total = plan.total is None
-    for_viewer = plan.viewer is not None
-    query = page_query(plan.shape, view=plan.wanted.view, with_total=with_total, for_viewer=for_viewer)
-    return sorted(query.read(plan.values), key=lambda row: _key(row, plan.wanted.sort), reverse=True)
+    return sorted(_read(plan, plan.wanted.view), key=lambda row: _key(row, plan.wanted.sort), reverse=True)
 
 
 def _post_page(plan: PagePlan, rows: list[Row[Any]], total: int) -> PostPage:
