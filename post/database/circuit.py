@@ -42,12 +42,7 @@ class DatabaseCircuit(Circuit):
     """
 
     def __init__(self, name: str) -> None:
-        """
-        Make a closed circuit.
-
-        Args:
-            name: The server's name in the log.
-        """
+        """Make a closed circuit for the server that the log calls ``name``."""
         super().__init__(name, is_back=self._connect_anew)
         self._engines: list[Engine] = []
         self._new_connection: Callable[[], Any] | None = None

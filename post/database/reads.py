@@ -97,8 +97,7 @@ class Prepared:
         return self._shared.read((engine, *values.items()), lambda: self._read(engine, values))
 
     def _read(self, engine: Engine, values: Mapping[str, Any]) -> Sequence[Any]:
-        # A listener, such as a trace, gets the statement from SQLAlchemy itself.
-        if engine.dialect.name == "sqlite" or engine.dispatch.before_cursor_execute:
+        if not goes_to_driver(engine):
             return read(self._query, values, replica_ok=self._replica_ok)
         started = time.monotonic()
         try:
@@ -121,6 +120,11 @@ class Prepared:
         cursor, values = connection.cursor(), {**compiled.values, **values}
         engine.get_execution_options()[TIMED_EXECUTE](cursor, compiled.sql, values, None)
         return [*map(compiled.row, cursor.fetchall())]
+
+
+def goes_to_driver(engine: Engine) -> bool:
+    """Return whether statements go straight to the driver; a listener, such as a trace, gets them from SQLAlchemy."""
+    return engine.dialect.name != "sqlite" and not engine.dispatch.before_cursor_execute
 
 
 class Compiled(NamedTuple):

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from post.database.circuit import DriverConnection
 from post.database.faults import READ_ONLY, error_number, is_transient, was_stale
 from post.database.instrumentation import TIMED_EXECUTE, TIMED_EXECUTE_ALL
-from post.database.reads import Compiled, compile_once
+from post.database.reads import Compiled, compile_once, goes_to_driver
 from post.models import db
 from post.telemetry import metrics
 
@@ -69,13 +69,7 @@ class Statement:
     """
 
     def __init__(self, statement: Any, *columns: str) -> None:
-        """
-        Prepare a statement.
-
-        Args:
-            statement: Without parameters that are lists.
-            columns: The columns that an INSERT or UPDATE gets from its values.
-        """
+        """Prepare a statement. Arguments as for ``compile_once``."""
         self.statement, self.columns = statement, columns
         self._compiled: Compiled | None = None
 
@@ -89,43 +83,33 @@ class Statement:
 
         Returns:
             The driver's cursor, or SQLAlchemy's: both have ``rowcount``, and ``lastrowid`` on MySQL.
+
+        Raises:
+            DBAPIError: It failed; SQLAlchemy's own error for it.
         """
-        return self._run(send, connection, values)
+        return self._run(_send, connection, values)
 
     def run_last(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Run it as ``send_last`` does. Arguments as for ``run``."""
         self._run(send_last, connection, values)
 
     def _run(self, send: Callable[..., Any], connection: Connection, values: Mapping[str, Any]) -> Any:
-        if not _goes_to_driver(connection):
+        if not goes_to_driver(connection.engine):
             return connection.execute(self.statement, values)
         compiled = self._compile(connection)
         return send(connection, compiled.sql, {**compiled.values, **values})
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
-        """Return a query's rows, as named tuples. Arguments as for ``run``."""
-        found: Sequence[Any] = self.run(connection, values).fetchall()
-        return [*map(self._compile(connection).row, found)] if _goes_to_driver(connection) else found
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """Return a query's first row as a named tuple; None if there is none. Arguments as for ``run``."""
+        found = next(iter(self.run(connection, values).fetchall()), None)
+        return found if found is None or not goes_to_driver(connection.engine) else self._compile(connection).row(found)
 
     def _compile(self, connection: Connection) -> Compiled:
         self._compiled = self._compiled or compile_once(self.statement, connection.engine, self.columns)
         return self._compiled
 
 
-def send(connection: Connection, sql: str, values: Any = None) -> Any:
-    """
-    Send a statement as text within a transaction. Result as for ``Statement.run``.
-
-    Args:
-        connection: The transaction's.
-        sql: The statement, with the driver's parameters.
-        values: Their values.
-
-    Raises:
-        DBAPIError: It failed; SQLAlchemy's own error for it.
-    """
-    if not _goes_to_driver(connection):
-        return connection.exec_driver_sql(sql, values)
+def _send(connection: Connection, sql: str, values: Any) -> Any:
     cursor = connection.connection.cursor()
     try:
         connection.get_execution_options()[TIMED_EXECUTE](cursor, sql, values, None)
@@ -139,13 +123,17 @@ def send_last(connection: Connection, sql: str, values: Any = None) -> None:
     Send a statement together with the COMMIT of the caller's transaction, in one round trip.
 
     So the rows that it locks are locked for the shortest time. Nothing else in the transaction may read its effect.
-    Arguments as for ``send``.
+
+    Args:
+        connection: The transaction's.
+        sql: The statement, with the driver's parameters.
+        values: Their values.
 
     Raises:
         RuntimeError: The caller is not in a transaction.
     """
     ending = _this_transaction()
-    if _goes_to_driver(connection):
+    if goes_to_driver(connection.engine):
         ending.last.append((sql, values))
     else:
         connection.exec_driver_sql(sql, values)
@@ -161,11 +149,6 @@ def _commit(connection: Connection, last: Sequence[tuple[str, Any]]) -> None:
     except PyMySQLError as exc:
         raise _classified(connection, None, exc) from exc
     driver.is_committed = True
-
-
-def _goes_to_driver(connection: Connection) -> bool:
-    # A listener, such as a trace, gets the statement from SQLAlchemy itself.
-    return connection.dialect.name != "sqlite" and not connection.engine.dispatch.before_cursor_execute
 
 
 def _classified(connection: Connection, sql: str | None, error: PyMySQLError) -> BaseException:

@@ -1,6 +1,5 @@
 """Categories: created on request, or by the first post that names one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
@@ -32,8 +31,7 @@ _EITHER = or_(_HAS_KEY, Category.name == bindparam("name"))
 _NAMED = Statement(_FOUND.where(_EITHER).order_by(_HAS_KEY.desc()).limit(1))
 _NUMBER = select(func.count()).select_from(Category)
 _LIST = select(Category.id, Category.name, _POST_COUNT.label("post_count"), Category.created_at).order_by(Category.name)
-_CATEGORIES = Prepared(_LIST)
-_CATEGORIES_ON_PRIMARY = Prepared(_LIST, replica_ok=False)
+_ANYWHERE, _ON_PRIMARY = Prepared(_LIST), Prepared(_LIST, replica_ok=False)
 
 
 def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[str, Any]]]:
@@ -47,14 +45,14 @@ def list_categories(*, is_known: IsKnown | None = None) -> Versioned[list[dict[s
         ``{id, name, post_count, created_at}``, by name in code point order.
     """
     categories = components().category_cache.read(
-        lambda: _to_dicts(_CATEGORIES.read()), load_from_primary=lambda: _to_dicts(_CATEGORIES_ON_PRIMARY.read())
+        lambda: _load(_ANYWHERE), load_from_primary=lambda: _load(_ON_PRIMARY)
     )
     version = " ".join(f"{category['id']}:{category['post_count']}" for category in categories)
     return value_unless_cached(version, is_known, lambda: categories)
 
 
-def _to_dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    return [_to_dict(*row) for row in rows]
+def _load(query: Prepared) -> list[dict[str, Any]]:
+    return [_to_dict(*row) for row in query.read()]
 
 
 @retried
@@ -116,7 +114,7 @@ def _may_create(caller: Caller) -> bool:
 def _find(connection: Connection, name: str, caller: Caller) -> Any:
     values = {"name": name, "name_key": name_key(name), "caller_id": caller.user_id}
     # First by the key alone, which is faster.
-    return next(iter(_KEYED.rows(connection, values) or _NAMED.rows(connection, values)), None)
+    return _KEYED.first(connection, values) or _NAMED.first(connection, values)
 
 
 def _find_or_insert(connection: Connection, name: str, caller: Caller) -> tuple[Any, bool]:

@@ -54,7 +54,7 @@ def create_post_once(
     render: Callable[[dict[str, Any]], bytes],
 ) -> Answer:
     """
-    Create a post, or return the answer to the request that did.
+    Create a post, or return the answer to the request that did. Other errors as for ``create_post``.
 
     The key's row is inserted first, in the same transaction: of concurrent requests one works, and the
     others wait for its commit.
@@ -69,7 +69,6 @@ def create_post_once(
         render: Makes the answer's body from the post object.
 
     Raises:
-        AccountDeactivated: The author has deactivated their account.
         IdempotencyConflict: The key was used with another body, or its first request takes too long.
     """
     # The digest of a visible post is as it was before there were drafts.
@@ -104,7 +103,7 @@ def _reserve(connection: Connection, user_id: str, key: str, request_hash: str) 
         if not is_lock_timeout(exc):
             raise
         raise IdempotencyConflict from exc
-    (row,) = _KEPT.rows(connection, {"user_id": user_id, "key": key, "caller_id": user_id})
+    row = _KEPT.first(connection, {"user_id": user_id, "key": key, "caller_id": user_id})
     refuse_deactivated(row)
     if row.answer is None:  # just inserted
         return None
@@ -135,11 +134,9 @@ def _delete_expired(connection: Connection, maximum: int) -> int:
 def prune_idempotency_keys() -> int:
     """Delete every row that is older than 24 hours; returns the number."""
     deleted = 0
-    while True:
-        batch = _prune_batch()
+    while (batch := _prune_batch()) == PRUNE_BATCH:
         deleted += batch
-        if batch < PRUNE_BATCH:
-            return deleted
+    return deleted + batch
 
 
 @retried

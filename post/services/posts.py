@@ -307,7 +307,7 @@ def lock_post(
     """
     caller_id = "" if caller is None else caller.user_id
     values |= {"post_id": post_id, "caller_id": caller_id, "viewer_id": caller_id}
-    row = next(iter(query.rows(connection, values)), None)
+    row = query.first(connection, values)
     if row is not None:
         refuse_deactivated(row)
     return row
