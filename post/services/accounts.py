@@ -104,12 +104,7 @@ def reactivate_account(user_id: str, *, directory: UserDirectory | None) -> bool
 
 
 def list_deactivated(*, limit: int) -> list[DeactivatedUser]:
-    """
-    Return deactivated accounts, the latest first.
-
-    Args:
-        limit: At most so many.
-    """
+    """Return deactivated accounts, the latest first, ``limit`` at most."""
     columns = select(DeactivatedAccount.user_id, DeactivatedAccount.login, DeactivatedAccount.created_at)
     rows = read(columns.order_by(DeactivatedAccount.created_at.desc(), DeactivatedAccount.user_id).limit(limit))
     return [DeactivatedUser(row.user_id, row.login, isoformat_utc(row.created_at)) for row in rows]

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from post.components import components
@@ -13,7 +13,7 @@ from post.database.reads import Prepared
 from post.database.writes import Statement, retried, transaction
 from post.errors import Forbidden, PostNotFound
 from post.models import DELETED, Post
-from post.services.posts import is_seen_by, lock_post, lock_seen_post
+from post.services.posts import check_seen, lock_post
 from post.shared.view_counter import ViewsNotWritten
 from post.utils import Caller
 
@@ -23,18 +23,22 @@ _KEPT_COMMENTS = Prepared(select(Post.status, Post.user_id, Post.comment_count).
 COMMENTS_SCOPE = "post-service/comments.write"
 
 
-def keeping_updated_at(values: dict[Any, Any]) -> dict[Any, Any]:
-    """Return an update's values that leave ``updated_at`` alone: MySQL's table moves it at each other update."""
-    return {**values, Post.updated_at: Post.updated_at}
+def _setting(counter: Any, value: Any, *, post_id: Any) -> Update:
+    """Build the update of a counter that leaves ``updated_at`` alone: MySQL's table moves it at each other update."""
+    return update(Post).where(Post.id == post_id).values({counter: value, Post.updated_at: Post.updated_at})
 
 
-_COUNTED = keeping_updated_at({Post.view_count: Post.view_count + bindparam("amount")})
-_ADD_VIEWS = Statement(update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED))
+def adding_to(counter: Any) -> Statement:
+    """Return the statement that adds ``amount`` to a counter of the post ``this_id``."""
+    return Statement(_setting(counter, counter + bindparam("amount"), post_id=bindparam("this_id")))
+
+
+_ADD_VIEWS = adding_to(Post.view_count)
 
 
 def set_counter(connection: Connection, post_id: str, counter: Any, value: int | ColumnElement[int]) -> None:
-    """Set one counter of a post, within the caller's transaction."""
-    connection.execute(update(Post).where(Post.id == post_id).values(keeping_updated_at({counter: value})))
+    """Set one counter of a post, within the caller's transaction; nothing is written if it has the value already."""
+    connection.execute(_setting(counter, value, post_id=post_id).where(counter != value))
 
 
 def add_views(views: Mapping[str, int]) -> None:
@@ -81,10 +85,10 @@ def set_comment_count(post_id: str, comment_count: int, *, caller: Caller) -> di
         Forbidden: The token has no such scope.
     """
     with transaction() as connection:
-        if COMMENTS_SCOPE not in caller.scopes:
-            lock_seen_post(connection, post_id, caller)
-            raise Forbidden
         row = lock_post(connection, post_id, caller)
+        if COMMENTS_SCOPE not in caller.scopes:
+            check_seen(row, caller)
+            raise Forbidden
         if row is None or row.status == DELETED:
             raise PostNotFound
         set_counter(connection, post_id, Post.comment_count, comment_count)
@@ -100,9 +104,8 @@ def store_comment_total(post_id: str, total: int) -> None:
         post_id: Id of a post.
         total: 0 or more.
     """
-    changed = (Post.id == post_id) & (Post.comment_count != total)
     with transaction() as connection:
-        connection.execute(update(Post).where(changed).values(keeping_updated_at({Post.comment_count: total})))
+        set_counter(connection, post_id, Post.comment_count, total)
 
 
 def hint_comment_count(post_id: str, *, viewer: Caller | None) -> dict[str, Any]:
@@ -119,9 +122,7 @@ def hint_comment_count(post_id: str, *, viewer: Caller | None) -> dict[str, Any]
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = next(iter(_KEPT_COMMENTS.read({"post_id": post_id})), None)
-    if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
-        raise PostNotFound
+    row = check_seen(next(iter(_KEPT_COMMENTS.read({"post_id": post_id})), None), viewer)
     counter = components().comment_counter
     if counter is not None:
         counter.hint(post_id)

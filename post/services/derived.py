@@ -140,13 +140,11 @@ def add_to_counts(connection: Connection, changes: Mapping[Count, Sequence[int]]
     changed = [(count, visible, hidden) for count, (visible, hidden) in amounts if visible or hidden]
     if any(count.scope == CATEGORY and visible for count, visible, _ in changed):
         after_transaction(components().category_cache.forget)
-    if not changed:
-        return
-    if connection.dialect.name == "sqlite":
+    if changed and connection.dialect.name == "sqlite":
         rows = [{**count._asdict(), "visible": visible, "hidden": hidden} for count, visible, hidden in changed]
         connection.execute(_ADD_ON_SQLITE, rows)
-        return
-    send_last(connection, *counts_on_mysql(changed))
+    elif changed:
+        send_last(connection, *counts_on_mysql(changed))
 
 
 def counts_on_mysql(changed: Sequence[tuple[Count, int, int]]) -> tuple[str, tuple[str, ...]]:

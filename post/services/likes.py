@@ -6,11 +6,11 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from post.database.reads import Prepared
 from post.database.writes import Statement, retried, transaction
-from post.errors import Forbidden, PostNotFound
+from post.errors import Forbidden
 from post.models import Like, Post
-from post.services.counters import keeping_updated_at
+from post.services.counters import adding_to
 from post.services.post_rows import IS_LIKED
-from post.services.posts import LOCKED, is_seen_by, lock_seen_post
+from post.services.posts import LOCKED, check_seen, lock_seen_post
 from post.telemetry import metrics
 from post.utils import Caller, new_id
 
@@ -21,13 +21,9 @@ _LIKE = select(Like.is_anonymous).where(Like.post_id == Post.id, Like.user_id ==
 _LOCKED = Statement(LOCKED.add_columns(_LIKE.with_for_update().scalar_subquery().label("is_anonymous")))
 _ADD = Statement(insert(Like), "id", "is_anonymous", "post_id", "user_id")
 _REMOVE = Statement(delete(Like).where(_IS_MINE))
-_COUNTED = keeping_updated_at({Post.like_count: Post.like_count + bindparam("amount")})
-_COUNT = Statement(update(Post).where(Post.id == bindparam("this_id")).values(_COUNTED))
-_STATUS = Prepared(
-    select(Post.status, Post.user_id, Post.like_count, IS_LIKED.label("is_liked")).where(
-        Post.id == bindparam("post_id")
-    )
-)
+_COUNT = adding_to(Post.like_count)
+_STATE = select(Post.status, Post.user_id, Post.like_count, IS_LIKED.label("is_liked"))
+_STATUS = Prepared(_STATE.where(Post.id == bindparam("post_id")))
 
 
 class LikeState(NamedTuple):
@@ -118,7 +114,5 @@ def like_status(post_id: str, *, user_id: str, viewer: Caller | None) -> dict[st
     Raises:
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
     """
-    row = next(iter(_STATUS.read({"post_id": post_id, "viewer_id": user_id})), None)
-    if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
-        raise PostNotFound
+    row = check_seen(next(iter(_STATUS.read({"post_id": post_id, "viewer_id": user_id})), None), viewer)
     return {"is_liked": bool(row.is_liked), "like_count": row.like_count}

@@ -129,10 +129,7 @@ def _is_shown(key: str) -> bool:
 
 def upload_permissions(*, is_deactivated: bool) -> dict[str, Any]:
     """
-    Return the limits on a caller's uploads.
-
-    Args:
-        is_deactivated: Whether the caller has deactivated their account.
+    Return the limits on the uploads of a caller, who may have deactivated their account.
 
     Returns:
         ``{has_permission, max_file_size, allowed_image_extensions, max_files}``, sizes in bytes.

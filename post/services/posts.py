@@ -40,15 +40,9 @@ LOCKED = LOCKED.with_for_update()
 _LOCKED = Statement(LOCKED)
 _LOCKED_WHOLE = Statement(_POST_FOR_VIEWER.add_columns(_MOMENT, CALLER_COLUMN).with_for_update())
 _WHOLE, _WHOLE_FOR_VIEWER = Prepared(_POST), Prepared(_POST_FOR_VIEWER)
+_BRIEF = select(Post.user_id, Post.status, Post.view_count).where(_THIS)
 _VERSION, _VERSION_FOR_VIEWER = (
-    Prepared(
-        select(
-            Post.user_id,
-            Post.status,
-            Post.view_count,
-            version_prefix_column(for_viewer=for_viewer).label("prefix"),
-        ).where(_THIS)
-    )
+    Prepared(_BRIEF.add_columns(version_prefix_column(for_viewer=for_viewer).label("prefix")))
     for for_viewer in (False, True)
 )
 
@@ -88,8 +82,7 @@ def get_post(
         if is_known(version):
             return Versioned(version, None)
         row = _seen_row(whole, post_id, viewer)
-    prefix = version_prefix(row, for_viewer=viewer is not None)
-    version = join_version(prefix, view_count) + common_version(viewer)
+    version = join_version(version_prefix(row, for_viewer=viewer is not None), view_count) + common_version(viewer)
     return value_unless_cached(
         version, is_known, lambda: to_dicts([row], viewer=viewer)[0] | {"view_count": view_count}
     )
@@ -106,12 +99,9 @@ def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, addre
 
 def _seen_row(query: Prepared, post_id: str, viewer: Caller | None) -> Any:
     rows = query.read({"post_id": post_id} | ({} if viewer is None else {"viewer_id": viewer.user_id}))
-    if not rows:
-        raise PostNotFound
-    is_shown = is_seen_by(viewer, status=rows[0].status, owner_id=rows[0].user_id)
-    if not is_shown and not (viewer is not None and viewer.is_admin):  # who may restore a deleted post
-        raise PostNotFound
-    return rows[0]
+    if rows and viewer is not None and viewer.is_admin:  # who may restore a deleted post
+        return rows[0]
+    return check_seen(next(iter(rows), None), viewer)
 
 
 @retried
@@ -188,7 +178,9 @@ def edit_post(
     """
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as connection:
-        before = lock_for_writing(connection, post_id, editor, query=_LOCKED_WHOLE, even_deleted=restores)
+        before = lock_post(connection, post_id, editor, query=_LOCKED_WHOLE)
+        if not (restores and before is not None and before.status == DELETED):
+            check_writable(before, editor)
         values: dict[str, Any] = dict(changes)
         if "status" in changes:
             values["hidden_by"] = _hidden_by(before, editor, status=changes["status"])
@@ -221,12 +213,7 @@ def _hidden_by(before: Any, editor: Caller, *, status: str) -> str | None:
 @retried
 def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = None) -> dict[str, str]:
     """
-    Delete a post softly: its row stays, and nobody sees it.
-
-    Args:
-        post_id: Id of the post, 32 hex characters.
-        editor: The caller.
-        is_unchanged: As for ``edit_post``.
+    Delete a post softly: its row stays, and nobody sees it. Arguments as for ``edit_post``.
 
     Returns:
         Its id and new status.
@@ -238,7 +225,7 @@ def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = 
         PreconditionFailed: It was edited since the editor has read it.
     """
     with transaction() as connection:
-        row = lock_for_writing(connection, post_id, editor)
+        row = check_writable(lock_post(connection, post_id, editor), editor)
         _check_unchanged(row, is_unchanged)
         before = IndexedPost.of(row)
         values = {"post_id": post_id, "status": DELETED, "updated_at": row.next_moment}
@@ -253,40 +240,11 @@ def _check_unchanged(row: Any, is_unchanged: IsKnown | None) -> None:
         raise PreconditionFailed
 
 
-def is_seen_by(viewer: Caller | None, *, status: str, owner_id: str | None) -> bool:
-    """
-    Decide if a viewer may see a post: a hidden one is for its author and admins, a deleted one for nobody.
-
-    Args:
-        viewer: The caller; None for an anonymous one.
-        status: The post's status.
-        owner_id: The ``sub`` of the post's author.
-    """
-    if status == HIDDEN:
-        return viewer is not None and (viewer.is_admin or viewer.user_id == owner_id)
-    return status == VISIBLE
-
-
 def lock_seen_post(
     connection: Connection, post_id: str, viewer: Caller | None, *, query: Statement = _LOCKED, **values: Any
 ) -> Any:
-    """
-    Lock a post's row until the transaction ends. Other arguments as for ``lock_post``.
-
-    A transaction that writes to other tables too locks the post first. Two that took the shared lock
-    of a foreign key and then wanted the row would deadlock (MySQL error 1213).
-
-    Returns:
-        The row of ``lock_post``.
-
-    Raises:
-        AccountDeactivated: The viewer has deactivated their account.
-        PostNotFound: It is deleted, hidden from the viewer, or was never there.
-    """
-    row = lock_post(connection, post_id, viewer, query=query, **values)
-    if row is None or not is_seen_by(viewer, status=row.status, owner_id=row.user_id):
-        raise PostNotFound
-    return row
+    """Lock and return a post's row as ``lock_post`` does, if the viewer may see it as ``check_seen`` decides."""
+    return check_seen(lock_post(connection, post_id, viewer, query=query, **values), viewer)
 
 
 def lock_post(
@@ -295,12 +253,18 @@ def lock_post(
     """
     Lock a post's row until the transaction ends, whoever may see it.
 
+    A transaction that writes to other tables too locks the post first. Two that took the shared lock
+    of a foreign key and then wanted the row would deadlock (MySQL error 1213).
+
     Args:
         connection: The transaction's.
         post_id: Id of the post, 32 hex characters.
         caller: The one who writes; None for nobody with an account.
         query: ``LOCKED``, with any further columns.
         values: Values of their parameters.
+
+    Returns:
+        The query's row; None if the post was never there.
 
     Raises:
         AccountDeactivated: The caller has deactivated their account.
@@ -313,30 +277,36 @@ def lock_post(
     return row
 
 
-def lock_for_writing(
-    connection: Connection, post_id: str, editor: Caller, *, query: Statement = _LOCKED, even_deleted: bool = False
-) -> Any:
+def check_seen(row: Any, viewer: Caller | None) -> Any:
     """
-    Lock a post's row until the transaction ends, if the editor may change the post.
+    Return a post's row if a viewer may see the post.
 
-    Returns:
-        The row of ``lock_post``.
+    Args:
+        row: With ``user_id`` and ``status``; None if there is no such post.
+        viewer: The caller; None for an anonymous one.
 
     Raises:
-        AccountDeactivated: The editor has deactivated their account.
-        PostNotFound: It is deleted, hidden from the editor, or was never there.
-        Forbidden: The editor is neither its author nor an admin.
+        PostNotFound: There is none, it is deleted, or it is hidden and the viewer neither its author nor an admin.
     """
-    row = lock_post(connection, post_id, editor, query=query)
-    if row is not None and even_deleted and row.status == DELETED:
-        return row
-    return check_writable(row, editor)
+    if row is None or not _is_seen_by(viewer, row):
+        raise PostNotFound
+    return row
+
+
+def _is_seen_by(viewer: Caller | None, row: Any) -> bool:
+    if row.status == HIDDEN:
+        return viewer is not None and (viewer.is_admin or viewer.user_id == row.user_id)
+    return bool(row.status == VISIBLE)
 
 
 def check_writable(row: Any, editor: Caller) -> Any:
-    """Return a row with ``user_id`` and ``status``, or refuse the editor as ``lock_for_writing`` does."""
-    if row is None or not is_seen_by(editor, status=row.status, owner_id=row.user_id):
-        raise PostNotFound
+    """
+    Return a post's row if an editor may change the post. Arguments and errors as for ``check_seen``.
+
+    Raises:
+        Forbidden: The editor is neither its author nor an admin.
+    """
+    check_seen(row, editor)
     if editor.user_id != row.user_id and not editor.is_admin:
         raise Forbidden
     return row

@@ -16,7 +16,7 @@ from post.images.storage import CONTENT_TYPES, new_key
 from post.models import Media, Post
 from post.services.media import MEDIA_MAX_PER_POST, count_media, discard_objects
 from post.services.post_rows import MediaRow, to_media_file
-from post.services.posts import check_writable, lock_for_writing
+from post.services.posts import check_writable, lock_post
 from post.utils import Caller, new_id
 
 FILES_MAX_PER_REQUEST = 20  # more than a post may have: some may be damaged
@@ -89,9 +89,11 @@ def upload_media(post_id: str, *, editor: Caller, uploads: Sequence[Upload]) -> 
         # Nothing is committed yet. After a database fault this is uncertain, so the objects stay for a later prune.
         discard_objects(rows.values())
         raise
-    added = {media["id"] for media in stored}
-    discard_objects(row for row in rows.values() if row["id"] not in added)
-    _refuse_the_rest(errors, uploads, done={number for number, row in rows.items() if row["id"] in added})
+    done = [*rows][: len(stored)]  # room is given in the order of the request
+    discard_objects(row for number, row in rows.items() if number not in done)
+    for number, upload in enumerate(uploads):
+        if number not in done:
+            errors.setdefault(number, MediaLimitReached(FieldProblem(upload.field, MediaLimitReached.code)))
     if not stored:
         raise _combined_error(errors)
     return Uploaded(stored, [FailedUpload(uploads[number].file_name, errors[number]) for number in sorted(errors)])
@@ -130,13 +132,6 @@ def _reason_to_stop(error: ServiceError) -> ServiceError | None:
     return InvalidFields(too_complex._replace(key="file_not_reached")) if too_complex else None
 
 
-def _refuse_the_rest(errors: Errors, uploads: Sequence[Upload], *, done: set[int]) -> None:
-    """Add an error for each valid file that found no room."""
-    for number, upload in enumerate(uploads):
-        if number not in done and number not in errors:
-            errors[number] = MediaLimitReached(FieldProblem(upload.field, MediaLimitReached.code))
-
-
 def _combined_error(errors: Errors) -> ServiceError:
     """Return one error for those of all files."""
     if all(isinstance(error, MediaLimitReached) for error in errors.values()):
@@ -150,8 +145,7 @@ def _room(post_id: str, editor: Caller) -> int:
     """Return the number of images that a post may still get."""
     columns = select(Post.user_id, Post.status, Post.media_count)
     row = next(iter(read(columns.where(Post.id == post_id), replica_ok=False)), None)
-    media_count: int = check_writable(row, editor).media_count
-    return MEDIA_MAX_PER_POST - media_count
+    return MEDIA_MAX_PER_POST - int(check_writable(row, editor).media_count)
 
 
 def _store(upload: Upload, editor: Caller, deadline: float) -> Row:
@@ -184,9 +178,9 @@ def _row(upload: Upload, image: CleanImage) -> Row:
 
 @retried
 def _add(post_id: str, editor: Caller, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Insert rows while there is room; returns their media files."""
+    """Insert the first rows while there is room; returns their media files."""
     with transaction() as connection:
-        post = lock_for_writing(connection, post_id, editor)
+        post = check_writable(lock_post(connection, post_id, editor), editor)
         known = {"post_id": post_id, "created_at": post.next_moment}
         added = [row | known for row in rows[: max(0, MEDIA_MAX_PER_POST - post.media_count)]]
         if added:
