@@ -119,6 +119,8 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 def post_worker_init(_worker: Any) -> None:
     """Unblock stop signals: the worker has its handlers."""
+    # Ctrl-C in a terminal reaches the workers too, and the master then ends them: two signals at once lock up gthread.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 

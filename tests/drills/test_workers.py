@@ -24,7 +24,7 @@ REFUSED = "NewConnectionError"  # nobody listens: a load balancer sends such a r
 CUT_OFF = "ChunkedEncodingError"  # an answer that had begun
 KILLS = 5
 ON_ONE_WORKER = CLIENTS // 2 + 2  # two share them evenly, but for a few
-DYING_SECONDS = 0.1  # until the system has closed the connections of a process that was killed
+DYING_SECONDS = 0.5  # until the system has closed the connections of a process that was killed
 
 
 @pytest.fixture(scope="module")
