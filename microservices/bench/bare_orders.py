@@ -60,8 +60,7 @@ class BareOrders:
         expect(claim.rowcount, 1)
         stocks = dict(reservations._LOCK.run(connection, ids=ids).fetchall())
         expect(all(stocks[one] >= quantity for one, quantity in wanted), True)
-        reservations._TAKE.run(connection, order=order_id, ids=ids, quantities=quantities)
-        return reservations._ITEMS.run(connection, order=order_id).fetchall()
+        return reservations._TAKE.run(connection, order=order_id, ids=ids, quantities=quantities).fetchall()
 
     def _confirm(self, connection: Any, order_id: str, rows: list[Any]) -> None:
         now, names = clock.now(), ("product_id", "name", "quantity", "unit_price")

@@ -48,18 +48,15 @@ _taken = (
     .returning(_ORDER, products.c.id, products.c.name, _wanted.c.quantity, products.c.price)
     .cte("taken")
 )
-_TAKE = Statement(insert(reserved_items).from_select(list(reserved_items.c), select(_taken)))
+_LINE = (reserved_items.c.product_id, reserved_items.c.name, reserved_items.c.quantity, reserved_items.c.unit_price)
+_TAKE = Statement(insert(reserved_items).from_select(list(reserved_items.c), select(_taken)).returning(*_LINE))
 _REJECT = Statement(
     update(reservations)
     .where(_OF_ORDER)
     .values(status=REJECTED, reasons=bindparam("why", type_=reservations.c.reasons.type))
 )
 _READ = Statement(select(reservations.c.status, reservations.c.quantities, reservations.c.reasons).where(_OF_ORDER))
-_ITEMS = Statement(
-    select(reserved_items.c.product_id, reserved_items.c.name, reserved_items.c.quantity, reserved_items.c.unit_price)
-    .where(reserved_items.c.order_id == _ORDER)
-    .order_by(reserved_items.c.product_id)
-)
+_ITEMS = Statement(select(*_LINE).where(reserved_items.c.order_id == _ORDER).order_by(reserved_items.c.product_id))
 _RELEASE = Statement(
     update(reservations)
     .where(_OF_ORDER, reservations.c.status == RESERVED)
@@ -112,9 +109,9 @@ def reserve(order_id: str, quantities: dict[int, int]) -> Outcome:
             _REJECT.run(connection, order=order_id, why=Json(reasons))
             logger.info("reservation_rejected", extra={"order_id": order_id})
             return _rejected(reasons)
-        _TAKE.run(connection, order=order_id, ids=ids, quantities=[quantity for _, quantity in wanted])
+        taken = _TAKE.run(connection, order=order_id, ids=ids, quantities=[quantity for _, quantity in wanted])
         logger.info("stock_reserved", extra={"order_id": order_id})
-        return _granted(connection, order_id)
+        return _granted(sorted(taken.fetchall()))  # the database returns them in any order
 
 
 def release(order_id: str) -> None:
@@ -139,11 +136,12 @@ def _repeat(connection: Connection, order_id: str, wanted: list[list[int]]) -> O
     [(status, quantities, reasons)] = _READ.run(connection, order=order_id).fetchall()
     if quantities not in (None, wanted):
         raise IdempotencyConflict
-    return _granted(connection, order_id) if status == RESERVED else _rejected(reasons or [])
+    if status != RESERVED:
+        return _rejected(reasons or [])
+    return _granted(_ITEMS.run(connection, order=order_id).fetchall())
 
 
-def _granted(connection: Connection, order_id: str) -> Outcome:
-    rows = _ITEMS.run(connection, order=order_id).fetchall()
+def _granted(rows: list[tuple[Any, ...]]) -> Outcome:
     names = ("product_id", "name", "quantity", "unit_price")
     return Outcome(True, {"status": RESERVED, "items": [dict(zip(names, row, strict=True)) for row in rows]})
 
