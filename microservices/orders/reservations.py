@@ -7,9 +7,11 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+import orjson
+from urllib3 import BaseHTTPResponse, Timeout, connection_from_url
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as HTTPTimeout
+from urllib3.util import parse_url
 
 from orders.errors import ProductsUnavailable
 from orders.order import Line, Order, Reason
@@ -21,6 +23,7 @@ TRIES_SECONDS = (2.0, 1.2)
 PAUSE_SECONDS = 1.0
 CONNECTIONS = 64
 PRODUCT_ID_MAX = 2**31 - 1  # PostgreSQL's INTEGER, the type of products' ids
+_JSON_BODY = {"Content-Type": "application/json"}
 
 Json = dict[str, Any]
 
@@ -48,8 +51,9 @@ class Reservations:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._pool = PoolManager(maxsize=CONNECTIONS, retries=False)
+        # The one host's pool: a PoolManager would read the address and look the pool up for every call.
+        self._pool = connection_from_url(url, maxsize=CONNECTIONS, retries=False)
+        self._path = f"{(parse_url(url).path or '').rstrip('/')}/internal/reservations"
         self._silent_until = 0.0
 
     def reserve(self, order: Order) -> Reserved | Refused:
@@ -107,8 +111,9 @@ class Reservations:
         raise _unavailable(order_id, last)
 
     def _try(self, method: str, order_id: str, body: Json | None, seconds: float) -> BaseHTTPResponse:
-        url = f"{self._url}/internal/reservations/{order_id}"
-        return self._pool.request(method, url, json=body, timeout=Timeout(total=seconds), redirect=False)
+        content = None if body is None else orjson.dumps(body)
+        path, limit = f"{self._path}/{order_id}", Timeout(total=seconds)
+        return self._pool.urlopen(method, path, content, _JSON_BODY, timeout=limit, redirect=False)
 
 
 def _read(answer: BaseHTTPResponse) -> Any:
