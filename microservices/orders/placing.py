@@ -99,10 +99,9 @@ def decide(order: Order) -> Order:
     outcome = reservations().reserve(order)
     faults.reach("reserved")
     now = clock.now()
-    decided = replace(order, updated_at=now, decided_at=now)
     if isinstance(outcome, Reserved):
-        return replace(decided, status=CONFIRMED, lines=outcome.lines)
-    return replace(decided, status=REJECTED, reasons=outcome.reasons)
+        return replace(order, status=CONFIRMED, lines=outcome.lines, updated_at=now, decided_at=now)
+    return replace(order, status=REJECTED, reasons=outcome.reasons, updated_at=now, decided_at=now)
 
 
 def settle(connection: Connection, decided: Order) -> Order:

@@ -1,12 +1,13 @@
 """Orders in PostgreSQL. A change and its event are one statement, so that both are there or neither."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import orjson
 import uuid_utils
 from sqlalchemy import bindparam, insert, literal, select, true, update
 from sqlalchemy.dialects import postgresql
@@ -198,8 +199,8 @@ def _page(*filters: str) -> Statement:
 def _changing(order: Order) -> dict[str, Any]:
     return {
         "status": order.status,
-        "lines": json.dumps([asdict(line) for line in order.lines], default=str),
-        "reasons": json.dumps([asdict(reason) for reason in order.reasons]),
+        "lines": orjson.dumps(order.lines, str).decode(),
+        "reasons": orjson.dumps(order.reasons).decode(),
         "updated_at": order.updated_at,
         "decided_at": order.decided_at,
         "stock_returned": order.stock_returned,
