@@ -1,7 +1,7 @@
 """The products service's reservations of stock, over its internal routes; every call can be repeated."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from http import HTTPStatus
 from time import monotonic
@@ -23,6 +23,7 @@ TRIES_SECONDS = (2.0, 1.2)
 PAUSE_SECONDS = 1.0
 CONNECTIONS = 64
 PRODUCT_ID_MAX = 2**31 - 1  # PostgreSQL's INTEGER, the type of products' ids
+_EXACT = json.JSONDecoder(parse_float=Decimal)
 _JSON_BODY = {"Content-Type": "application/json"}
 
 Json = dict[str, Any]
@@ -117,13 +118,13 @@ class Reservations:
 
 
 def _read(answer: BaseHTTPResponse) -> Any:
-    return json.loads(answer.data, parse_float=Decimal)
+    return _EXACT.decode(answer.data.decode())
 
 
 def _priced(lines: tuple[Line, ...], items: list[Json]) -> tuple[Line, ...]:
     """Return the lines with the names and prices that the products service has for them."""
     known = {item["product_id"]: (item["name"], Decimal(item["unit_price"])) for item in items}
-    return tuple(replace(line, name=known[line.product_id][0], unit_price=known[line.product_id][1]) for line in lines)
+    return tuple(Line(line.product_id, line.quantity, *known[line.product_id]) for line in lines)
 
 
 def _unavailable(order_id: str, reason: HTTPError | int) -> ProductsUnavailable:

@@ -5,6 +5,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,6 +27,7 @@ STATUS = {
     errors.Unavailable: 503,
 }
 EXPOSED_HEADERS = "ETag,Idempotency-Replayed,Link,Location,Retry-After,X-Next-Cursor,X-Request-ID"
+_STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -145,14 +147,19 @@ def parse_object(
     if content_type is not None and content_type.partition(";")[0].strip().lower() != "application/json":
         raise errors.UnsupportedType
     try:
-        value = json.loads(content.decode(), parse_float=parse_float)
+        value = _decoder(parse_float).decode(content.decode())
         # JSON can name half of a surrogate pair, which is no character (RFC 8259, 8.2). NaN is none of its numbers.
-        json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
+        _STRICT.encode(value).encode()
     except (ValueError, RecursionError) as exc:  # arrays in arrays, 1,000 deep
         raise errors.InvalidJson from exc
     if not isinstance(value, dict):
         raise errors.InvalidJson
     return value
+
+
+@cache
+def _decoder(parse_float: Callable[[str], Any]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_float=parse_float)
 
 
 def _bytes(body: str, is_base64: bool) -> bytes:
