@@ -62,3 +62,5 @@ def start_log(service: str) -> None:
     logger.handlers = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    # No line names them, and each record would look them up.
+    logging.logThreads = logging.logMultiprocessing = False

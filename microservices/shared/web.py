@@ -55,6 +55,10 @@ class Service(Flask):
 
     url_rule_class = DocumentedMethods
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function: none of ours is a coroutine, and Flask would inspect each hook in each request."""
+        return func
+
 
 def create_service(name: str, *blueprints: Blueprint) -> Service:
     """
@@ -176,10 +180,9 @@ def respond(
         is_replay: True if an earlier request with the same key got this answer.
     """
     content = b"" if value is None else value if isinstance(value, bytes) else dump(value)
-    response = Response(content, status, {"Cache-Control": "no-store", **(headers or {})})
+    response = Response(content, status, {"Cache-Control": "no-store", **(headers or {})}, content_type=JSON)
     if is_replay:
         response.headers["Idempotency-Replayed"] = "true"
-    response.mimetype = JSON
     return response
 
 
