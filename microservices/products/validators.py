@@ -33,6 +33,11 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _in_cents(price: Decimal) -> Decimal:
+    """A number of many zeros, which PostgreSQL would not read, in the form that is stored."""
+    return price.quantize(Decimal("0.01"))
+
+
 def _trimmed_name(text: str) -> str:
     name = text.strip()
     if not 1 <= len(name) <= NAME_MAX_CHARS:
@@ -55,6 +60,7 @@ Price = Annotated[
     Strict(False),
     Field(ge=0, le=Decimal("99999999.99"), decimal_places=2),
     BeforeValidator(_number),
+    AfterValidator(_in_cents),
 ]
 Id = Annotated[int, Field(ge=1, le=INTEGER_MAX)]
 

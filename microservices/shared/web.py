@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import wraps
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
@@ -144,8 +144,16 @@ def read_body(model: type[Body]) -> Body:
         content = request.get_data()
     except (OSError, ParseException) as exc:  # gunicorn's: a client that is gone, chunks that are none
         raise errors.MalformedRequest from exc
-    values = http.parse_object(content, content_type=request.headers.get("Content-Type"), parse_float=Decimal)
+    values = http.parse_object(content, content_type=request.headers.get("Content-Type"), parse_float=_decimal)
     return http.check_body(model, values)
+
+
+def _decimal(text: str) -> Decimal:
+    """A number of JSON's; one whose exponent no Decimal has is out of every range."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("Infinity")
 
 
 def query() -> dict[str, str]:

@@ -83,11 +83,26 @@ def test_a_field_that_is_wrong_is_named_and_nothing_is_stored(products, field, v
     assert products("GET", "/products").json == []
 
 
-@pytest.mark.parametrize("number", ["1e400", "1e999999999", "0.1e-400", "1.999999999999999999999", "9" * 4000])
+@pytest.mark.parametrize(
+    "number",
+    ["1e400", "1e999999999", f"1e{'9' * 30}", f"1e-{'9' * 30}", "0.1e-400", "1.999999999999999999999", "9" * 4000],
+)
 def test_a_number_of_any_size_is_a_wrong_price_and_no_fault(products, number):
     answer = products("POST", "/products", raw=f'{{"name": "A", "price": {number}}}', role="admin")
 
     assert message_of(answer) == ["price"]
+
+
+@pytest.mark.parametrize(
+    ("number", "price"),
+    [("0e-20000", "0.00"), (f"1.{'0' * 60_000}", "1.00"), ("0e999999", "0.00"), ("-0.0", "0.00"), ("1E2", "100.00")],
+    ids=["small", "long", "large", "negative", "exponent"],
+)
+def test_a_price_may_be_written_in_any_form(products, number, price):
+    answer = products("POST", "/products", raw=f'{{"name": "A", "price": {number}}}', role="admin")
+
+    assert answer.status == 201
+    assert f'"price":{price},' in answer.text
 
 
 @pytest.mark.parametrize(
