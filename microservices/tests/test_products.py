@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-MISSING = object()
+MISSING = "(missing)"  # never a value of a test
 
 
 def message_of(answer):
