@@ -144,8 +144,10 @@ def change_stock(key: Key | None, account_id: str, product_id: int, *, delta: in
         stock = row[0] + delta
         if stock < 0:
             raise InsufficientStock
-        if delta > 0 and _PUT_IN.run(connection, product=product_id).fetchall()[0][0] + delta > INTEGER_MAX:
-            raise StockTooLarge  # units that orders hold count, too: they may be returned
+        [(put_in,)] = _PUT_IN.run(connection, product=product_id).fetchall()
+        # Units that orders hold count, too: they may be returned. Stock that another program wrote has no changes.
+        if delta > 0 and max(put_in or 0, row[0]) + delta > INTEGER_MAX:
+            raise StockTooLarge
         _SET_STOCK.run(connection, product=product_id, units=stock)
         _NOTE.run(connection, product=product_id, units=delta, why=reason, account=account_id)
         logger.info("stock_changed", extra={"product_id": product_id, "delta": delta})

@@ -218,6 +218,12 @@ def test_stock_is_added_to_and_taken_from_but_never_below_zero(products, make_pr
     assert products("GET", target).json["stock"] == 2**31 - 1
 
 
+def test_a_product_that_begins_without_stock_gets_its_first(products, make_product):
+    target = f"/products/{make_product(stock=0)['id']}/stock"
+
+    assert products("POST", target, {"delta": 5}, role="admin").json["stock"] == 5
+
+
 def test_stock_leaves_room_for_what_orders_may_return(products, make_product):
     """A release must never fail: units that orders hold count, too."""
     product, order = make_product(stock=2**31 - 1)["id"], f"/internal/reservations/{uuid4()}"
