@@ -57,7 +57,7 @@ def locked(path):
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_what_is_installed_has_hashes_and_the_versions_of_the_suite(path):
-    """What is tested is what is deployed, down to the packages that packages need."""
+    """The tested packages are the deployed ones, down to those that packages need."""
     installed = locked(path)
 
     assert pins_of(path.with_suffix(".in")).items() <= installed.items()

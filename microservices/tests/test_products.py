@@ -127,7 +127,7 @@ def test_other_types_and_longer_bodies_are_not_read(products):
     )
 
 
-# Who may write
+# Rights to write
 
 
 WRITES = [

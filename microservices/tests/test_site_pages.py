@@ -136,7 +136,7 @@ def orders_of(api, token):
 
 
 def violations(page):
-    """What axe-core finds; it comes by the debugger, which the page's policy does not bind."""
+    """The findings of axe-core, which comes by the debugger: the page's policy does not bind that."""
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run()")
     assert found["passes"]
@@ -222,7 +222,7 @@ def notified(page):
 
 
 def test_a_screen_reader_is_told_of_places_names_and_news(open_page, product):
-    """What the browser hands to one, as lines of roles and names."""
+    """The browser's tree for one, as lines of roles and names."""
     cup = product("Cup", stock=9)
     page = open_page()
     search(page, cup["name"])

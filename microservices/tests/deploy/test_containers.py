@@ -49,7 +49,7 @@ def inspected(name):
 
 @pytest.fixture(scope="module")
 def authority():
-    """What RDS's authorities are in production: its certificate is in the images."""
+    """An authority in the place of RDS's: its certificate is in the images."""
     return Authority()
 
 

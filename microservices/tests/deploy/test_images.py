@@ -1,4 +1,4 @@
-"""How the images of products and orders are built: the Dockerfiles, what reaches a build, and RDS's certificates."""
+"""The build of the images of products and orders: Dockerfiles, files that reach it, and RDS's certificates."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ BALANCER_IDLE_SECONDS = 60  # the ALB's default
 
 
 def test_both_images_are_built_alike():
-    """What differs between the services is in their folders."""
+    """Differences between the services are in their folders."""
     assert (FOLDER / "orders" / "Dockerfile").read_text() == DOCKERFILE.replace("products", "orders")
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 MAX_BYTES = 25_000_000
 AARCH64 = 183  # e_machine of an ELF file (elf(5))
-# What AWS's runtime has of its own, besides Python: the client, and what that imports.
+# Modules of AWS's runtime besides Python's: the client, and its imports.
 RUNTIME = ("awslambdaric", "snapshot-restore-py", "simplejson")
 
 
