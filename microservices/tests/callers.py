@@ -159,6 +159,11 @@ class Direct(Client):
         }
 
 
+def caller_headers(role: str | None, account: str) -> dict[str, str]:
+    """The headers by which the gateway names the caller to a container; without a role, nobody."""
+    return {"X-Account-Id": account if role else "-", "X-User-Role": role or "-"}
+
+
 @dataclass
 class Container(Client):
     """A container's service in this process, asked as the gateway asks it: with the caller's account and role."""
@@ -176,7 +181,7 @@ class Container(Client):
         headers: Any = None,
         raw: Any = None,
     ) -> Answer:
-        given = {"X-Account-Id": account if role else "-", "X-User-Role": role or "-", **(headers or {})}
+        given = caller_headers(role, account) | (headers or {})
         content = raw if body is None else json.dumps(body)
         if content is not None:
             given.setdefault("Content-Type", "application/json")

@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg
 import urllib3
 
-from microservices.tests.callers import Answer, Client
+from microservices.tests.callers import Answer, Client, caller_headers
 
 ADMIN = {"X-Account-Id": "admin", "X-User-Role": "admin"}
 # One statement sees one moment. A reservation belongs to an order that is sold, pending, or owes its stock.
@@ -57,7 +57,7 @@ class Direct(Client):
         account: str = "ana",
         headers: Any = None,
     ) -> Answer:
-        given = {"X-Account-Id": account if role else "-", "X-User-Role": role or "-", **(headers or {})}
+        given = caller_headers(role, account) | (headers or {})
         answer = self.pool.request(method, self.url + target, json=body, headers=given, timeout=30)
         return Answer(
             answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data.decode()
