@@ -12,7 +12,8 @@ from auth.tables import users
 from shared import clock
 from shared.dynamodb import ConditionFailed, Item, get_together
 from shared.errors import Conflict, Unauthenticated
-from shared.observability import logger
+from shared.metrics import LOGINS_FAILED, LOGINS_SUCCEEDED, USERS_REGISTERED
+from shared.observability import count, logger
 from shared.people import normalized_email
 
 NOBODY = "-"  # no e-mail address, so there is no such account
@@ -71,6 +72,7 @@ def register_user(*, email: str, password: str, name: str, address: str) -> None
         if failure.item is None or failure.item["accountId"] != account_id:
             raise UserExists from failure
     logger.info("user_registered", extra={"account_id": account_id})
+    count(USERS_REGISTERED)
 
 
 def log_in(*, email: str, password: str, address: str) -> Login:
@@ -93,6 +95,7 @@ def log_in(*, email: str, password: str, address: str) -> Login:
     _rehash(account, password, found["passwordHash"])
     session = start_session(account)
     logger.info("login_succeeded", extra={"account_id": account.account_id})
+    count(LOGINS_SUCCEEDED)
     return Login(session=session, account=account, name=found["name"])
 
 
@@ -131,6 +134,7 @@ def _check_password(user_id: str, password: str, brake: LoginBrake) -> Item:
     brake.check(counters)
     if not passwords.verify_password(password, found["passwordHash"] if found else None) or found is None:
         brake.count_failure()
+        count(LOGINS_FAILED)
         raise InvalidCredentials
     brake.check_again()
     return found

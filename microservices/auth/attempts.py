@@ -6,6 +6,8 @@ from auth.tables import sessions
 from shared import clock
 from shared.dynamodb import ConditionFailed, Item, get_together
 from shared.errors import TooMany
+from shared.metrics import ATTEMPTS_THROTTLED
+from shared.observability import count
 
 WINDOW_SECONDS = 15 * 60
 FAILURES_PER_ACCOUNT = 10  # and address: for an account alone, anybody could lock its owner out
@@ -128,4 +130,5 @@ def _count_anew(key: str, limit: int, counter: Item | None) -> None:
 def _refuse_until(end: int) -> None:
     seconds = end - int(clock.now().timestamp())
     if seconds > 0:
+        count(ATTEMPTS_THROTTLED)
         raise TooManyAttempts(retry_after_seconds=seconds)

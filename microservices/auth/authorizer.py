@@ -8,7 +8,8 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 
 from auth.sessions import check_session
 from shared.errors import Unauthenticated
-from shared.observability import logger
+from shared.metrics import SESSIONS_REFUSED
+from shared.observability import count, invocation, logger, request_id_of
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
@@ -18,13 +19,19 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
     A refused request is denied with the reason as context, which the gateway's ACCESS_DENIED answer shows as a 401.
     So a denial must mean that the session is not good, and nothing else; services refuse by role and owner.
     """
-    request = APIGatewayAuthorizerRequestEvent(event)
+    with invocation("authorize", "SERVER", request_id_of(event)):
+        return _decide(APIGatewayAuthorizerRequestEvent(event))
+
+
+def _decide(request: APIGatewayAuthorizerRequestEvent) -> dict[str, Any]:
     try:
         session = check_session(request.headers.get("authorization"))
     except Unauthenticated as refusal:
         logger.info("session_refused", extra={"code": refusal.code})
+        count(SESSIONS_REFUSED)
         return _policy("Deny", request, "anonymous", {"message": refusal.text, "code": refusal.code})
     account = session.account
+    logger.info("session_accepted", extra={"account_id": account.account_id})
     context_values = {"accountId": account.account_id, "userId": account.user_id, "role": account.role}
     return _policy("Allow", request, account.account_id, context_values)
 

@@ -69,6 +69,7 @@ class BareOrders:
         done = store._change.run(
             connection, order_id=order_id, was="pending", event_id=str(uuid_utils.uuid7()), type="order.confirmed",
             event=json.dumps(event, default=float), new_status="confirmed", new_lines=json.dumps(lines, default=str),
-            new_reasons="[]", new_updated_at=now, new_decided_at=now, new_stock_returned=None,
+            new_reasons="[]", new_updated_at=now, new_decided_at=now, new_stock_returned=None, request_id=order_id,
+            trace_header=None,
         )  # fmt: skip
         expect(done.rowcount, 1)

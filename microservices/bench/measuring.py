@@ -1,6 +1,5 @@
 """Rates, and ratios of rates that are measured in turns; what a run starts and ends."""
 
-import http.client
 import os
 import re
 import shutil
@@ -9,14 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
+
+from microservices.tests.running import end_process
 
 PROJECT = Path(__file__).parents[2]
 READY_SECONDS = 120
+STOP_SECONDS = 60
 AB_REQUESTS, AB_CLIENTS = 1_000, 10  # the document's own line
 
 
@@ -75,6 +77,8 @@ class Connections:
     """
     Plain connections to a port, one a thread: the client takes as little as it can of what it measures.
 
+    ``http.client`` parses an answer's headers as it would those of mail, and sends a body apart from its head.
+
     Args:
         port: Port of this machine.
     """
@@ -83,7 +87,9 @@ class Connections:
         self._port = port
         self._local = threading.local()
 
-    def ask(self, method: str, path: str, status: int, **arguments: Any) -> bytes:
+    def ask(
+        self, method: str, path: str, status: int, *, body: str = "", headers: Mapping[str, str] | None = None
+    ) -> bytes:
         """
         Ask on the thread's own connection.
 
@@ -91,19 +97,35 @@ class Connections:
             method: Method of the request.
             path: Path of the request.
             status: Status that the answer must have.
-            arguments: ``body`` and ``headers``.
+            body: Body of the request, in ASCII.
+            headers: Its headers, besides Host and Content-Length.
 
         Returns:
             Body of the answer.
         """
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port)
-        connection.request(method, path, **arguments)
-        answer = connection.getresponse()
-        body = answer.read()
-        expect(answer.status, status)
-        return body
+        given = {"Host": f"127.0.0.1:{self._port}", **(headers or {}), "Content-Length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+        connection, answer = self._connected()
+        connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n{body}".encode("ascii"))
+        found, fields = int(answer.readline().split()[1]), _fields(answer)
+        content = answer.read(int(fields[b"content-length"]))
+        if fields.get(b"connection") == b"close":
+            self._local.pair = None
+        expect(found, status)
+        return content
+
+    def _connected(self) -> tuple[socket.socket, BinaryIO]:
+        pair: tuple[socket.socket, BinaryIO] | None = getattr(self._local, "pair", None)
+        if pair is None:
+            connection = socket.create_connection(("127.0.0.1", self._port))
+            pair = self._local.pair = connection, connection.makefile("rb")
+        return pair
+
+
+def _fields(answer: BinaryIO) -> dict[bytes, bytes]:
+    """Read an answer's headers; their names come in lower case."""
+    lines = iter(answer.readline, b"\r\n")
+    return {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
 
 
 def ab(port: int, path: str, seconds: float) -> float:
@@ -130,7 +152,7 @@ def ab(port: int, path: str, seconds: float) -> float:
 @contextmanager
 def process(arguments: list[str], log: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     """
-    Run a Python program until the block ends.
+    Run a Python program until the block ends; one that SIGTERM does not end is killed.
 
     Args:
         arguments: Its arguments, after Python's own name.
@@ -139,6 +161,9 @@ def process(arguments: list[str], log: Path, **environment: str) -> Iterator["su
 
     Yields:
         The process.
+
+    Raises:
+        TimeoutExpired: It had to be killed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -148,8 +173,26 @@ def process(arguments: list[str], log: Path, **environment: str) -> Iterator["su
     try:
         yield running
     finally:
-        running.terminate()
-        running.wait()
+        end_process(running, STOP_SECONDS)
+
+
+@contextmanager
+def running_platform(**environment: str) -> Iterator[tuple[int, Path]]:
+    """
+    Run a platform on free ports until the block ends.
+
+    Args:
+        environment: Its settings.
+
+    Yields:
+        The port of its gateway, and the folder of its data.
+    """
+    port = free_port()
+    log = PROJECT / "instance" / f"bench-{port}.log"
+    arguments = ["-m", "microservices.local"]
+    with process(arguments, log, PLATFORM_PORT=str(port), FRESH="1", **environment) as running:
+        wait_until(lambda: "Admin:" in log.read_text(), running, log)
+        yield port, PROJECT / "instance" / f"platform-{port}"
 
 
 def wait_until(is_ready: Callable[[], bool], running: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -3,8 +3,7 @@
 import argparse
 import statistics
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -13,18 +12,8 @@ sys.path += [str(HERE.parent), str(HERE.parents[1])]
 
 import accounts  # noqa: E402 - once the paths are set
 import shop  # noqa: E402 - as above
-from measuring import PROJECT, Row, free_port, process, wait_until  # noqa: E402 - as above
-
-
-@contextmanager
-def running_platform() -> Iterator[tuple[int, Path]]:
-    """The port and the data's folder of a platform of our own."""
-    port = free_port()
-    log = PROJECT / "instance" / f"bench-{port}.log"
-    arguments = ["-m", "microservices.local"]
-    with process(arguments, log, PLATFORM_PORT=str(port), FRESH="1") as running:
-        wait_until(lambda: "Admin:" in log.read_text(), running, log)
-        yield port, PROJECT / "instance" / f"platform-{port}"
+import signals  # noqa: E402 - as above
+from measuring import Row, running_platform  # noqa: E402 - as above
 
 
 def measure(row: Row, rounds: int, seconds: float) -> bool:
@@ -44,7 +33,7 @@ def measure(row: Row, rounds: int, seconds: float) -> bool:
         found = [measured(seconds) for _ in range(rounds)]
     here, beside = (statistics.median(side) for side in zip(*found, strict=True))
     ratio = statistics.median(ours / theirs for ours, theirs in found)
-    sys.stdout.write(f"{row.name:8} {here:6.0f}  {beside:8.0f}  {ratio:5.2f}  {row.bar:4.2f}\n")
+    sys.stdout.write(f"{row.name:13} {here:6.0f}  {beside:8.0f}  {ratio:5.2f}  {row.bar:4.2f}\n")
     sys.stdout.flush()
     return ratio >= row.bar
 
@@ -56,11 +45,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--only", default="", help="names of rows, with commas between them")
     options = parser.parse_args()
-    with running_platform() as (port, state):
+    with running_platform() as (port, state), ExitStack() as opened:
         platform = accounts.Platform(port)
-        rows = [*accounts.rows(platform), *shop.Shop(port, state, platform.token).rows()]
+        rows = [*accounts.rows(platform), *shop.Shop(port, state, platform.token).rows(), *signals.rows(opened)]
         wanted = options.only.split(",") if options.only else [row.name for row in rows]
-        sys.stdout.write("row      here/s  beside/s  ratio   bar\n")
+        sys.stdout.write("row           here/s  beside/s  ratio   bar\n")
         reached = [measure(row, options.rounds, options.seconds) for row in rows if row.name in wanted]
     return int(not all(reached))
 

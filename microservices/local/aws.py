@@ -180,10 +180,12 @@ def _make_queues(queues: Any, topics: Any) -> None:
         if found := DEAD_LETTERS.search(queue.get("redrive_policy", "")):
             policy = f'{{"deadLetterTargetArn": "{arns[found[1]]}", "maxReceiveCount": {found[2]}}}'
             queues.set_queue_attributes(QueueUrl=urls[key], Attributes={"RedrivePolicy": policy})
-    arns_of_topics = {key: topics.create_topic(Name=name)["TopicArn"] for key, name in _names("aws_sns_topic").items()}
     for subscription in deployed().resources("aws_sns_topic_subscription").values():
+        if subscription["protocol"] != "sqs":  # an alarm's e-mail
+            continue
+        topic = _names("aws_sns_topic")[key_of(subscription["topic_arn"])]
         topics.subscribe(
-            TopicArn=arns_of_topics[key_of(subscription["topic_arn"])],
+            TopicArn=topics.create_topic(Name=topic)["TopicArn"],
             Protocol=subscription["protocol"],
             Endpoint=arns[key_of(subscription["endpoint"])],
             Attributes={"RawMessageDelivery": str(subscription["raw_message_delivery"]).lower()},

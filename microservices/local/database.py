@@ -9,22 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg import sql
+
+from microservices.shared.database_roles import ROLES, make_database, make_schemas
 
 from .postgres import SUPERUSER, Postgres
-from .processes import REPOSITORY, CannotRun
+from .processes import REPOSITORY, TOOL_SECONDS, CannotRun
 
 DATABASE = "microservices"
-SCHEMAS = ("products", "orders")
 PACKAGES = REPOSITORY / "microservices"
-ROLES = """
-ALTER SCHEMA public OWNER TO {superuser};
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
-CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
-GRANT USAGE ON SCHEMA {schema} TO {app};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {app};
-"""
+CONNECT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -42,11 +35,7 @@ class Database:
     server: Postgres
     port: int
     name: str = DATABASE
-    passwords: Mapping[str, str] = field(
-        default_factory=lambda: {
-            f"{schema}_{kind}": secrets.token_urlsafe(24) for schema in SCHEMAS for kind in ("owner", "app")
-        }
-    )
+    passwords: Mapping[str, str] = field(default_factory=lambda: {role: secrets.token_urlsafe(24) for role in ROLES})
 
     def settings(self, role: str) -> dict[str, str]:
         """
@@ -67,13 +56,9 @@ class Database:
     def prepare(self) -> None:
         """Make the roles, the database and its schemas where they are missing; give the roles their passwords."""
         with self.connect("postgres") as connection:
-            for role, password in self.passwords.items():
-                _make_role(connection, role, password)
-            self._make_database(connection)
+            make_database(connection, self.name, self.passwords)
         with self.connect(self.name) as connection:
-            for schema in SCHEMAS:
-                names = {"schema": schema, "owner": f"{schema}_owner", "app": f"{schema}_app", "superuser": SUPERUSER}
-                _run(connection, ROLES, **names)
+            make_schemas(connection)
 
     def migrate(self, *services: str) -> None:
         """
@@ -97,26 +82,31 @@ class Database:
             role: Role that it connects as.
 
         Raises:
-            CannotRun: It failed.
+            CannotRun: It failed, or did not end.
         """
-        done = subprocess.run(  # noqa: S603 - our own commands
-            [sys.executable, "-m", module],
-            cwd=PACKAGES,
-            env={**os.environ, "PYTHONPATH": str(PACKAGES), **self.settings(role)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own commands
+                [sys.executable, "-m", module],
+                cwd=PACKAGES,
+                env={**os.environ, "PYTHONPATH": str(PACKAGES), **self.settings(role)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=TOOL_SECONDS,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise CannotRun(f"{module} did not end within {TOOL_SECONDS:.0f} s") from exc
         if done.returncode:
             raise CannotRun(f"{module} failed:\n{done.stderr.strip()}")
 
     def connect(self, name: str) -> "psycopg.Connection[Any]":
         """
-        Connect as the superuser.
+        Connect as the superuser; a statement that waits for a lock or runs for minutes is cancelled.
 
         Args:
             name: Name of the database.
         """
+        milliseconds = round(TOOL_SECONDS * 1000)
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
@@ -124,24 +114,6 @@ class Database:
             password=self.server.password,
             dbname=name,
             autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            options=f"-c lock_timeout={milliseconds // 2} -c statement_timeout={milliseconds}",
         )
-
-    def _make_database(self, connection: "psycopg.Connection[Any]") -> None:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.name]).fetchone():
-            return
-        # Letters of every language have upper and lower case, as in RDS; the order of texts is that of their bytes.
-        _run(connection, "CREATE DATABASE {name} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'", name=self.name)
-        _run(connection, "REVOKE ALL ON DATABASE {name} FROM PUBLIC", name=self.name)
-        for role in self.passwords:
-            _run(connection, "GRANT CONNECT ON DATABASE {name} TO {role}", name=self.name, role=role)
-
-
-def _make_role(connection: "psycopg.Connection[Any]", role: str, password: str) -> None:
-    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-        _run(connection, "CREATE ROLE {role} LOGIN", role=role)
-    statement = sql.SQL("ALTER ROLE {role} PASSWORD {password}")
-    connection.execute(statement.format(role=sql.Identifier(role), password=sql.Literal(password)))
-
-
-def _run(connection: "psycopg.Connection[Any]", statement: Any, **names: str) -> None:
-    connection.execute(sql.SQL(statement).format(**{name: sql.Identifier(value) for name, value in names.items()}))

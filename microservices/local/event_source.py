@@ -7,10 +7,8 @@ It asks the queue without end, invokes the function with what came, and deletes 
 
 import json
 import os
-import signal
 import sys
 import time
-from types import FrameType
 from typing import Any
 
 import boto3
@@ -117,7 +115,6 @@ def deployed_mapping() -> tuple[str, str]:
 
 def main() -> None:
     """Map the deployed queue to its function until SIGTERM; a stand-in or host that is away is waited for."""
-    signal.signal(signal.SIGTERM, _end)
     queue, function = deployed_mapping()
     queues = boto3.client("sqs", region_name=REGION)
     lambdas = Lambdas(os.environ["LAMBDA_URL"], urllib3.PoolManager())
@@ -132,10 +129,6 @@ def main() -> None:
         except (BotoCoreError, ClientError) as exc:
             sys.stderr.write(f"{queue}: {json.dumps(str(exc))}\n")
             time.sleep(PAUSE_SECONDS)
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
 
 
 if __name__ == "__main__":

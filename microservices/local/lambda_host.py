@@ -396,7 +396,7 @@ def exit_words(status: int) -> str:
 
 def child_environment(function: Function, runtime_api: str) -> dict[str, str]:
     """
-    Environment of a child: what AWS sets, what is deployed, and where the stand-ins are; nothing of the host's own.
+    Environment of a child: what AWS sets, what is deployed, where the stand-ins are, and what the local run chose.
 
     Args:
         function: The function.
@@ -406,6 +406,7 @@ def child_environment(function: Function, runtime_api: str) -> dict[str, str]:
         The variables.
     """
     inherited = ("PATH", "LANG", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "VIRTUAL_ENV")
+    chosen = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TIMEOUT")  # for the whole local run
     return {
         **{name: os.environ[name] for name in inherited if name in os.environ},
         "AWS_REGION": REGION,
@@ -421,6 +422,7 @@ def child_environment(function: Function, runtime_api: str) -> dict[str, str]:
         "TZ": "UTC",
         "_HANDLER": function.handler,
         **function.environment,
+        **{name: os.environ[name] for name in chosen if name in os.environ},
     }
 
 

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .processes import CannotRun, Service
+from .processes import TOOL_SECONDS, CannotRun, Service
 from .words import say
 
 DEBIAN = Path("/usr/lib/postgresql")
@@ -124,7 +124,7 @@ class Postgres:
     def is_ready(self) -> bool:
         """True once the server takes connections."""
         command = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
-        return subprocess.run(command, check=False).returncode == 0  # noqa: S603 - PostgreSQL's own binary
+        return subprocess.run(command, check=False, timeout=TOOL_SECONDS).returncode == 0  # noqa: S603 - PostgreSQL's own binary
 
     def _has_short_path(self) -> bool:
         return len(os.fsencode(self._folder / f".s.PGSQL.{self._port}")) <= SOCKET_PATH_MAX_BYTES
@@ -147,6 +147,7 @@ class Postgres:
                 capture_output=True,
                 check=True,
                 text=True,
+                timeout=TOOL_SECONDS,
             )
         except PermissionError as exc:
             raise CannotRun(
@@ -155,6 +156,8 @@ class Postgres:
             ) from exc
         except subprocess.CalledProcessError as exc:
             raise CannotRun(f"{program} failed: {exc.stderr.strip() or exc.stdout.strip()}") from exc
+        except subprocess.TimeoutExpired as exc:
+            raise CannotRun(f"{program} did not end within {TOOL_SECONDS:.0f} s") from exc
         return done.stdout
 
 

@@ -1,12 +1,11 @@
 """Processes of the local run: started in order, each when the one before it is ready, and stopped in reverse."""
 
-import ctypes
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 4.0
 LAST_LINES = 8
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+TOOL_SECONDS = 120.0  # for a program that does something small and ends
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,6 +46,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
+        self._setpriv = _find_setpriv()
 
     def start(self, service: Service) -> None:
         """
@@ -61,7 +61,7 @@ class Supervisor:
         started = time.monotonic()
         service.log.parent.mkdir(parents=True, exist_ok=True)
         with uninterrupted():
-            process = _spawn(service)
+            process = _spawn(service, self._setpriv)
             self._running.append((service, process))
         while not service.is_ready():
             if process.poll() is not None or time.monotonic() - started > READY_SECONDS:
@@ -110,10 +110,17 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _spawn(service: Service) -> subprocess.Popen[bytes]:
+def _spawn(service: Service, setpriv: str | None) -> subprocess.Popen[bytes]:
+    """
+    Start a service, which Linux stops if the supervisor is killed, where there is a setpriv for that.
+
+    ``setpriv`` sets the signal after Popen's change of user, which would undo it, and then becomes the command. Popen's
+    ``preexec_fn`` would run Python in a fork of a process that may have threads, where it can hang.
+    """
+    tied = [setpriv, "--pdeathsig", service.stop_signal.name, "--"] if setpriv else []
     with service.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - commands are ours
-            service.command,
+            [*tied, *service.command],
             cwd=REPOSITORY,
             env={**os.environ, **service.environment},
             stdin=subprocess.DEVNULL,
@@ -123,14 +130,17 @@ def _spawn(service: Service) -> subprocess.Popen[bytes]:
             user=service.user,
             group=service.user and _group_of(service.user),
             extra_groups=[] if service.user else None,
-            preexec_fn=lambda: _end_with_supervisor(service.stop_signal),  # noqa: PLW1509 - the supervisor has one thread
         )
 
 
-def _end_with_supervisor(stop_signal: signal.Signals) -> None:
-    """Have Linux stop this process if the supervisor is killed. A later change of user would undo this."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, stop_signal)
+def _find_setpriv() -> str | None:
+    """Path of a setpriv that can set the signal of the parent's death; None on macOS, and where it is busybox's."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return None
+    command = [setpriv, "--pdeathsig", "keep", "--", "true"]
+    tried = subprocess.run(command, capture_output=True, check=False, timeout=TOOL_SECONDS)  # noqa: S603 - ours
+    return None if tried.returncode else setpriv
 
 
 def _stop(running: list[tuple[Service, subprocess.Popen[bytes]]], deadline: float) -> None:

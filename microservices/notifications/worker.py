@@ -9,8 +9,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import AwareDatetime, Field
 
 from notifications import store
-from shared import clock
-from shared.observability import logger
+from shared import clock, traces
+from shared.metrics import NOTIFICATIONS_FAILED, NOTIFICATIONS_WRITTEN
+from shared.observability import count, invocation, logger
 from shared.people import StrictModel
 
 TITLES = {
@@ -61,13 +62,16 @@ class OrderEvent(StrictModel, hide_input_in_errors=True):
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Write a batch's notifications; the answer names the records that failed."""
-    answer = process_partial_response(event, record_handler=receive, processor=processor, context=context)
+    with invocation("process notifications", "CONSUMER", context and context.aws_request_id):
+        answer = process_partial_response(event, record_handler=receive, processor=processor, context=context)
+        if failed := len(answer["batchItemFailures"]):
+            count(NOTIFICATIONS_FAILED, failed)
     return dict(answer)
 
 
 def receive(record: SQSRecord) -> None:
     """
-    Write the notification of one record.
+    Write the notification of one record; its lines and its span are of the request that caused its event.
 
     Args:
         record: Record of the queue.
@@ -76,10 +80,29 @@ def receive(record: SQSRecord) -> None:
         ValidationError: Its body is no event of an order.
         ClientError: S3 refused the object.
     """
-    logger.append_keys(message_id=record.message_id)
-    event = OrderEvent.model_validate_json(record.body)
+    request_id, header = (_attribute(record, name) for name in ("request_id", "AWSTraceHeader"))
+    logger.append_keys(message_id=record.message_id, request_id=request_id)
+    # Not `within`: the record's failure is logged after this, and has the same trace.
+    span = traces.begin("receive notifications", "CONSUMER", header or "")
+    try:
+        _write(OrderEvent.model_validate_json(record.body))
+    except Exception as exc:
+        span.note(error=type(exc).__name__)
+        raise
+    finally:
+        span.end()
+
+
+def _write(event: OrderEvent) -> None:
     is_new = store.add(event.order.account_id, notification_of(event))
     logger.info("notification_written" if is_new else "notification_known", extra={"event_id": str(event.id)})
+    if is_new:
+        count(NOTIFICATIONS_WRITTEN)
+
+
+def _attribute(record: SQSRecord, name: str) -> str | None:
+    attribute = record.message_attributes[name]
+    return None if attribute is None else attribute.string_value
 
 
 def notification_of(event: OrderEvent) -> store.Notification:

@@ -16,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from orders.order import STATUSES
+from shared.traces import HEADER_MAX_CHARS
 
 metadata = MetaData(schema="orders")
 
@@ -49,5 +50,8 @@ outbox = Table(
     Column("event", Text, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
+    # Of the request that caused the event. Null in rows of the release before, and of what no request has caused.
+    Column("request_id", String(64)),
+    Column("trace_header", String(HEADER_MAX_CHARS)),
 )
 Index("outbox_unsent", outbox.c.id, postgresql_where=outbox.c.sent_at.is_(None))

@@ -5,12 +5,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from shared import clock
+from shared import clock, metrics
 
 PENDING, CONFIRMED, REJECTED = "pending", "confirmed", "rejected"
 CANCELLED, FULFILLED = "cancelled", "fulfilled"
 STATUSES = (PENDING, CONFIRMED, REJECTED, CANCELLED, FULFILLED)
 EVENT_VERSION = 1
+# The metric that counts an order that has come to a status.
+METRICS = {
+    CONFIRMED: metrics.ORDERS_CONFIRMED,
+    REJECTED: metrics.ORDERS_REJECTED,
+    CANCELLED: metrics.ORDERS_CANCELLED,
+    FULFILLED: metrics.ORDERS_FULFILLED,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The outbox: events that were written with their orders wait here until SNS has them, each at least once."""
 
+import logging
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,18 +12,21 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from orders import faults
 from orders.models import outbox
-from shared import clock, settings
-from shared.container_log import logger
+from shared import clock, settings, traces
+from shared.container_log import count, logger
+from shared.metrics import EVENTS_REFUSED
 from shared.postgres import Statement, transaction
 
 # SNS's limits of a batch. An event has 160 KB at most: 50 names of 255 characters, each as two escapes.
 BATCH_EVENTS, BATCH_BYTES = 10, 256 * 1024
-ATTRIBUTE_BYTES = 64
+ATTRIBUTE_BYTES = 256  # type, request and trace: names, types and values count
+# Not SNS's own header: it has one for a whole batch, whose events are of different traces. SQS names it alike.
+TRACE_ATTRIBUTE = "AWSTraceHeader"
 # One try, which the relay repeats: PostgreSQL ends a transaction that is idle for 5 seconds.
 LIMITS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
 
 _unsent = Statement(
-    select(outbox.c.id, outbox.c.type, outbox.c.event)
+    select(outbox.c.id, outbox.c.type, outbox.c.event, outbox.c.request_id, outbox.c.trace_header)
     .where(outbox.c.sent_at.is_(None))
     .order_by(outbox.c.id)
     .limit(BATCH_EVENTS)
@@ -39,11 +44,13 @@ class EventsRefused(Exception):
 
 
 class Event(NamedTuple):
-    """An event that waits."""
+    """An event that waits; with the ids of the request that caused it, if one did."""
 
     id: UUID
     type: str
     text: str
+    request_id: str | None = None
+    trace_header: str | None = None
 
 
 class Topic:
@@ -72,11 +79,15 @@ class Topic:
             BotoCoreError: SNS is away.
             ClientError: It refuses the batch.
         """
-        answer = self._client.publish_batch(
-            TopicArn=self._arn, PublishBatchRequestEntries=[_entry(one) for one in events]
-        )
+        with ExitStack() as spans:
+            entries = [_entry(one, spans.enter_context(_publishing(one)).header) for one in events]
+            answer = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
+        ids = {str(one.id): _ids(one) for one in events}
         for failed in answer.get("Failed", []):
-            logger.error("event_refused", extra={"event_id": failed["Id"], "code": failed["Code"]})
+            facts = {**ids[failed["Id"]], "code": failed["Code"]}
+            count("event_refused", EVENTS_REFUSED, level=logging.ERROR, **facts)
+        for taken in answer["Successful"]:
+            logger.info("event_published", extra=ids[taken["Id"]])
         return [UUID(one["Id"]) for one in answer["Successful"]]
 
 
@@ -118,6 +129,18 @@ def _first_of(events: list[Event]) -> list[Event]:
     return events
 
 
-def _entry(event: Event) -> dict[str, Any]:
-    attributes = {"type": {"DataType": "String", "StringValue": event.type}}
+def _publishing(event: Event) -> AbstractContextManager[traces.Span]:
+    return traces.within("send order-events", "PRODUCER", header=event.trace_header or "")
+
+
+def _entry(event: Event, header: str) -> dict[str, Any]:
+    values = {"type": event.type, "request_id": event.request_id, TRACE_ATTRIBUTE: header}
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
     return {"Id": str(event.id), "Message": event.text, "MessageAttributes": attributes}
+
+
+def _ids(event: Event) -> dict[str, Any]:
+    """The fields of a line: the event, its request, and its trace."""
+    root = traces.root_of(event.trace_header or "")
+    ids = {"event_id": str(event.id), "request_id": event.request_id, "xray_trace_id": root}
+    return {name: value for name, value in ids.items() if value}

@@ -13,10 +13,10 @@ import uuid_utils
 
 from orders import faults, store
 from orders.errors import InsufficientStock, OrderExpired, ProductNotFound
-from orders.order import CONFIRMED, PENDING, REJECTED, Line, Order
+from orders.order import CONFIRMED, METRICS, PENDING, REJECTED, Line, Order
 from orders.reservations import Reservations, Reserved
 from shared import clock, postgres, settings
-from shared.container_log import logger
+from shared.container_log import count
 from shared.errors import IdempotencyConflict, ServiceError
 from shared.postgres import Connection
 
@@ -116,7 +116,7 @@ def settle(connection: Connection, decided: Order) -> Order:
         The order as it is.
     """
     if store.change_order(connection, decided, was=PENDING):
-        logger.info(f"order_{decided.status}", extra={"order_id": decided.id})
+        count(f"order_{decided.status}", METRICS[decided.status], order_id=decided.id)
         return decided
     return store.read_order(connection, decided.id)
 

@@ -1,4 +1,4 @@
-"""The orders service's second process, ``python -m orders.relay``: it relays events and sweeps until SIGTERM."""
+"""The orders service's second process, ``python -m orders.relay``: it relays, sweeps and measures until SIGTERM."""
 
 import signal
 from collections.abc import Callable
@@ -9,15 +9,17 @@ import psycopg
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orders import faults
+from orders.backlog import measure
 from orders.outbox import EventsRefused, Topic, relay_events
 from orders.placing import reservations
 from orders.sweep import expired_age, pending_age, sweep
-from shared import postgres
+from shared import postgres, traces
 from shared.container_log import logger, start_log
 
 SWEEPS = 4  # beside each other: after an outage of products, hundreds of orders wait
 IDLE_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
+MEASURE_SECONDS = 60.0  # the finest that CloudWatch keeps
 PAUSE_MAX_SECONDS = 4.0
 AWAY = (psycopg.OperationalError, BotoCoreError, ClientError, EventsRefused)
 
@@ -45,12 +47,13 @@ def repeat(work: Callable[[], bool], stop: Event, pause_seconds: float) -> None:
 
 def main() -> None:
     """
-    Relay and sweep until SIGTERM.
+    Relay, sweep and measure until SIGTERM.
 
     Raises:
         SettingInvalid: A setting is missing or wrong.
     """
     start_log("orders-relay")
+    traces.start("orders-relay")
     for check in (faults.check_setting, reservations, pending_age, expired_age, postgres.pool):
         check()
     stop = Event()
@@ -61,7 +64,7 @@ def main() -> None:
 
 def run(stop: Event) -> None:
     """
-    Relay and sweep.
+    Relay, sweep and measure.
 
     Args:
         stop: Set to end.
@@ -69,6 +72,7 @@ def run(stop: Event) -> None:
     topic = Topic()
     tasks: list[Callable[[], None]] = [lambda: repeat(lambda: relay_events(topic) > 0, stop, IDLE_SECONDS)]
     tasks += [lambda: repeat(lambda: sweep(stop), stop, SWEEP_SECONDS)] * SWEEPS  # each pass is a whole one
+    tasks.append(lambda: repeat(measure, stop, MEASURE_SECONDS))
     with ThreadPoolExecutor(len(tasks)) as threads:
         running = [threads.submit(task) for task in tasks]
         wait(running, return_when=FIRST_COMPLETED)

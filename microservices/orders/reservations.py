@@ -1,6 +1,7 @@
 """The products service's reservations of stock, over its internal routes; every call can be repeated."""
 
 import json
+import logging
 from dataclasses import dataclass
 from decimal import Decimal
 from http import HTTPStatus
@@ -15,7 +16,9 @@ from urllib3.util import parse_url
 
 from orders.errors import ProductsUnavailable
 from orders.order import Line, Order, Reason
-from shared.container_log import logger
+from shared import traces
+from shared.container_log import REQUEST, count
+from shared.metrics import PRODUCTS_UNAVAILABLE
 
 # The second try is shorter: both and the database must fit into the 3.5 seconds of a 503.
 TRIES_SECONDS = (2.0, 1.2)
@@ -114,7 +117,15 @@ class Reservations:
     def _try(self, method: str, order_id: str, body: Json | None, seconds: float) -> BaseHTTPResponse:
         content = None if body is None else orjson.dumps(body)
         path, limit = f"{self._path}/{order_id}", Timeout(total=seconds)
-        return self._pool.urlopen(method, path, content, _JSON_BODY, timeout=limit, redirect=False)
+        with traces.within(f"{method} /internal/reservations", "CLIENT") as span:
+            headers = _JSON_BODY | _ids(span)
+            return self._pool.urlopen(method, path, content, headers, timeout=limit, redirect=False)
+
+
+def _ids(span: traces.Span) -> dict[str, str]:
+    """Headers that name the request and the trace for which products is asked."""
+    found = {"X-Request-ID": REQUEST.get().get("request_id"), traces.HEADER: span.header}
+    return {name: value for name, value in found.items() if value}
 
 
 def _read(answer: BaseHTTPResponse) -> Any:
@@ -129,5 +140,5 @@ def _priced(lines: tuple[Line, ...], items: list[Json]) -> tuple[Line, ...]:
 
 def _unavailable(order_id: str, reason: HTTPError | int) -> ProductsUnavailable:
     text = reason if isinstance(reason, int) else type(reason).__name__
-    logger.warning("products_unavailable", extra={"order_id": order_id, "reason": text})
+    count("products_unavailable", PRODUCTS_UNAVAILABLE, level=logging.WARNING, order_id=order_id, reason=text)
     return ProductsUnavailable()

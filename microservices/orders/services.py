@@ -6,10 +6,10 @@ from uuid import UUID
 
 from orders import faults, store
 from orders.errors import NotCancellable, NotFulfillable, OrderNotFound, ProductsUnavailable
-from orders.order import CANCELLED, CONFIRMED, FULFILLED, Order
+from orders.order import CANCELLED, CONFIRMED, FULFILLED, METRICS, Order
 from orders.placing import reservations
 from shared import clock, postgres, settings
-from shared.container_log import logger
+from shared.container_log import count
 from shared.errors import Forbidden, ServiceError
 from shared.web import Caller
 
@@ -147,7 +147,7 @@ def _change(order: Order, status: str, refusal: type[ServiceError], *, stock_ret
         changed = replace(order, status=status, updated_at=clock.now(), stock_returned=stock_returned)
         with postgres.reading() as connection:
             if store.change_order(connection, changed, was=CONFIRMED):
-                logger.info(f"order_{status}", extra={"order_id": order.id})
+                count(f"order_{status}", METRICS[status], order_id=order.id)
                 return changed
             order = store.read_order(connection, order.id)
     if order.status != status:

@@ -15,6 +15,8 @@ from sqlalchemy.dialects import postgresql
 from orders.errors import OrderNotFound
 from orders.models import orders, outbox
 from orders.order import PENDING, Line, Order, Reason, event_json, event_type
+from shared import traces
+from shared.container_log import REQUEST
 from shared.postgres import Connection, Statement
 
 FIRST = "00000000-0000-0000-0000-000000000000"  # before every id
@@ -42,8 +44,11 @@ _event = select(
     bindparam("type", type_=outbox.c.type.type),
     bindparam("event", type_=outbox.c.event.type),
     _changed.c.updated_at,
+    bindparam("request_id", type_=outbox.c.request_id.type),
+    bindparam("trace_header", type_=outbox.c.trace_header.type),
 )
-_change = Statement(insert(outbox).from_select(["id", "type", "event", "occurred_at"], _event))
+_written = ["id", "type", "event", "occurred_at", "request_id", "trace_header"]
+_change = Statement(insert(outbox).from_select(_written, _event))
 _next = select(*_COLUMNS).where(orders.c.id > bindparam("after")).order_by(orders.c.id).limit(1)
 _next_pending = Statement(
     _next.where(orders.c.status == literal(PENDING), orders.c.created_at <= bindparam("until")).with_for_update(
@@ -104,6 +109,8 @@ def change_order(connection: Connection, order: Order, *, was: str) -> bool:
     """
     Write an order's change and its event, if nobody has changed its status before.
 
+    The event is that of the request and the trace that are under way.
+
     Args:
         connection: As above.
         order: The order as it shall be.
@@ -115,9 +122,9 @@ def change_order(connection: Connection, order: Order, *, was: str) -> bool:
     event_id = str(uuid_utils.uuid7())
     event = json.dumps(event_json(order, event_id), default=float)  # money has 15 digits at most, which a float keeps
     values = {f"new_{name}": value for name, value in _changing(order).items()}
-    done = _change.run(
-        connection, order_id=order.id, was=was, event_id=event_id, type=event_type(order), event=event, **values
-    )
+    values |= {"order_id": order.id, "was": was, "event_id": event_id, "type": event_type(order), "event": event}
+    origin = {"request_id": REQUEST.get().get("request_id"), "trace_header": traces.current().header or None}
+    done = _change.run(connection, **values, **origin)
     return done.rowcount == 1
 
 

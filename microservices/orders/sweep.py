@@ -15,6 +15,8 @@ from orders.errors import ProductsUnavailable
 from orders.order import REJECTED, Order
 from orders.placing import decide, reservations, settle
 from shared import clock, postgres, settings
+from shared.container_log import REQUEST, count
+from shared.metrics import RESERVATIONS_RELEASED
 from shared.postgres import Connection
 
 PENDING_SECONDS = 15  # a request that still runs is done by then
@@ -71,6 +73,7 @@ def _decide_next(connection: Connection, after: str) -> str | None:
     order = store.lock_next_pending(connection, after=after, until=clock.now() - pending_age())
     if order is None:
         return None
+    REQUEST.set({"request_id": order.request_id})
     if order.created_at <= clock.now() - expired_age():
         settle(connection, _expired(order))
         return order.id
@@ -83,9 +86,11 @@ def _return_next(connection: Connection, after: str) -> str | None:
     order = store.lock_next_unreturned(connection, after=after)
     if order is None:
         return None
+    REQUEST.set({"request_id": order.request_id})
     with suppress(ProductsUnavailable):  # as above
         reservations().release(order.id)
         store.mark_returned(connection, order.id)
+        count("reservation_released", RESERVATIONS_RELEASED, order_id=order.id)
     return order.id
 
 

@@ -8,8 +8,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from products.models import products, reservations, reserved_items
-from shared.container_log import logger
+from shared.container_log import count, logger
 from shared.errors import IdempotencyConflict
+from shared.metrics import RESERVATIONS_REJECTED, STOCK_RESERVED
 from shared.postgres import Connection, Statement, transaction
 
 RESERVED, REJECTED, RELEASED = "reserved", "rejected", "released"
@@ -107,10 +108,10 @@ def reserve(order_id: str, quantities: dict[int, int]) -> Outcome:
         reasons = _shortages(quantities, dict(_LOCK.run(connection, ids=ids).fetchall()))
         if reasons:
             _REJECT.run(connection, order=order_id, why=Json(reasons))
-            logger.info("reservation_rejected", extra={"order_id": order_id})
+            count("reservation_rejected", RESERVATIONS_REJECTED, order_id=order_id)
             return _rejected(reasons)
         taken = _TAKE.run(connection, order=order_id, ids=ids, quantities=[quantity for _, quantity in wanted])
-        logger.info("stock_reserved", extra={"order_id": order_id})
+        count("stock_reserved", STOCK_RESERVED, order_id=order_id)
         return _granted(sorted(taken.fetchall()))  # the database returns them in any order
 
 

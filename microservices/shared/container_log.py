@@ -2,12 +2,15 @@
 
 import logging
 import sys
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
 from shared import settings
+from shared.metrics import Metric, embedded
 
 REQUEST: ContextVar[dict[str, str]] = ContextVar("REQUEST", default={})  # noqa: B039 - nobody changes it in place
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -62,5 +65,33 @@ def start_log(service: str) -> None:
     logger.handlers = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    logging.getLogger("opentelemetry").handlers = [handler]
     # No line names them, and each record would look them up.
     logging.logThreads = logging.logMultiprocessing = False
+
+
+def count(
+    event: str,
+    *metrics: Metric,
+    level: int = logging.INFO,
+    error: BaseException | None = None,
+    values: dict[Metric, float] | None = None,
+    **fields: Any,
+) -> None:
+    """
+    Log an event that CloudWatch counts. The line is written whatever ``LOG_LEVEL`` is.
+
+    Args:
+        event: Name of the event.
+        metrics: Metrics to which it adds one.
+        level: Level of the line.
+        error: The exception, for its traceback.
+        values: Metrics that were measured.
+        fields: Further fields of the line.
+    """
+    now = time.time()
+    path, number, function, _ = logger.findCaller(stacklevel=2)
+    exception = (type(error), error, error.__traceback__) if error else None
+    numbers = dict.fromkeys(metrics, 1.0) | (values or {})
+    extra = {**fields, **embedded(numbers, int(now * 1000))}
+    logger.handle(logger.makeRecord(logger.name, level, path, number, event, (), exception, function, extra))

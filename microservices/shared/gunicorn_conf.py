@@ -1,7 +1,24 @@
 """gunicorn's settings for the containers; the command names the application."""
 
-from shared import settings
+from typing import Any
 
+from gunicorn.glogging import Logger
+
+from shared import settings
+from shared.container_log import JsonLines
+
+
+class JsonLog(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's own log in lines of JSON; requests are the service's to log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Give each handler the format."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonLines("gunicorn"))
+
+
+logger_class = JsonLog
 workers = settings.number("WEB_CONCURRENCY", 2)
 worker_class = "gthread"
 threads = settings.number("WEB_THREADS", 8)

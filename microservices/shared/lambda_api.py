@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from shared import errors, http
-from shared.observability import logger
+from shared.metrics import REQUESTS_FAILED
+from shared.observability import count, invocation, logger, request_id_of
 from shared.people import Caller
 
 JSON = "application/json"
@@ -48,14 +49,11 @@ class LambdaApi(APIGatewayRestResolver):
         Returns:
             The proxy answer.
         """
-        started = perf_counter()
-        self._request_id = _choose_request_id(event)
-        logger.append_keys(request_id=self._request_id)
-        answer: Event = super().resolve({**event, "path": _resource(event)}, context)
-        for name, value in {**http.common_headers(self._request_id), "Cache-Control": "no-store"}.items():
-            answer["multiValueHeaders"][name] = [value]
-        milliseconds = round((perf_counter() - started) * 1000, 1)
-        logger.info("request", extra=_facts(event) | {"status": answer["statusCode"], "duration_ms": milliseconds})
+        self._request_id = request_id_of(event)
+        with invocation(f"{event['httpMethod']} {_resource(event)}", "SERVER", self._request_id) as span:
+            answer = self._answer(event, context)
+            status: int = answer["statusCode"]
+            span.note(attributes={"http.response.status_code": status}, error=str(status) if status >= 500 else None)
         return answer
 
     def json_body(self) -> dict[str, Any]:
@@ -115,12 +113,22 @@ class LambdaApi(APIGatewayRestResolver):
         peer: str = self.current_event.raw_event["requestContext"]["identity"]["sourceIp"]
         return _address_key(self.header("x-viewer-address")) or _address_key(peer) or peer
 
+    def _answer(self, event: Mapping[str, Any], context: Any) -> Event:
+        started = perf_counter()
+        answer: Event = super().resolve({**event, "path": _resource(event)}, context)
+        for name, value in {**http.common_headers(self._request_id), "Cache-Control": "no-store"}.items():
+            answer["multiValueHeaders"][name] = [value]
+        milliseconds = round((perf_counter() - started) * 1000, 1)
+        logger.info("request", extra=_facts(event) | {"status": answer["statusCode"], "duration_ms": milliseconds})
+        return answer
+
     def _refused(self, error: errors.ServiceError) -> Response[str]:
         body = http.error_body(error, self._request_id)
         return respond(http.error_status(error), body, **http.error_headers(error))
 
     def _failed(self, _: Exception) -> Response[str]:
         logger.exception("request_failed")
+        count(REQUESTS_FAILED)
         return respond(500, http.internal_error_body(self._request_id))
 
     def _not_routed(self, _: NotFoundError) -> Response[str]:
@@ -145,11 +153,6 @@ def respond(status: int, body: Any = None, **headers: str) -> Response[str]:
 def _resource(event: Mapping[str, Any]) -> str:
     resource: str = event.get("resource") or event["path"]
     return resource
-
-
-def _choose_request_id(event: Mapping[str, Any]) -> str:
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return http.choose_request_id(headers.get("x-request-id"), (event.get("requestContext") or {}).get("requestId"))
 
 
 def _facts(event: Mapping[str, Any]) -> dict[str, Any]:

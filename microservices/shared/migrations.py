@@ -8,6 +8,8 @@ from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 
 from shared import postgres
 
+LOCK_MILLISECONDS = 60_000  # the services' own transactions, which a migration may wait for, end within seconds
+
 
 def upgrade(folder: Path) -> None:
     """
@@ -17,11 +19,13 @@ def upgrade(folder: Path) -> None:
         folder: Folder of the migrations; its parent's name is the schema's.
 
     Raises:
-        OperationalError: The database is away.
+        OperationalError: The database is away, or another session has kept a lock for a minute.
     """
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    engine = create_engine(postgres.url(), poolclass=NullPool)
+    engine = create_engine(
+        postgres.url(), poolclass=NullPool, connect_args={"options": f"-c lock_timeout={LOCK_MILLISECONDS}"}
+    )
     with engine.connect() as connection:
         # Held by the session, so it outlives the migrations' own transaction; the connection's end frees it.
         connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": folder.parent.name})

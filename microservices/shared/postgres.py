@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.elements import CompilerElement
 
-from shared import settings
+from shared import settings, traces
 
 CONNECT_SECONDS = 2
 WAIT_SECONDS = 2.0  # for a connection of the pool
@@ -46,6 +46,7 @@ class Statement:
     def __init__(self, statement: CompilerElement, *, plan_each: bool = False) -> None:
         compiled = statement.compile(dialect=_DIALECT)
         self.text = str(compiled)
+        self._name = f"postgresql {self.text.split(maxsplit=1)[0]}"
         self._constants: dict[str, Any] = compiled.params
         self._prepare = False if plan_each else None  # None: psycopg prepares what is run more than five times
 
@@ -60,7 +61,12 @@ class Statement:
         Returns:
             The cursor with its rows.
         """
-        return connection.execute(self.text, self.parameters(values), prepare=self._prepare)
+        parameters = self.parameters(values)
+        if not traces.current().is_recorded:
+            return connection.execute(self.text, parameters, prepare=self._prepare)
+        with traces.within(self._name, "CLIENT") as span:
+            span.note(attributes={"db.system.name": "postgresql", "db.query.text": self.text})  # without values
+            return connection.execute(self.text, parameters, prepare=self._prepare)
 
     def parameters(self, values: dict[str, Any]) -> dict[str, Any]:
         """

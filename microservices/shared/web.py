@@ -1,6 +1,7 @@
 """A container behind the gateway: the contract's answers, the caller, JSON bodies with exact money, health."""
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from pydantic import BaseModel
 from werkzeug import exceptions
 from werkzeug.routing import Rule
 
-from shared import errors, http, postgres
-from shared.container_log import REQUEST, logger, start_log
+from shared import errors, http, postgres, traces
+from shared.container_log import REQUEST, count, logger, start_log
 from shared.exact_json import dump
+from shared.metrics import DATABASE_UNAVAILABLE, REQUESTS_FAILED
 
 NOBODY = "-"  # the gateway's word for the caller of an open route
 JSON = "application/json"
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TRACE_ROOT = re.compile(r"Root=([0-9a-f-]{1,64})")
 
 Arguments = ParamSpec("Arguments")
 Body = TypeVar("Body", bound=BaseModel)
@@ -75,6 +76,7 @@ def create_service(name: str, *blueprints: Blueprint) -> Service:
         SettingInvalid: A setting is missing or wrong.
     """
     start_log(name)
+    traces.start(name)
     postgres.pool()
     app = Service(name, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
@@ -229,14 +231,24 @@ def respond_to_all(value: Any, headers: Mapping[str, str] | None = None) -> Resp
 def _begin() -> None:
     g.started = perf_counter()
     g.request_id = http.choose_request_id(request.headers.get("X-Request-ID"))
-    trace = _TRACE_ROOT.search(request.headers.get("X-Amzn-Trace-Id", ""))
-    REQUEST.set({"request_id": g.request_id} | ({"xray_trace_id": trace[1]} if trace else {}))
+    g.span = traces.begin(request.method, "SERVER", request.headers.get(traces.HEADER, ""))
+    REQUEST.set({"request_id": g.request_id} | ({"xray_trace_id": g.span.root} if g.span.root else {}))
 
 
 def _finish(response: Response) -> Response:
     response.headers.extend(http.common_headers(g.request_id))
-    logger.info("request", extra=_facts(request, response.status_code))
+    facts = _facts(request, response.status_code)
+    logger.info("request", extra=facts)
+    if g.span.is_recorded:
+        _note(g.span, facts)
+    g.span.end()
     return response
+
+
+def _note(span: traces.Span, facts: dict[str, Any]) -> None:
+    route, status = facts["resource"] or "", facts["status"]
+    known = {"http.request.method": request.method, "http.route": route, "http.response.status_code": status}
+    span.note(name=f"{request.method} {route}", attributes=known, error=str(status) if status >= 500 else None)
 
 
 def _facts(request: Request, status: int) -> dict[str, Any]:
@@ -263,12 +275,12 @@ def _not_dispatched(error: exceptions.HTTPException) -> Response:
 
 
 def _database_away(error: psycopg.OperationalError) -> Response:
-    logger.warning("database_unavailable", exc_info=error)
+    count("database_unavailable", DATABASE_UNAVAILABLE, level=logging.WARNING, error=error)
     return _refused(errors.Unavailable())
 
 
 def _failed(error: Exception) -> Response:
-    logger.error("request_failed", exc_info=error)
+    count("request_failed", REQUESTS_FAILED, level=logging.ERROR, error=error)
     return respond(http.dump_json(http.internal_error_body(g.request_id)).encode(), 500)
 
 

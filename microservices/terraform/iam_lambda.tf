@@ -103,3 +103,72 @@ data "aws_iam_policy_document" "notifications_worker" {
     resources = [aws_sqs_queue.notifications.arn]
   }
 }
+
+# The roles
+
+locals {
+  lambda_policies = {
+    auth                 = data.aws_iam_policy_document.auth.json
+    authorizer           = data.aws_iam_policy_document.authorizer.json
+    users                = data.aws_iam_policy_document.users.json
+    notifications        = data.aws_iam_policy_document.notifications.json
+    notifications-worker = data.aws_iam_policy_document.notifications_worker.json
+  }
+}
+
+data "aws_iam_policy_document" "lambda_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+  }
+}
+
+# Each writes to its own log. Segments of traces have no resource that a policy could name.
+data "aws_iam_policy_document" "lambda_signals" {
+  for_each = local.lambdas
+
+  statement {
+    sid       = "Log"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.service[each.key].arn}:*"]
+  }
+
+  statement {
+    sid       = "Trace"
+    actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role" "lambda" {
+  for_each = local.lambdas
+
+  name               = "${local.name}-${each.key}-lambda-role"
+  assume_role_policy = data.aws_iam_policy_document.lambda_trust.json
+}
+
+resource "aws_iam_role_policy" "lambda" {
+  for_each = local.lambda_policies
+
+  name   = "service"
+  role   = aws_iam_role.lambda[each.key].id
+  policy = each.value
+}
+
+resource "aws_iam_role_policy" "lambda_signals" {
+  for_each = local.lambdas
+
+  name   = "signals"
+  role   = aws_iam_role.lambda[each.key].id
+  policy = data.aws_iam_policy_document.lambda_signals[each.key].json
+}

@@ -27,6 +27,15 @@ from users import handler as users_handler
 ADDRESSES = count(1)
 HANDLERS = (auth_handler, users_handler, notifications_api)
 PASSWORD = "password123"
+# Texts that this process's callers have sent to a platform, or got from it, and that no log may have.
+SECRETS: set[str] = set()
+SECRET_FIELDS = ("email", "password", "currentPassword", "newPassword", "sessionId")
+
+
+def secrets_of(body: Any) -> set[str]:
+    """The secrets of a body; short texts are passed over, for other words contain them."""
+    values = (body.get(name) for name in SECRET_FIELDS) if isinstance(body, dict) else ()
+    return {value for value in values if isinstance(value, str) and len(value.strip()) >= 8}
 
 
 def new_email() -> str:
@@ -91,7 +100,9 @@ class Client:
                 "createdAt": clock.isoformat(clock.now()),
             }
         )
-        return Person(account.user_id, account.account_id, start_session(account).token)
+        person = Person(account.user_id, account.account_id, start_session(account).token)
+        SECRETS.update((person.email, person.token, person.password))
+        return person
 
 
 @cache
@@ -212,12 +223,16 @@ class Http(Client):
             given.setdefault("Content-Type", "application/json")
         if token is not None:
             given["Authorization"] = f"Bearer {token}"
+            SECRETS.add(token)
+        SECRETS.update(secrets_of(body))
         base = urlsplit(self.url)
         connection = http.client.HTTPConnection(base.hostname, base.port, 30, source_address=(self.address, 0))
         with closing(connection):
             connection.request(method, base.path + target, content, given)
             answer = connection.getresponse()
             text = answer.read().decode()
+        if "sessionId" in text:
+            SECRETS.update(secrets_of(json.loads(text)))
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)
 
 

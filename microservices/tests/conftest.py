@@ -39,18 +39,21 @@ def stand_in() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def platform_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of what the Lambdas log."""
+    """Folder of what the platform logs."""
     return tmp_path_factory.mktemp("logs")
 
 
 @pytest.fixture(scope="session")
 def platform(stand_in: str, platform_logs: Path, database: "Database") -> Iterator[str]:
     """Base URL of the gateway, in front of the Lambdas as they are deployed, and of the containers."""
+    from microservices.tests.secrets_in_logs import found_in
+
     with (
-        running_containers(database) as containers,
+        running_containers(database, platform_logs) as containers,
         running_platform(stand_in, platform_logs, **containers) as url,
     ):
         yield url
+    assert found_in(platform_logs) == [], "the platform has logged what it must not"
 
 
 @pytest.fixture
@@ -166,7 +169,17 @@ def container_log(products: "Container") -> Callable[[], list[dict[str, Any]]]:
 
 
 # Fixtures that start processes: make quick leaves their tests out.
-STARTING = {"stand_in", "database", "functions", "start_host", "supervisor", "folder"}
+STARTING = {
+    "stand_in",
+    "database",
+    "functions",
+    "start_host",
+    "supervisor",
+    "folder",
+    "terraform_run",
+    "broken_run",
+    "checked",
+}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -2,17 +2,24 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from microservices.local.database import Database
 from microservices.local.postgres import Postgres
 from microservices.local.processes import REPOSITORY, Supervisor
-from microservices.tests.running import free_port, running_container
+from microservices.tests.running import PATIENCE_SECONDS, free_port, running_container
 
 BUILT = ("products", "orders")
+# A service's bounds in this process, where no test is about them: a busy machine would answer 503 for some of many.
+BOUNDS = {
+    "WAIT_SECONDS": PATIENCE_SECONDS,
+    "STATEMENT_MILLISECONDS": int(PATIENCE_SECONDS * 1000),
+    "IDLE_IN_TRANSACTION_MILLISECONDS": int(PATIENCE_SECONDS * 1000),
+}
 
 
 @contextmanager
@@ -36,29 +43,41 @@ def running_database() -> Iterator[Database]:
 
 
 @contextmanager
-def running_containers(database: Database) -> Iterator[dict[str, str]]:
+def running_containers(database: Database, logs: Path | None = None) -> Iterator[dict[str, str]]:
     """Addresses of products and orders, as the gateway's settings."""
+    products, orders = (database.settings(f"{service}_app") for service in BUILT)
     with (
-        running_container("products", **database.settings("products_app")) as products_url,
-        running_container("orders", PRODUCTS_URL=products_url, **database.settings("orders_app")) as orders_url,
+        running_container("products", logs=logs, **products) as products_url,
+        running_container("orders", logs=logs, PRODUCTS_URL=products_url, **orders) as orders_url,
     ):
         yield {"products_url": products_url, "orders_url": orders_url}
 
 
 @contextmanager
-def in_process(database: Database, service: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The environment of a service, an empty schema, and a pool that ends with the block."""
+def in_process(
+    database: Database, service: str, monkeypatch: pytest.MonkeyPatch, *, bounds: Mapping[str, float] = BOUNDS
+) -> Iterator[None]:
+    """The environment of a service, an empty schema, and a patient pool that ends with the block."""
     from shared import postgres
 
     empty(database, service)
     for name, value in database.settings(f"{service}_app").items():
         monkeypatch.setenv(name, value)
+    for name, bound in bounds.items():
+        monkeypatch.setattr(postgres, name, bound)
     postgres.pool.cache_clear()
     try:
         yield
     finally:
-        postgres.pool().close()
-        postgres.pool.cache_clear()
+        forget_pool()
+
+
+def forget_pool() -> None:
+    """Close the process's pool; the next question makes one with the settings and bounds of that moment."""
+    from shared import postgres
+
+    postgres.pool().close()
+    postgres.pool.cache_clear()
 
 
 def empty(database: Database, schema: str) -> None:

@@ -26,6 +26,7 @@ from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, 
 
 PASSWORD = "password123"
 VICTIMS = 100
+SECONDS_PER_EXAMPLE = 40  # of each operation and phase: never a measure
 PRODUCTS = 100
 ORDERS = [f"00000000-0000-7000-8000-0000000000{number:02}" for number in range(100)]
 NOTIFICATIONS = [f"82326769543{number:02}-00000000-0000-7000-8000-0000000000{number:02}" for number in range(100)]
@@ -140,7 +141,15 @@ def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
             ]  # fmt: skip
             env = {**os.environ, **given, "SCHEMATHESIS_HOOKS": "microservices.tests.fuzzing_hooks"}
             env["PYTHONPATH"] = str(PROJECT)
-            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, check=False)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                cwd=folder,
+                env=env,
+                check=False,
+                timeout=SECONDS_PER_EXAMPLE * examples,
+            )
     return done.returncode, cases_of(done.stdout), done.stdout + done.stderr
 
 

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
+# For what ends by itself: no test measures it, and a machine may be busy.
+PATIENCE_SECONDS = 120.0
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
@@ -35,21 +37,40 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
     raise AssertionError(f"nothing answers on port {port}")
 
 
+def end_process(process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:
+    """Tell a process to end; one that does not is killed, and named by the error."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
 @contextmanager
-def process_of(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours, until the block ends."""
+def process_of(*arguments: str, log: Path | None = None, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours, until the block ends; one that SIGTERM does not end is killed and named."""
     command = [sys.executable, *arguments]
-    with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **environment}) as process:
+    with ExitStack() as stack:
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+        output = None if log is None else stack.enter_context(log.open("ab"))
+        process = stack.enter_context(
+            subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **environment}, stdout=output, stderr=output)
+        )
         try:
             yield process
         finally:
-            process.terminate()
+            end_process(process)
 
 
 @contextmanager
-def process_on(port: int, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def process_on(
+    port: int, *arguments: str, log: Path | None = None, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process of ours that listens on a port, until the block ends."""
-    with process_of(*arguments, **environment) as process:
+    with process_of(*arguments, log=log, **environment) as process:
         wait_for_port(port, process)
         yield process
 
@@ -62,7 +83,12 @@ def event_source(stand_in: str, lambda_url: str) -> AbstractContextManager[subpr
 
 @contextmanager
 def running_gateway(
-    lambda_url: str, *, products_url: str = NOBODY, orders_url: str = NOBODY, **environment: str
+    lambda_url: str,
+    *,
+    products_url: str = NOBODY,
+    orders_url: str = NOBODY,
+    log: Path | None = None,
+    **environment: str,
 ) -> Iterator[str]:
     """Base URL of a gateway in front of a Lambda host."""
     port = free_port()
@@ -75,17 +101,18 @@ def running_gateway(
         f"127.0.0.1:{port}",
     )
     upstream = {"LAMBDA_URL": lambda_url, "PRODUCTS_URL": products_url, "ORDERS_URL": orders_url}
-    with process_on(port, *command, "--log-level", "warning", **upstream, **environment):
+    with process_on(port, *command, "--log-level", "warning", log=log, **upstream, **environment):
         yield f"http://127.0.0.1:{port}/api"
 
 
 @contextmanager
-def running_container(service: str, **settings: str) -> Iterator[str]:
-    """Base URL of a container's service, by its image's own command."""
+def running_container(service: str, *, logs: Path | None = None, **settings: str) -> Iterator[str]:
+    """Base URL of a container's service, by its image's own command; its log is in that folder's ``ecs``."""
     port = free_port()
     command = ("-m", "gunicorn", "-c", "python:shared.gunicorn_conf", "--log-level", "warning")
     environment = {"BIND": f"127.0.0.1:{port}", "PYTHONPATH": str(PROJECT / "microservices"), **settings}
-    with process_on(port, *command, f"{service}.app:create_app()", **environment):
+    log = logs and logs / "ecs" / f"microservices-{service}"
+    with process_on(port, *command, f"{service}.app:create_app()", log=log, **environment):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -96,6 +123,6 @@ def running_platform(stand_in: str, logs: Path, **settings: str) -> Iterator[str
     keys = {"AWS_ENDPOINT_URL": stand_in, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     with (
         process_on(port, "-m", "microservices.local.lambda_host", str(port), str(logs), **keys),
-        running_gateway(f"http://127.0.0.1:{port}", **settings) as url,
+        running_gateway(f"http://127.0.0.1:{port}", log=logs / "gateway.log", **settings) as url,
     ):
         yield url

@@ -11,6 +11,7 @@ import pytest
 
 from microservices.local.aws import connect
 from microservices.tests.callers import PASSWORD, Http, new_email
+from microservices.tests.running import PATIENCE_SECONDS
 
 RACERS, ROUNDS = 32, 20
 
@@ -22,7 +23,7 @@ def api(platform, aws):
 
 def at_once(number, deed):
     """The results of a deed that as many threads begin together."""
-    start = threading.Barrier(number)
+    start = threading.Barrier(number, timeout=PATIENCE_SECONDS)
 
     def begin(one):
         start.wait()
@@ -131,11 +132,16 @@ def test_nothing_is_granted_after_the_answer_that_took_it(api, admin, end, capsy
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
-    answer = take(api, admin, ana, end)
-    answered_at = time.monotonic()
-    for thread in threads:
-        thread.join()
+    try:
+        time.sleep(0.3)
+        answer = take(api, admin, ana, end)
+        answered_at = time.monotonic()
+    except BaseException:
+        enough.set()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
 
     assert answer.status in (200, 204)
     assert 200 in sent_before
@@ -173,14 +179,16 @@ def test_a_logout_everywhere_parts_the_logins_before_it_from_those_after(api, ca
         threads = [threading.Thread(target=log_in) for _ in range(6)]
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
-        began = time.monotonic()
-        assert api("POST", "/auth/logout-all", token=ana.token).status == 204
-        ended = time.monotonic()
-        time.sleep(0.3)
-        done.set()
-        for thread in threads:
-            thread.join()
+        try:
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert api("POST", "/auth/logout-all", token=ana.token).status == 204
+            ended = time.monotonic()
+            time.sleep(0.3)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
         for sent, token, answered in logins:
             side = "before" if answered < began else "after" if sent > ended else "beside"
             counts[side] += 1

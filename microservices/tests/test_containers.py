@@ -16,9 +16,11 @@ import psycopg
 import pytest
 import urllib3
 
-from microservices.tests.running import PROJECT, free_port, wait_for_port
+from microservices.tests.databases import forget_pool, in_process
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT, free_port, process_on
 
 # It waits for the end of each, 5 s at most.
+LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 LOST = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s"
 
 
@@ -158,18 +160,14 @@ def test_connections_that_the_server_has_ended_are_noticed_before_they_are_used(
 
 def test_a_connection_with_a_high_descriptor_is_used(products):
     """A process with many clients has them above 1,023, which select(2) cannot watch."""
-    from shared import postgres
-
-    postgres.pool().close()
-    postgres.pool.cache_clear()
+    forget_pool()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     with ExitStack() as files:
         for _ in range(1_100):
             files.enter_context(Path(os.devnull).open())
         answer = products("GET", "/health/ready")
-    postgres.pool().close()
-    postgres.pool.cache_clear()
+    forget_pool()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     assert answer.status == 200
@@ -190,17 +188,18 @@ def test_a_transaction_that_idles_too_long_is_ended_as_if_the_database_were_away
     assert products("GET", "/health/ready").status == 200
 
 
-def test_a_statement_that_takes_too_long_is_ended(products, database):
-    from shared.postgres import STATEMENT_MILLISECONDS, reading
+def test_statements_and_transactions_of_a_service_have_an_end(database, monkeypatch):
+    from shared.postgres import reading
 
-    with reading() as connection:
-        shown = connection.execute("SELECT current_setting('statement_timeout')").fetchone()
-        idle = connection.execute("SELECT current_setting('idle_in_transaction_session_timeout')").fetchone()
-    assert (shown, idle) == ((f"{STATEMENT_MILLISECONDS // 1000}s",), ("5s",))
+    with in_process(database, "products", monkeypatch, bounds={}), reading() as connection:
+        shown = [connection.execute("SELECT current_setting(%s)", [name]).fetchone() for name in LIMITS]
+    assert shown == [("3s",), ("5s",)]
 
 
-def test_a_lock_that_others_hold_is_waited_for_and_then_answered_503(products, make_product, database):
+def test_a_lock_that_others_hold_is_waited_for_and_then_answered_503(products, make_product, database, monkeypatch):
     make_product()
+    monkeypatch.setattr("shared.postgres.STATEMENT_MILLISECONDS", 300)
+    forget_pool()
     with database.connect(database.name) as connection, connection.transaction():
         connection.execute("SELECT 1 FROM products.products FOR UPDATE")
         answer = products("POST", "/products/2/stock", {"delta": 1}, role="admin")
@@ -216,8 +215,7 @@ def test_a_server_that_shows_no_certificate_is_not_used(products, monkeypatch):
 
     monkeypatch.delenv("DB_SSLMODE")
     monkeypatch.setattr(postgres, "WAIT_SECONDS", 0.5)
-    postgres.pool().close()
-    postgres.pool.cache_clear()
+    forget_pool()
 
     assert postgres.address()["sslmode"] == "verify-full"
     assert products("GET", "/health/ready").status == 503
@@ -238,8 +236,7 @@ def test_without_its_database_a_service_is_alive_and_not_ready(products, monkeyp
 
     monkeypatch.setenv("DB_PORT", str(free_port()))
     monkeypatch.setattr(postgres, "WAIT_SECONDS", 0.5)
-    postgres.pool().close()
-    postgres.pool.cache_clear()
+    forget_pool()
 
     assert products("GET", "/health").status == 200
     assert products("GET", "/health/ready").error == (503, "service_unavailable", "Service unavailable")
@@ -254,7 +251,9 @@ def test_a_setting_that_is_missing_stops_the_start_and_is_named(database, missin
     command = [sys.executable, "-c", "from products.app import create_app; create_app()"]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT / "microservices"), **settings}
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
 
     assert done.returncode == 1
     assert done.stderr.strip().endswith(f"SettingInvalid: {missing} is not set")
@@ -264,37 +263,40 @@ def test_a_setting_that_is_missing_stops_the_start_and_is_named(database, missin
 
 
 @pytest.fixture
-def served(database):
+def served(database, tmp_path):
     """A container's process, by its image's own command, and its address."""
     from microservices.tests.databases import empty
 
     empty(database, "products")
     port = free_port()
     environment = {
-        **os.environ,
         **database.settings("products_app"),
         "PYTHONPATH": str(PROJECT / "microservices"),
         "BIND": f"127.0.0.1:{port}",
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:shared.gunicorn_conf", "products.app:create_app()"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-        wait_for_port(port, process)
+    command = ("-m", "gunicorn", "-c", "python:shared.gunicorn_conf", "products.app:create_app()")
+    with process_on(port, *command, log=tmp_path / "log", **environment) as process:
         yield process, f"http://127.0.0.1:{port}"
-        process.terminate()
 
 
 def test_a_container_that_is_stopped_answers_what_it_has_begun(served, database):
     """A change of stock waits for a lock while SIGTERM comes; it is answered, and the process ends well."""
     process, url = served
     admin = {"X-Account-Id": "ana", "X-User-Role": "admin"}
-    with urllib3.PoolManager() as pool, ThreadPoolExecutor(1) as threads:
+    with urllib3.PoolManager(timeout=PATIENCE_SECONDS) as pool, ThreadPoolExecutor(1) as threads:
         body = {"name": "A", "price": 1}
         assert pool.request("POST", f"{url}/products", json=body, headers=admin).status == 201
-        with database.connect(database.name) as connection, connection.transaction():
-            connection.execute("SELECT 1 FROM products.products FOR UPDATE")
+        # Two connections: within a transaction, pg_stat_activity stays as it was first read.
+        with (
+            database.connect(database.name) as watching,
+            database.connect(database.name) as locking,
+            locking.transaction(),
+        ):
+            locking.execute("SELECT 1 FROM products.products FOR UPDATE")
             asked = threads.submit(pool.request, "POST", f"{url}/products/2/stock", json={"delta": 7}, headers=admin)
             waiting = "SELECT 1 FROM pg_stat_activity WHERE usename = 'products_app' AND wait_event_type = 'Lock'"
-            while not connection.execute(waiting).fetchone():
+            while not watching.execute(waiting).fetchone():
+                assert not asked.done(), "it did not wait"
                 time.sleep(0.02)
             process.send_signal(signal.SIGTERM)
             time.sleep(0.2)
@@ -311,7 +313,7 @@ def test_connections_outlive_the_load_balancers(served):
     assert gunicorn_conf.keepalive > 60
     assert gunicorn_conf.graceful_timeout < 30
     _, url = served
-    with urllib3.PoolManager(maxsize=1) as pool:
+    with urllib3.PoolManager(maxsize=1, timeout=PATIENCE_SECONDS) as pool:
         for _ in range(20):
             assert pool.request("GET", f"{url}/products").status == 200
         kept = pool.connection_from_url(url)
@@ -329,7 +331,7 @@ def test_connections_outlive_the_load_balancers(served):
 )
 def test_a_clients_headers_never_reach_an_answer_of_gunicorns(served, headers):
     _, url = served
-    with urllib3.PoolManager() as pool:
+    with urllib3.PoolManager(timeout=PATIENCE_SECONDS) as pool:
         assert pool.request("GET", f"{url}/products", headers=headers).status == 200
 
 

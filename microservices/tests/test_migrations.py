@@ -10,10 +10,11 @@ import urllib3
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
-from microservices.local.database import Database
+from microservices.local.database import PACKAGES, Database
 from microservices.tests.databases import BUILT
-from microservices.tests.running import running_container
+from microservices.tests.running import PATIENCE_SECONDS, running_container
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_processes_that_migrate_at_once_make_one_schema(fresh):
 
 def test_a_migration_waits_for_another(fresh):
     waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    with fresh.connect(fresh.name) as other, ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, fresh.connect(fresh.name) as other:
         other.execute("SELECT pg_advisory_lock(hashtext('products'))")
         migration = threads.submit(fresh.migrate, "products")
         while not other.execute(waiting).fetchone():
@@ -54,6 +55,20 @@ def test_a_migration_waits_for_another(fresh):
         migration.result()
 
     assert "products" in tables(fresh, "products")
+
+
+def test_a_migration_that_waits_too_long_fails(fresh, monkeypatch):
+    from shared import migrations
+
+    for name, value in fresh.settings("products_owner").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(migrations, "LOCK_MILLISECONDS", 100)
+    with fresh.connect(fresh.name) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('products'))")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrations.upgrade(PACKAGES / "products" / "migrations")
+
+    assert tables(fresh, "products") == set()
 
 
 def tables_of(service):
@@ -81,8 +96,8 @@ def test_the_first_product_is_made_once_and_comes_back_never(fresh):
 
 def test_starting_a_service_makes_no_table(fresh):
     with running_container("products", **fresh.settings("products_app")) as url:
-        assert urllib3.request("GET", f"{url}/health").status == 200
-        assert urllib3.request("GET", f"{url}/products").status == 500
+        assert urllib3.request("GET", f"{url}/health", timeout=PATIENCE_SECONDS).status == 200
+        assert urllib3.request("GET", f"{url}/products", timeout=PATIENCE_SECONDS).status == 500
 
     assert tables(fresh, "products") == set()
 

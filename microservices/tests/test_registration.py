@@ -10,6 +10,7 @@ import pytest
 
 from auth import accounts
 from microservices.tests.callers import PASSWORD, Direct, new_email
+from microservices.tests.running import PATIENCE_SECONDS
 from shared.dynamodb import ConditionFailed, Table
 
 
@@ -133,7 +134,7 @@ def test_a_longest_address_is_taken(api):
 
 def test_of_32_registrations_at_once_one_makes_the_user(api):
     email = new_email()
-    start = threading.Barrier(32)
+    start = threading.Barrier(32, timeout=PATIENCE_SECONDS)
 
     def register(number):
         caller = Direct(api.address)

@@ -265,9 +265,11 @@ def test_the_stock_is_what_was_put_in_less_what_was_sold(products, make_product,
     ended = Event()
     with ThreadPoolExecutor(THREADS + 1) as threads:
         watch = threads.submit(samples, database, ended)
-        for done in [threads.submit(clerk.work, OPERATIONS // THREADS + 1) for clerk in clerks]:
-            done.result()
-        ended.set()
+        try:
+            for done in [threads.submit(clerk.work, OPERATIONS // THREADS + 1) for clerk in clerks]:
+                done.result()
+        finally:
+            ended.set()
 
     assert watch.result() == []
     for number in goods:

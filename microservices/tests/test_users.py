@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 import pytest
 
 from microservices.tests.callers import new_email
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 from shared import dynamodb
 from shared.dynamodb import Table
 from shared.people import Caller
@@ -225,7 +225,7 @@ def test_an_admin_who_was_demoted_meanwhile_changes_no_role(api, admin):
 def test_of_two_admins_who_demote_each_other_one_stays(api):
     for _ in range(10):
         pair = [api.person(role="admin"), api.person(role="admin")]
-        start = threading.Barrier(2)
+        start = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
         def demote(number, pair=pair, start=start):
             start.wait()

@@ -6,7 +6,8 @@ from typing import Any
 from shared import clock, settings
 from shared.dynamodb import ConditionFailed, Item, Table, TransactionFailed, write_together
 from shared.errors import Conflict, Forbidden, NotFound
-from shared.observability import logger
+from shared.metrics import USERS_DELETED
+from shared.observability import count, logger
 from shared.people import EMAIL_MAX_CHARS, Caller
 
 # The attributes that leave the table: passwordHash is none of them, and the role of the service may not name it.
@@ -168,6 +169,7 @@ def delete_user(caller: Caller, user_id: str) -> None:
     except ConditionFailed as exc:
         raise UserNotFound from exc
     logger.info("user_deleted")
+    count(USERS_DELETED)
 
 
 def _possible(user_id: str) -> str:

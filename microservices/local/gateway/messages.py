@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 Headers = list[tuple[str, str]]
 
+TRACE_HEADER = "X-Amzn-Trace-Id"
 TRACE_ROOT = re.compile(r"Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(;|$)")
 
 
@@ -54,7 +55,7 @@ def trace_of(headers: Headers) -> str:
     Returns:
         Value of ``X-Amzn-Trace-Id``: the caller's where it names a root, else a new root.
     """
-    given = header(headers, "X-Amzn-Trace-Id") or ""
+    given = header(headers, TRACE_HEADER) or ""
     if TRACE_ROOT.search(given):
         return given
     return f"Root=1-{int(time.time()):08x}-{token_hex(12)}"
@@ -62,7 +63,12 @@ def trace_of(headers: Headers) -> str:
 
 @dataclass
 class Request:
-    """One request behind the edge: its path has no ``/api``, and its body is read when it is wanted."""
+    """
+    One request behind the edge: its path has no ``/api``, and its body is read when it is wanted.
+
+    Attributes:
+        resource: Template of its route, once that is found.
+    """
 
     method: str
     path: str
@@ -73,6 +79,7 @@ class Request:
     request_id: str
     read_body: Callable[[], bytes]
     received_at: float = field(default_factory=time.time)
+    resource: str | None = None
 
     def header(self, name: str) -> str | None:
         """The last value of a header, or None."""

@@ -20,6 +20,7 @@ import urllib3
 
 from microservices.local.terraform import deployed
 
+from . import access_log, tracing
 from .authorizers import Authorizers
 from .document import PATH, Document, WrongDocument, render
 from .edge import edge_headers, is_api, refused_at_edge, restore_challenge, strip_api
@@ -46,13 +47,20 @@ def keep_headers(_worker: Any, request: Any) -> None:
 class Gateway:
     """One stage of the API, behind one edge."""
 
-    def __init__(self, document: Document, lambdas_url: str, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        lambdas_url: str,
+        throttle: Throttle | None = None,
+        tracer: tracing.Tracing | None = None,
+    ) -> None:
         pool = urllib3.PoolManager(maxsize=CONNECTIONS, block=False)
         lambdas = Lambdas(lambdas_url, pool)
         self._document = document
         self._authorizers = Authorizers(lambdas)
         self._integrations = Integrations(lambdas, pool)
         self._throttle = throttle
+        self._tracer = tracer
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one WSGI request, of the API or of the site."""
@@ -80,7 +88,7 @@ class Gateway:
         Returns:
             The answer, with API Gateway's own headers.
         """
-        trace = trace_of(request.headers)
+        span, trace = self._tracer.begin(request) if self._tracer else (None, trace_of(request.headers))
         request.headers = gateway_headers(request, trace)
         try:
             response = self._route(request)
@@ -90,6 +98,9 @@ class Gateway:
             LOG.exception("gateway_failed")
             response = self._refusal(Refused("DEFAULT_5XX", 500, "Internal server error"), request)
         response.headers += [("x-amzn-RequestId", request.request_id), ("X-Amzn-Trace-Id", trace)]
+        if span:
+            tracing.end(span, request, response)
+        access_log.write(request, response, trace)
         return response
 
     def _route(self, request: Request) -> Response:
@@ -97,6 +108,7 @@ class Gateway:
         if found is None:
             raise Refused("MISSING_AUTHENTICATION_TOKEN", 403, "Missing Authentication Token")
         route, parameters = found
+        request.resource = route.resource
         if self._throttle and not self._throttle.admits(route):
             raise Refused("THROTTLED", 429, "Too Many Requests")
         caller = None
@@ -234,4 +246,5 @@ def create_gateway() -> Gateway:
     values = variables(os.environ["PRODUCTS_URL"], os.environ["ORDERS_URL"])
     throttled = os.environ.get("PLATFORM_THROTTLE") == "1"
     throttle = Throttle(deployed().local("throttle")) if throttled else None
-    return Gateway(read_document(text, values), os.environ["LAMBDA_URL"], throttle)
+    access_log.open_log()
+    return Gateway(read_document(text, values), os.environ["LAMBDA_URL"], throttle, tracing.configured())

@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from microservices.local.lambda_host import Function, LambdaHost
-from microservices.tests.running import PROJECT, running_gateway
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT, running_gateway
 
 NAMES = {"auth": "echo", "users": "echo", "notifications": "echo", "authorizer": "policy"}
 
@@ -73,7 +73,9 @@ class Asker:
     """A client of one gateway."""
 
     url: str
-    pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
+    pool: urllib3.PoolManager = field(
+        default_factory=lambda: urllib3.PoolManager(retries=False, timeout=PATIENCE_SECONDS)
+    )
 
     def __call__(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         return self.pool.request(method, self.url + path, **options)

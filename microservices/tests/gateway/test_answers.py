@@ -10,7 +10,7 @@ import pytest
 
 from microservices.local.gateway.document import PATH
 from microservices.tests.gateway.conftest import Asker
-from microservices.tests.running import running_gateway
+from microservices.tests.running import PATIENCE_SECONDS, running_gateway
 
 JSON = {"Content-Type": "application/json"}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -139,7 +139,7 @@ def test_the_token_is_checked_before_the_size(ask):
 
 def test_a_body_that_nobody_reads_does_not_spoil_the_next_request(ask):
     where = urlsplit(ask.url)
-    connection = http.client.HTTPConnection(where.hostname, where.port)
+    connection = http.client.HTTPConnection(where.hostname, where.port, PATIENCE_SECONDS)
     connection.request("POST", "/api/products", body=b"GET /api/nope HTTP/1.1\r\n\r\n" * 100)
     first = connection.getresponse()
     first.read()
@@ -255,7 +255,7 @@ def test_a_request_is_handed_on_as_it_came(ask):
 def test_dots_are_an_id_and_no_step(ask, number):
     """They are sent by hand: other clients would take the step themselves."""
     where = urlsplit(ask.url)
-    connection = http.client.HTTPConnection(where.hostname, where.port)
+    connection = http.client.HTTPConnection(where.hostname, where.port, PATIENCE_SECONDS)
     connection.request("GET", f"/api/products/{number}")
 
     path = json.loads(connection.getresponse().read())["path"]
@@ -305,7 +305,7 @@ def test_only_paths_below_api_are_the_apis(ask):
 
 def test_an_absolute_form_is_read_by_its_path(ask):
     where = urlsplit(ask.url)
-    connection = http.client.HTTPConnection(where.hostname, where.port)
+    connection = http.client.HTTPConnection(where.hostname, where.port, PATIENCE_SECONDS)
     connection.request("GET", "http://shop.example/api/auth/verify?a=1")
 
     event = json.loads(connection.getresponse().read())["event"]

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from microservices.local.gateway.edge import edge_headers, restore_challenge, strip_api
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 
 FUNCTION = PROJECT / "microservices" / "edge" / "strip_api.js"
 RESPONSE_FUNCTION = FUNCTION.with_name("restore_challenge.js")
@@ -54,7 +54,14 @@ def run_in_node(tmp_path_factory):
 
     def run(function, events):
         script.write_text(f"{function.read_text()}\n{shows}")
-        done = subprocess.run([node, script], input=json.dumps(events), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [node, script],
+            input=json.dumps(events),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE_SECONDS,
+        )
         return json.loads(done.stdout)
 
     return run

@@ -28,7 +28,9 @@ def test_it_has_the_tables_that_are_deployed(stand_in):
 def test_it_has_the_buckets_that_are_deployed(stand_in):
     buckets = connect("s3", stand_in).list_buckets()["Buckets"]
 
-    assert {one["Name"] for one in buckets} == {"microservices-static-local", "microservices-notifications-local"}
+    assert {one["Name"] for one in buckets} == {
+        f"microservices-{name}-local" for name in ("static", "notifications", "logs")
+    }
 
 
 def test_an_event_that_is_never_taken_ends_among_the_dead_letters(stand_in):

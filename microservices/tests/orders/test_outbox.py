@@ -76,6 +76,37 @@ def test_every_change_of_an_order_is_an_event_with_the_order_as_it_was_then(shop
     assert unsent(shop) == 0
 
 
+def test_an_event_has_the_id_and_the_trace_of_the_request_that_caused_it(shop, topic, queue):
+    pen = shop.sell()
+    header = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0"
+    given = {"Idempotency-Key": "one", "X-Request-ID": "mine", "X-Amzn-Trace-Id": header}
+    body = {"items": [{"product_id": pen, "quantity": 1}]}
+    shop.ask("POST", "/orders", body, role="user", headers=given)
+
+    relay_all(topic)
+
+    [message] = queue()
+    assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == {
+        "type": "order.confirmed",
+        "request_id": "mine",
+        "AWSTraceHeader": header,
+    }
+
+
+def test_an_event_that_the_release_before_wrote_is_published(shop, topic, queue):
+    with shop.connect() as connection:
+        connection.execute(
+            "INSERT INTO orders.outbox (id, type, event, occurred_at)"
+            " VALUES (gen_random_uuid(), 'order.confirmed', '{}', now())"
+        )
+
+    relay_all(topic)
+
+    [message] = queue()
+    assert list(message["MessageAttributes"]) == ["type"]
+    assert unsent(shop) == 0
+
+
 def test_an_event_is_published_once_by_relays_beside_each_other(shop, topic, queue):
     pen = shop.sell(stock=100)
     for _ in range(45):
