@@ -15,7 +15,7 @@ from post import routes, services
 from post.auth_utils.dev_issuer import CLIENT_ID, DevIssuer
 from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.auth_utils.tokens import TokenVerifier
-from post.aws import CognitoUsers, new_client
+from post.aws import CLOUDFRONT_REGION, CloudFrontImages, CognitoUsers, new_client
 from post.cli import commands
 from post.components import EXTENSION, Components
 from post.database.engines import database_config
@@ -31,8 +31,10 @@ from post.shared.category_cache import CategoryCache, NoCategoryCache
 from post.shared.comment_counter import CommentCounter, fetch_comment_total
 from post.shared.memory import Counters, SharedCounters
 from post.shared.rate_windows import MemoryRateWindows, RateWindows
+from post.shared.task_runner import TaskRunner
 from post.shared.view_counter import RememberedViews, ViewCounter, ViewWindow
 from post.telemetry.logs import init_logging
+from post.telemetry.report_gauges import ReportGauges
 from post.validators import JSON_MAX_BYTES
 from post.web.client_address import init_client_address
 from post.web.cors import init_cors
@@ -129,14 +131,17 @@ def _components(app: OpenAPI, settings: Settings) -> Components:
     return Components(
         settings=settings,
         verifier=_verifier(settings, issuer),
-        is_deactivated=services.is_deactivated,
+        restriction_of=services.restriction_of,
         dev_issuer=issuer,
         user_directory=_user_directory(settings),
         image_storage=_image_storage(settings),
+        image_cdn=_image_cdn(settings),
         image_cleaner=ImageCleaner(waiting_max=max(1, settings.web_threads - THREADS_KEPT_FREE)),
         category_cache=categories,
         view_counter=_view_counter(app, settings, views),
         comment_counter=_comment_counter(app, settings, redis),
+        report_gauges=ReportGauges(services.report_backlog, context=app.app_context),
+        task_runner=TaskRunner(services.work_at_tasks, context=app.app_context),
         limiter=limiter,
         redis=redis,
     )
@@ -198,6 +203,15 @@ def _image_storage(settings: Settings) -> ImageStorage:
     prefix = settings.s3_folder_prefix
     base_url = f"https://{settings.cloudfront_domain}/{prefix}" if settings.cloudfront_domain else own_url
     return S3Storage(client, bucket=settings.s3_bucket_name, prefix=prefix, base_url=base_url)
+
+
+def _image_cdn(settings: Settings) -> CloudFrontImages | None:
+    if settings.cloudfront_distribution_id is None:
+        return None
+    endpoint = settings.aws_endpoint_url_cloudfront
+    client = new_client("cloudfront", settings, region=CLOUDFRONT_REGION, endpoint_url=endpoint)
+    distribution_id, prefix = settings.cloudfront_distribution_id, settings.s3_folder_prefix
+    return CloudFrontImages(client, distribution_id=distribution_id, prefix=prefix)
 
 
 def _view_counter(app: Flask, settings: Settings, views: RememberedViews) -> ViewCounter:

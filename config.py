@@ -100,6 +100,8 @@ def _from_commas(value: Any) -> Any:
 BucketName = Annotated[str, _shaped(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")]
 Region = Annotated[str, _shaped(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as ap-northeast-2")]
 Domain = Annotated[str, _shaped(r"([\w-]+\.)+[a-zA-Z]{2,}", "a domain such as d111111abcdef8.cloudfront.net")]
+# CloudFront API reference: Invalidation
+DistributionId = Annotated[str, _shaped(r"[A-Z0-9]{8,32}", "the id of a distribution such as E1A2B3C4D5E6F7")]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
 
 
@@ -135,6 +137,8 @@ class Settings(BaseModel):
     """`false` lets a client without a token like by the body's `user_id`."""
     category_creation: Literal["anyone", "admins"] = "anyone"
     """Users who may create categories, alone or by a post with a new name: `anyone` with a token, or `admins`."""
+    reports_to_hide: Annotated[int, Field(ge=0, le=10_000), BeforeValidator(_whole_number)] = 0
+    """Open reports that hide a post until an admin decides; each is another user's. 0 hides none."""
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """Address to listen on; the container image sets `0.0.0.0`."""
@@ -211,10 +215,14 @@ class Settings(BaseModel):
     """Folder in the bucket."""
     cloudfront_domain: Domain | None = None
     """Domain in images' URLs, such as `d111111abcdef8.cloudfront.net`. Unset: the service serves them."""
+    cloudfront_distribution_id: DistributionId | None = None
+    """Distribution of that domain, which forgets the images of posts that are erased for good. Unset: it keeps them."""
     aws_endpoint_url_s3: Annotated[str, AfterValidator(check_base_url)] | None = None
     """Base URL for S3 instead of AWS's."""
+    aws_endpoint_url_cloudfront: Annotated[str, AfterValidator(check_base_url)] | None = None
+    """Base URL for CloudFront's API instead of AWS's."""
     aws_access_key_id: str | None = Field(default=None, repr=False)
-    """Credentials for S3 and Cognito. Unset: the AWS SDK's own chain, such as a pod's role."""
+    """Credentials for S3, CloudFront and Cognito. Unset: the AWS SDK's own chain, such as a pod's role."""
     aws_secret_access_key: str | None = Field(default=None, repr=False)
     """As above; both or neither."""
     aws_session_token: str | None = Field(default=None, repr=False)
@@ -330,6 +338,8 @@ class Settings(BaseModel):
     def _images_have_one_place(self) -> Self:
         if self.cloudfront_domain and not self.s3_bucket_name:
             raise ValueError("S3_BUCKET_NAME: must be set if CLOUDFRONT_DOMAIN is, which serves the bucket's images")
+        if self.cloudfront_distribution_id and not self.cloudfront_domain:
+            raise ValueError("CLOUDFRONT_DOMAIN: must be set if CLOUDFRONT_DISTRIBUTION_ID is")
         if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
             raise ValueError("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: must be set together or not at all")
         return self

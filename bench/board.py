@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import requests
 
-from bench.databases import BENCH_NAMES, cursor_of, rows_of
+from bench.databases import BENCH_NAMES, cursor_of, rows_of, wait_until_idle
 from bench.wrk import Request, User
 from post.cli.demo import demo_posts
 
@@ -45,6 +45,11 @@ class Board:
         """Forget all requests with a token: the local issuer's tokens expire after an hour."""
         for name in ("users", "likes", "new_posts"):
             vars(self).pop(name, None)
+
+    def wait_until_idle(self) -> None:
+        """Wait until the database has ended what earlier requests left."""
+        with cursor_of(self._database_url) as cursor:
+            wait_until_idle(cursor)
 
     @cached_property
     def users(self) -> list[User]:

@@ -20,6 +20,7 @@ BUFFER_POOL_MAX = 4 * GIB
 RESIZE_SECONDS = 60
 QUIET_BYTES_PER_SECOND = 1 << 20
 QUIET_SECONDS_MAX = 120
+IDLE_POLL_SECONDS = 0.05
 # The names of users who post during a run: they distinguish these posts from the demo data.
 BENCH_NAMES = "bench-%"
 
@@ -30,6 +31,11 @@ REMOVE_NEW = (
     "DELETE FROM search_titles WHERE `No` > %s",
     "DELETE FROM posts WHERE `No` > %s",
 )
+MOVE = (
+    "UPDATE posts SET created_at = created_at + INTERVAL %s DAY, updated_at = updated_at + INTERVAL %s DAY"
+    " WHERE `No` BETWEEN %s AND %s"
+)
+MOVED_BATCH = 50_000
 
 
 class Server(NamedTuple):
@@ -41,12 +47,14 @@ class Server(NamedTuple):
         version: Its own name of its version.
         buffer_pool_mib: Its memory for tables.
         flushes_at_commit: ``innodb_flush_log_at_trx_commit``: only with 1 does a commit wait for the disk.
+        is_encrypted: Its connections use TLS, as PyMySQL prefers where a server offers it.
     """
 
     kind: str
     version: str
     buffer_pool_mib: int
     flushes_at_commit: int
+    is_encrypted: bool
 
 
 @contextmanager
@@ -158,11 +166,22 @@ def prepare(url: str, folder: Path, *, posts: int, fresh: bool) -> Server:
             print(f"{_name(url)} has its {posts:,} posts already.", flush=True)
             require(flask(url, folder, "db", "upgrade"))
             _remove_new_posts(url, folder)
+        _make_recent(url, folder)
     with cursor_of(url) as cursor:
         tables = ", ".join(f"`{table}`" for (table,) in rows_of(cursor, "SHOW TABLES"))
         cursor.execute(f"ANALYZE TABLE {tables}")
         wait_until_quiet(cursor)
     return server
+
+
+def verify(url: str, folder: Path) -> list[str]:
+    """Compare kept counts and the search's index with the posts; returns the commands that find a fault."""
+    faults = []
+    for command in ("counters", "search"):
+        verified = flask(url, folder, command, "verify")
+        print(f"flask {command} verify: {verified.stdout.strip()}")
+        faults += [f"flask {command} verify"] if verified.returncode else []
+    return faults
 
 
 def drop(url: str) -> None:
@@ -202,6 +221,19 @@ def _remove_new_posts(url: str, folder: Path) -> None:
     require(flask(url, folder, "counters", "verify", "--repair"))
 
 
+def _make_recent(url: str, folder: Path) -> None:
+    """Move the demo posts, of two years, by whole days, so that the last one is of the last 24 hours."""
+    with cursor_of(url) as cursor:
+        ((days, last),) = rows_of(
+            cursor, "SELECT TIMESTAMPDIFF(DAY, MAX(created_at), UTC_TIMESTAMP()), MAX(`No`) FROM posts"
+        )
+        if not days:
+            return
+        for start in range(0, last + 1, MOVED_BATCH):
+            cursor.execute(MOVE, (days, days, start, start + MOVED_BATCH - 1))
+    require(flask(url, folder, "counters", "verify", "--repair"))
+
+
 def _enlarge_buffer_pool(cursor: Cursor) -> Server:
     """Give the server memory for the data, if it and the user's rights allow that."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -214,8 +246,9 @@ def _enlarge_buffer_pool(cursor: Cursor) -> Server:
         else:
             _wait_for_buffer_pool(cursor, wanted)
     ((version, flushes),) = rows_of(cursor, "SELECT VERSION(), @@innodb_flush_log_at_trx_commit")
+    ((_, cipher),) = rows_of(cursor, "SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     kind = "MariaDB" if "MariaDB" in version else "MySQL"
-    return Server(kind, version, _buffer_pool(cursor) >> 20, flushes)
+    return Server(kind, version, _buffer_pool(cursor) >> 20, flushes, is_encrypted=bool(cipher))
 
 
 def _buffer_pool(cursor: Cursor) -> int:
@@ -241,6 +274,24 @@ def wait_until_quiet(cursor: Cursor) -> None:
             return
         before = after
     print("The database server is not quiet; its writes go on.")
+
+
+def wait_until_idle(cursor: Cursor) -> None:
+    """
+    Wait until the server runs no statement of others, for at most ``QUIET_SECONDS_MAX``.
+
+    A client that has gone leaves its query: the contender's searches go on for seconds.
+    """
+    deadline = time.monotonic() + QUIET_SECONDS_MAX
+    while time.monotonic() < deadline:
+        ((running,),) = rows_of(
+            cursor,
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE command = 'Query' AND id <> CONNECTION_ID()",
+        )
+        if not running:
+            return
+        time.sleep(IDLE_POLL_SECONDS)
+    print("The database server is not idle; statements of others go on.")
 
 
 def _written_bytes(cursor: Cursor) -> int:

@@ -98,6 +98,20 @@ ENDPOINTS = (
         bar=OF_RAW,
     ),
     Endpoint(
+        name="popular-week",
+        title="popular, of a week",
+        requests=lambda _: _list(sort="popular", period="week"),
+        has_page_one=True,
+        bar=Bar(0.8, of="page 1"),
+    ),
+    Endpoint(
+        name="popular-month",
+        title="popular, of a month",
+        requests=lambda _: _list(sort="popular", period="month"),
+        limit=None,
+        has_page_one=True,
+    ),
+    Endpoint(
         name="category",
         title="category",
         requests=lambda board: _list(category_id=board.categories[0][0]),

@@ -8,6 +8,7 @@ nothing of the service, and runs in an environment of its own (``bench/requireme
 """
 
 import os
+import ssl
 import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -23,9 +24,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 API = "/api/v1"
 CONNECTIONS = int(os.environ["CONNECTIONS"])
+TLS = ssl.create_default_context()
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE  # the measured server signs its own certificate
 
 engine = create_async_engine(
-    make_url(os.environ["DATABASE_URL"]).set(drivername="mysql+asyncmy"), pool_size=CONNECTIONS, max_overflow=0
+    make_url(os.environ["DATABASE_URL"]).set(drivername="mysql+asyncmy"),
+    pool_size=CONNECTIONS,
+    max_overflow=0,
+    connect_args={"ssl": TLS} if os.environ["DATABASE_TLS"] == "1" else {},
 )
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 

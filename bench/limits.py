@@ -74,8 +74,9 @@ def list_posts() -> Response:
     cursor = paging.Cursor.decode(arguments["cursor"]) if "cursor" in arguments else None
     filters = {name: arguments[name] for name in ("category_id", "user_id") if name in arguments}
     sort: paging.Sort = "popular" if arguments.get("sort") == "popular" else "latest"
-    shape = Shape(sort=sort, filters=frozenset(filters), direction="next" if cursor else "first")
-    values: dict[str, Any] = {"limit": PER_PAGE + 1, "offset": 0, **filters}
+    period: Any = arguments.get("period")
+    shape = Shape(sort=sort, filters=frozenset(filters), period=period, direction="next" if cursor else "first")
+    values: dict[str, Any] = {"limit": PER_PAGE + 1, "reach": PER_PAGE + 1, "offset": 0, **filters}
     names = paging.SORT_COLUMNS[sort]
     if cursor:
         values |= {f"cursor_{name}": value for name, value in zip(names, cursor.values, strict=True)}
@@ -96,7 +97,9 @@ def list_posts() -> Response:
 def post_of(row: dict[str, Any]) -> dict[str, Any]:
     """The API's post object of a row; posts of the demo data have no images."""
     times = {name: isoformat_utc(row[name]) for name in ("created_at", "updated_at")}
-    return row | times | {"media_files": []}
+    post = row | times | {"media_files": []}
+    del post["moves"]
+    return post
 
 
 @app.get("/api/v1/posts/<post_id>")
@@ -154,5 +157,7 @@ def _derive(cursor: Cursor, row: dict[str, Any]) -> None:
     ADD_TITLE.run(cursor, {"No": number, "title_key": key})
     rows = ",".join(f"({gram},{number})" for gram in sorted(grams_of(key)))
     cursor.execute(f"INSERT INTO search_grams (gram, No) VALUES {rows}")  # noqa: S608 - of numbers alone
-    post = derived.IndexedPost(number, row["status"], row["category_id"], row["user_id"], row["title"])
+    post = derived.IndexedPost(
+        number, row["status"], row["category_id"], row["user_id"], row["title"], row["created_at"]
+    )
     cursor.execute(*derived.counts_on_mysql([(count, 1, 0) for count in sorted(derived._counts_of(post))]))

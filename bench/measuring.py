@@ -1,6 +1,6 @@
 """Runs of wrk, in turns against the service, straight and through nginx, against the contender, and the limit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -36,6 +36,28 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """Return the run in the form of the results."""
         return self.answers._asdict() | {"cpu_ms": self.cpu_ms, "busier": self.busier}
+
+
+def evenly(server: Server, send_load: Callable[[], Answers], *, before: Callable[[], None] = lambda: None) -> Run:
+    """
+    Run a load until no worker does nearly all of it, for at most ``ATTEMPTS`` times.
+
+    Args:
+        server: The server.
+        send_load: Sends the load.
+        before: Is called before each run.
+
+    Returns:
+        The most even run.
+    """
+    runs: list[Run] = []
+    while len(runs) < ATTEMPTS and (not runs or runs[-1].busier > BUSIER_MAX):
+        before()
+        earlier = server.cpu_seconds()
+        answers = send_load()
+        spent = [after - one for one, after in zip(earlier, server.cpu_seconds(), strict=True)]
+        runs.append(Run(answers, 1000 * sum(spent) / (answers.number or 1), max(spent) / (sum(spent) or 1)))
+    return min(runs, key=lambda run: run.busier)
 
 
 class Bench:
@@ -87,16 +109,9 @@ class Bench:
         return [(side, by_side[side]) for side in self._servers]
 
     def _run(self, side: Side, requests: Sequence[Request]) -> Run:
-        runs: list[Run] = []
-        while len(runs) < ATTEMPTS and (not runs or runs[-1].busier > BUSIER_MAX):
-            runs.append(self._run_once(side, requests))
-        return min(runs, key=lambda run: run.busier)
-
-    def _run_once(self, side: Side, requests: Sequence[Request]) -> Run:
-        before = self._servers[side].cpu_seconds()
-        answers = self._send(side, requests, self._load)
-        spent = [after - earlier for earlier, after in zip(before, self._servers[side].cpu_seconds(), strict=True)]
-        return Run(answers, 1000 * sum(spent) / (answers.number or 1), max(spent) / (sum(spent) or 1))
+        return evenly(
+            self._servers[side], lambda: self._send(side, requests, self._load), before=self._board.wait_until_idle
+        )
 
     def _send(self, side: Side, requests: Sequence[Request], load: Load) -> Answers:
         return send(requests, side=side, url=self._servers[side].url, load=load, file=self._file)

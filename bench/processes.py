@@ -147,17 +147,25 @@ def _start_limits(folder: Path, database_url: str, size: Size, bare_body: Path) 
     return Service(process, f"http://127.0.0.1:{port}", size.workers, log)
 
 
-def contender_starter(folder: Path, database_url: str, size: Size) -> Start:
-    """Return a function that starts ``fastapi_board.py``, with as many workers and connections as the service has."""
-    return partial(_start_contender, folder, database_url, size)
+def contender_starter(folder: Path, database_url: str, size: Size, *, is_encrypted: bool) -> Start:
+    """
+    Return a function that starts ``fastapi_board.py``, with as many workers and connections as the service has.
+
+    Args:
+        folder: The folder for its log.
+        database_url: The URL of the service's database.
+        size: The size of gunicorn.
+        is_encrypted: Its connections to the database use TLS, as the service's do where the server offers it.
+    """
+    return partial(_start_contender, folder, database_url, size, is_encrypted)
 
 
-def _start_contender(folder: Path, database_url: str, size: Size) -> Service:
+def _start_contender(folder: Path, database_url: str, size: Size, is_encrypted: bool) -> Service:
     port, log = free_port(), folder / "fastapi.log"
     command = [str(CONTENDER_PYTHON), "-m", "uvicorn", "--app-dir=bench", "--host=127.0.0.1"]
     command += [f"--port={port}", f"--workers={size.workers}", "fastapi_board:app"]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
-    env |= {"DATABASE_URL": database_url, "CONNECTIONS": str(size.threads)}
+    env |= {"DATABASE_URL": database_url, "CONNECTIONS": str(size.threads), "DATABASE_TLS": str(int(is_encrypted))}
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=output, stderr=output)  # noqa: S603 - our own program
     # Its log has no lines of gunicorn's to wait for.

@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[results.Results,
             "limit": processes.limits_starter(folder, url, size, bare_body=bare_body),
         }
         others: dict[Side, processes.Start] = {
-            "fastapi": processes.contender_starter(folder, url, size),
+            "fastapi": processes.contender_starter(folder, url, size, is_encrypted=server.is_encrypted),
             "limit": starts["limit"],
         }
         with processes.running(starts["service"]) as service, ExitStack() as running:

@@ -99,7 +99,8 @@ def _conditions(results: Results) -> str:
     told = results["conditions"]
     lines = [
         f"{told['posts']:,} posts on {told['kind']} {told['version']}, buffer pool {told['buffer_pool_mib']:,} MiB,"
-        f" innodb_flush_log_at_trx_commit={told['flushes_at_commit']}",
+        f" innodb_flush_log_at_trx_commit={told['flushes_at_commit']},"
+        f" connections {'with' if told['is_encrypted'] else 'without'} TLS",
         f"{told['cpus']} × {told['cpu']}, Python {told['python']}, shared by wrk, gunicorn and the database",
         f"gunicorn with {told['workers']} workers of {told['threads']} threads; `{told['wrk']}`",
         f"measured {told['at']}, medians of {told['rounds']} rounds; {_uneven(results)}",

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -30,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import databases
 from bench.board import API, TIMEOUT_SECONDS
-from bench.processes import Size, running, service_starter
+from bench.measuring import evenly
+from bench.processes import Server, Size, running, service_starter
 from bench.wrk import Load, Request, User, require_programs, send
 
 CATEGORY, OTHER_CATEGORY = "동시에 쓰기", "옮긴 글"
@@ -44,6 +46,8 @@ Answers = Counter[tuple[str, int]]
 
 class Writer:
     """A user who sends one write after another."""
+
+    names = (CATEGORY, OTHER_CATEGORY)  # of the categories of their posts, which are created in the first
 
     def __init__(self, number: int, url: str, shared_post: str) -> None:
         self._number, self._url, self._shared_post = number, url, shared_post
@@ -69,7 +73,7 @@ class Writer:
     def create(self) -> requests.Response:
         """Create a post."""
         title = f"{self._number}번 글쓴이의 {self._random.randrange(10_000)}번째 제목"
-        body = {"title": title, "content": TEXT, "category": CATEGORY}
+        body = {"title": title, "content": TEXT, "category": self.names[0]}
         answer = self._send("POST", "/posts", body)
         if answer.status_code == 201:
             self._own.append(answer.json()["data"]["id"])
@@ -81,7 +85,7 @@ class Writer:
 
     def move(self) -> requests.Response:
         """Move an own post to another category, or back."""
-        return self._change({"category": self._random.choice([CATEGORY, OTHER_CATEGORY])})
+        return self._change({"category": self._random.choice(self.names)})
 
     def hide(self) -> requests.Response:
         """Hide an own post, or show it again."""
@@ -153,8 +157,9 @@ def write_at_once(url: str, post_id: str, *, writers: int, seconds: int) -> Answ
         return sum(pool.map(lambda writer: writer.write_until(deadline), all_of_them), start=Counter())
 
 
-def ratio_of_one_category(url: str, folder: Path, *, writers: int) -> float:
+def ratio_of_one_category(server: Server, folder: Path, *, writers: int) -> float:
     """Return the rate of posts created in one category, divided by that of each writer's own; prints both."""
+    url = server.url
     users = [User(f"bench-{number}", "", token_of(url, f"bench-{number}")) for number in range(writers)]
     one, many = (
         [_creation(user, CATEGORY if is_one else f"글쓴이 {user.name}") for user in users] for is_one in (True, False)
@@ -163,7 +168,8 @@ def ratio_of_one_category(url: str, folder: Path, *, writers: int) -> float:
     rates: dict[bool, list[float]] = {True: [], False: []}
     for number in range(-1, ROUNDS):  # the first round makes the categories, and warms up
         for is_one in (number % 2 == 0, number % 2 == 1):  # each is the first as often
-            rate = send(one if is_one else many, side="service", url=url, load=load, file=file).rate
+            posts = one if is_one else many
+            rate = evenly(server, partial(send, posts, side="service", url=url, load=load, file=file)).answers.rate
             rates[is_one] += [rate] if number >= 0 else []
     ratio = statistics.median(rates[True]) / statistics.median(rates[False])
     in_one, in_many = ([round(rate) for rate in rates[is_one]] for is_one in (True, False))
@@ -213,7 +219,7 @@ def run_and_verify(options: argparse.Namespace, url: str, folder: Path) -> list[
     start = service_starter(folder, url, Size(options.workers, options.threads), TRUSTED_PROXY_HOPS="1")
     with running(start) as service:
         post_id = new_post(service.url)
-        ratio = ratio_of_one_category(service.url, folder, writers=options.writers)
+        ratio = ratio_of_one_category(Server(service), folder, writers=options.writers)
         print(f"{options.writers} writers, {options.seconds} s …", flush=True)
         answers = write_at_once(service.url, post_id, writers=options.writers, seconds=options.seconds)
     show(answers, options.seconds)
@@ -223,11 +229,7 @@ def run_and_verify(options: argparse.Namespace, url: str, folder: Path) -> list[
     ]
     wrong += [f"one category: {ratio:.2f} of the rate of many"] if ratio < OF_MANY_MIN else []
     wrong += wrong_counts(url, post_id, answers)
-    for command in ("counters", "search"):
-        verified = databases.flask(url, folder, command, "verify")
-        print(f"flask {command} verify: {verified.stdout.strip()}")
-        wrong += [f"flask {command} verify"] if verified.returncode else []
-    return wrong
+    return wrong + databases.verify(url, folder)
 
 
 def arguments() -> argparse.Namespace:

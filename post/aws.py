@@ -1,12 +1,14 @@
 """Clients of AWS, with limits on how long a request waits for them."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from config import ConfigError, Settings
-from post.errors import AuthUnavailable
+from post.errors import AuthUnavailable, StorageUnavailable
+from post.utils import new_id
 
 logger = logging.getLogger(__name__)
 
@@ -14,6 +16,8 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
 ATTEMPTS = 2
+CLOUDFRONT_REGION = "us-east-1"  # its API's only one
+PATHS_MAX = 1000  # of one invalidation, of which CloudFront takes 3,000 at a time (its quotas)
 
 
 def new_client(service: str, settings: Settings, *, region: str | None, endpoint_url: str | None) -> Any:
@@ -91,3 +95,39 @@ class CognitoUsers:
             reason = f"{type(exc).__name__}: {exc}"
             logger.warning("cognito_failed", extra={"action": action.__name__, "reason": reason})
             raise AuthUnavailable from exc
+
+
+class CloudFrontImages:
+    """The copies of images that a distribution keeps."""
+
+    def __init__(self, client: Any, *, distribution_id: str, prefix: str) -> None:
+        """
+        Make it.
+
+        Args:
+            client: boto3's, of ``cloudfront``.
+            distribution_id: Such as ``E1A2B3C4D5E6F7``.
+            prefix: The prefix of keys in the bucket: empty, or ending with a slash.
+        """
+        self._client = client
+        self._distribution_id = distribution_id
+        self._prefix = prefix
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """
+        Have the copies of objects dropped, within minutes; to be called once the bucket has them no more.
+
+        Args:
+            keys: The objects'.
+
+        Raises:
+            StorageUnavailable: CloudFront is away or refuses.
+        """
+        for start in range(0, len(keys), PATHS_MAX):
+            paths = [f"/{self._prefix}{key}" for key in keys[start : start + PATHS_MAX]]
+            batch = {"Paths": {"Quantity": len(paths), "Items": paths}, "CallerReference": new_id()}
+            try:
+                self._client.create_invalidation(DistributionId=self._distribution_id, InvalidationBatch=batch)
+            except (BotoCoreError, ClientError) as exc:
+                logger.warning("cloudfront_failed", extra={"reason": f"{type(exc).__name__}: {exc}"})
+                raise StorageUnavailable from exc

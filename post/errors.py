@@ -52,10 +52,26 @@ class UnsupportedMediaType(ServiceError):
     code = "unsupported_media_type"
 
 
-class AccountDeactivated(Forbidden):
+class AccountRestricted(Forbidden):
+    """The caller's account may not write."""
+
+
+class AccountDeactivated(AccountRestricted):
     """The caller has deactivated their account."""
 
     code = "account_deactivated"
+
+
+class AccountSuspended(AccountRestricted):
+    """A moderator has suspended the caller's account."""
+
+    code = "account_suspended"
+
+
+# The refusals by the names of restrictions, as ``post.services.accounts`` stores them.
+RESTRICTIONS: Mapping[str, type[AccountRestricted]] = MappingProxyType(
+    {"deactivated": AccountDeactivated, "suspended": AccountSuspended}
+)
 
 
 class Moderated(Forbidden):
@@ -120,6 +136,18 @@ class PostNotFound(NotFound):
     code = "post_not_found"
 
 
+class CategoryNotFound(NotFound):
+    """There is no such category."""
+
+    code = "category_not_found"
+
+
+class ReportNotFound(NotFound):
+    """There is no such report."""
+
+    code = "report_not_found"
+
+
 class MediaNotFound(NotFound):
     """The post has no such image, or there is no such object."""
 
@@ -130,6 +158,36 @@ class CategoryExists(Conflict):
     """A category of this name exists, letter case ignored."""
 
     code = "category_exists"
+
+
+class CategoryInUse(Conflict):
+    """The category has posts: visible, hidden or deleted ones."""
+
+    code = "category_in_use"
+
+
+class CategoryMerging(Conflict):
+    """The category is being merged into another, or another into it."""
+
+    code = "category_merging"
+
+
+class AlreadyReported(Conflict):
+    """The caller has reported the post before."""
+
+    code = "already_reported"
+
+
+class PinLimitReached(Conflict):
+    """There is no room for another pinned post."""
+
+    code = "pin_limit_reached"
+
+
+class PostNotDeleted(Conflict):
+    """Only a deleted post can be erased."""
+
+    code = "post_not_deleted"
 
 
 class CategoryLimitReached(Conflict):

@@ -8,12 +8,16 @@ from typing import Literal, NamedTuple
 
 Sort = Literal["latest", "popular"]
 View = Literal["full", "summary"]
+Period = Literal["day", "week", "month"]
+
+PERIOD_HOURS: dict[Period, int] = {"day": 24, "week": 7 * 24, "month": 30 * 24}
 
 # The columns that order each sort, most significant first; all descend.
 SORT_COLUMNS: dict[Sort, tuple[str, ...]] = {
     "latest": ("No",),
     "popular": ("like_count", "view_count", "No"),
 }
+PER_PAGE_MAX = 50
 VALUE_MAX = 9_999_999_999  # ten digits, as many as a MySQL INT may have and the pattern accepts
 CURSOR_MAX_CHARS = 64
 _SHAPE = re.compile(r"(next|prev)\.(latest|popular)((?:\.(?:0|[1-9][0-9]{0,9})){1,3})")
@@ -82,6 +86,11 @@ class PageRequest:
     cursor: Cursor | None = None
     sort: Sort = "latest"
     view: View = "full"
+
+    @property
+    def is_first(self) -> bool:
+        """True for page 1 by its number."""
+        return self.page == 1 and self.cursor is None
 
     @property
     def offset(self) -> int:

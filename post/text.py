@@ -19,6 +19,10 @@ CONTROL_CHARACTERS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _CONTROLS = re.compile(f"[{CONTROL_CHARACTERS}]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\u2028\u2029]")
+# Latin, Hangul, Han and Kana with their punctuation: no marks, no format characters, and decomposed few marks in a row.
+_PLAIN = re.compile(
+    "[\x00-\xac\xae-\u02ff\u2010-\u2027\u3000-\u3029\u3041-\u3096\u30a1-\u30fa\u3131-\u318e\u4e00-\u9fff\uac00-\ud7a3]*"
+)
 
 # Default_Ignorable_Code_Point (Unicode's DerivedCoreProperties.txt) without ``Cf``; and U+2800, a blank.
 _IGNORABLE = re.compile(
@@ -158,8 +162,8 @@ def compose(text: str) -> str:
     Raises:
         TextRefused: It has more than 30 combining marks in a row, in whatever way they are written.
     """
-    if text.isascii():
-        return text
+    if _PLAIN.fullmatch(text):
+        return normalize("NFC", text)
     # First as they are written, so that decomposing is fast. A text without a mark has few when it is decomposed.
     if (marks := _marks_of(text)) and (_has_long_run(text, marks) or _has_long_run(normalize("NFD", text))):
         raise TextRefused("too_many_marks", maximum=MARKS_MAX)
@@ -193,7 +197,7 @@ def fold_space(text: str) -> str:
 
 def _drop_formats(text: str) -> str:
     """Drop the format characters that are part of no sequence; first those that never are, such as bidi controls."""
-    if text.isascii():
+    if _PLAIN.fullmatch(text):
         return text
     formats = {ord(char) for char in set(text) - _VISIBLE_FORMATS if category(char) == "Cf"}
     some = {ord(_ZWNJ), ord(_ZWJ), *_TAGS} & formats
@@ -230,5 +234,10 @@ def _check_bytes(text: str, maximum: int, *, raw: bool = False) -> str:
 
 
 def _check_seen(text: str) -> None:
-    if not any(category(char) not in _UNSEEN and not _IGNORABLE.match(char) for char in set(text)):
+    # Most texts begin with a character that is seen; of any other, each distinct one is looked at once.
+    if not any(map(_is_seen, text[:1])) and not any(map(_is_seen, set(text))):
         raise TextRefused("blank")
+
+
+def _is_seen(char: str) -> bool:
+    return category(char) not in _UNSEEN and not _IGNORABLE.match(char)

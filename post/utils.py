@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal, get_args
 
 import uuid_utils
 
@@ -13,8 +14,28 @@ LOGIN_MAX_CHARS = 128  # a Cognito user's name (API reference: AdminDisableUser)
 FILE_NAME_MAX_CHARS = 255
 USERNAME_MAX_CHARS = 100
 CATEGORY_MAX_CHARS = 50
+REASON_MAX_CHARS = 500
 IDEMPOTENCY_KEY_MAX_CHARS = 64
 DEFAULT_CATEGORY = "일반"
+# All that the moderation log and its metric know; at most 20 characters each.
+Action = Literal[
+    "edit",
+    "hide",
+    "restore",
+    "delete",
+    "resolve",
+    "edit_category",
+    "merge_category",
+    "delete_category",
+    "suspend",
+    "unsuspend",
+    "delete_posts",
+    "purge",
+    "pin",
+    "unpin",
+]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+PinScope = Literal["all", "category"]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,11 @@ API = "/api/v1"
 GIVEN_UP_SECONDS = 30
 VIEW_PAUSE_SECONDS = 0.02
 BUSIER_THAN_CALM = 5  # a busy machine's slowest answer, beside its slowest before anything happened
+
+
+def crowding() -> float:
+    """Return the factor by which all is slower for what else runs on this machine, 1 on an idle one."""
+    return max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Sample(NamedTuple):

@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+from datetime import datetime
 
 import requests
 import schemathesis
@@ -16,6 +17,10 @@ directions = st.sampled_from(["next", "prev"])
 numbers = st.integers(min_value=0, max_value=2**31 - 1)
 cursors = st.builds(lambda direction, number: Cursor(direction, "latest", (number,)), directions, numbers)
 schemathesis.openapi.format("cursor", cursors.map(Cursor.encode))
+
+# Each time in a request is the end of a suspension, which has to be to come.
+times = st.datetimes(min_value=datetime(2100, 1, 1), max_value=datetime(9000, 1, 1))  # noqa: DTZ001 - the Z follows
+schemathesis.openapi.format("date-time", times.map(lambda moment: f"{moment.isoformat(timespec='milliseconds')}Z"))
 
 
 def encoded(image_format: str) -> bytes:
@@ -45,14 +50,25 @@ def before_call(context, case, kwargs):
     """
     Make values that are right in themselves right together.
 
-    A cursor belongs to one order, which the document cannot say: these belong to ``latest``. A key that is used again
-    gets its first answer, whose post may be deleted by then. An ``If-Match`` that is made up names no post's version.
+    A cursor belongs to one order, which the document cannot say: these belong to ``latest``. A period needs the other
+    one. A key that is used again gets its first answer, whose post may be deleted by then. An ``If-Match`` that is
+    made up names no post's version.
+    With ``ids`` goes nothing that would choose other posts.
     """
     case.headers.pop("If-Match", None)
     if case.headers and "Idempotency-Key" in case.headers and case.meta and case.meta.generation.mode.is_positive:
         case.headers["Idempotency-Key"] = f"key-{next(KEYS)}"
-    if case.query and "cursor" in case.query and case.query.get("sort") == "popular":
-        case.query["sort"] = "latest"
+    query = case.query or {}
+    if "cursor" in query and query.get("sort") == "popular":
+        query["sort"] = "latest"
+    if query.get("period") in ("day", "week", "month") and query.get("sort", "latest") == "latest":
+        if "cursor" in query:
+            del query["period"]
+        else:
+            query["sort"] = "popular"
+    if "ids" in query and case.meta and case.meta.generation.mode.is_positive:
+        for name in ("q", "category", "category_id", "user_id", "period", "cursor", "page"):
+            query.pop(name, None)
 
 
 @schemathesis.hook

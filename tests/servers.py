@@ -27,6 +27,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 PROJECT = Path(__file__).resolve().parent.parent
+HANG_SECONDS = 120  # what takes longer hangs, on a busy machine too
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
@@ -84,7 +85,8 @@ class MysqlServer:
         self._command = [
             mysqld, "--no-defaults", f"--datadir={folder}/data", "--user=" + _user(), "--bind-address=127.0.0.1",
             f"--port={self.port}", f"--socket={folder}/s.sock", f"--pid-file={folder}/pid",
-            *options, *([] if "mariadb" in mysqld else ["--mysqlx=OFF"]),
+            f"--tmpdir={folder}",  # a server that starts removes the temporary tables of all that share this folder
+            f"--lock-wait-timeout={HANG_SECONDS // 2}", *options, *([] if "mariadb" in mysqld else ["--mysqlx=OFF"]),
         ]  # fmt: skip
         _initialize(mysqld, folder / "data", self._log)
 
@@ -115,7 +117,8 @@ class MysqlServer:
     @contextmanager
     def administrator(self) -> Iterator[Cursor]:
         """Connect as one who may do everything; yields a cursor."""
-        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
+        address = {"host": "127.0.0.1", "port": self.port, "user": "root"}
+        with pymysql.connect(**address, autocommit=True, read_timeout=HANG_SECONDS) as connection:
             yield connection.cursor()
 
     def run(self, *statements: str) -> tuple:
@@ -168,17 +171,17 @@ def _user() -> str:
 def _initialize(mysqld: str, data: Path, log: Path) -> None:
     install = shutil.which("mariadb-install-db", path=SBIN) if "mariadb" in mysqld else None
     if install:
-        command = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-        command += ["--skip-test-db", "--user=" + _user()]
+        command = [install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]
     else:
-        command = [mysqld, "--no-defaults", "--initialize-insecure", f"--datadir={data}", "--user=" + _user()]
+        command = [mysqld, "--no-defaults", "--initialize-insecure"]
+    command += [f"--datadir={data}", f"--tmpdir={data.parent}", "--user=" + _user()]
     with log.open("ab") as output:
-        subprocess.run(command, check=True, stdout=output, stderr=output)
+        subprocess.run(command, check=True, stdout=output, stderr=output, timeout=HANG_SECONDS)
 
 
 def _accepts(port: int) -> bool:
     try:
-        pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=2).close()
+        pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=2, read_timeout=10).close()
     except pymysql.MySQLError:
         return False
     return True
@@ -379,7 +382,7 @@ def answering(answer: Answer) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = do_DELETE = answer
 
         def log_message(self, *_args) -> None:
             pass

@@ -32,7 +32,7 @@ def test_the_limits_read_what_the_service_reads(client, ask_limits, make_post, r
     posts = [make_post(title=f"제목 {number}", like_count=number % 5) for number in range(23)]
     cursor = client.get(POSTS).json["meta"]["next_cursor"]
     queries = ["", "?sort=popular", f"?user_id={user_id('ana')}", f"?category_id={row(posts[0]).category_id}"]
-    queries += ["?view=summary", f"?cursor={cursor}"]
+    queries += ["?view=summary", f"?cursor={cursor}", "?sort=popular&period=week"]
 
     for query in queries:
         assert page_of(ask_limits("GET", POSTS + query)) == page_of(client.get(POSTS + query))

@@ -89,7 +89,7 @@ def test_a_category_has_the_documented_fields_and_no_others(client, make_post):
 
     (category,) = client.get(CATEGORIES).json["data"]
 
-    assert set(category) == {"id", "name", "post_count", "created_at"}
+    assert set(category) == {"id", "name", "post_count", "is_open", "position", "created_at"}
     assert re.fullmatch("[0-9a-f]{32}", category["id"])
     assert (category["name"], category["post_count"]) == ("여행", 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", category["created_at"])
@@ -185,7 +185,7 @@ def test_a_new_category_is_201_and_listed(client, as_user):
 
     assert response.status_code == 201
     category = response.json["data"]
-    assert set(category) == {"id", "name", "post_count", "created_at"}
+    assert set(category) == {"id", "name", "post_count", "is_open", "position", "created_at"}
     assert (category["name"], category["post_count"]) == ("여행", 0)
     assert client.get(CATEGORIES).json["data"] == [category]
 

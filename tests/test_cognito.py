@@ -16,7 +16,7 @@ from jose import jwt
 
 from post.models import db
 from tests.answers import fault
-from tests.servers import PROJECT, free_port, moto_server, running_service
+from tests.servers import HANG_SECONDS, PROJECT, free_port, moto_server, running_service
 
 REGION = "ap-northeast-2"
 PASSWORD = "Passw0rd!"
@@ -164,7 +164,9 @@ def flask(settings):
 
     def run(*arguments):
         command = [sys.executable, "-m", "flask", "--app", str(PROJECT / "app.py"), *arguments]
-        return subprocess.run(command, env=settings, cwd=PROJECT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=settings, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+        )
 
     return run
 

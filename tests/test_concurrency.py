@@ -98,6 +98,20 @@ def test_a_view_is_counted_once_for_an_address_that_comes_twice_at_once(app, mak
     assert row(post_id).view_count == 1
 
 
+def test_batches_of_views_of_the_same_posts_at_once_are_added_whole_in_any_order(app, make_post, row):
+    amounts = {make_post(): amount for amount in range(1, 31)}
+
+    def add_shuffled():
+        with (
+            app.app_context()
+        ):  # not retried: the batches lock the posts in one order, so that none is a deadlock's victim
+            services.add_views(dict(random.sample([*amounts.items()], len(amounts))))
+
+    at_once([add_shuffled] * 8)
+
+    assert {post_id: row(post_id).view_count for post_id in amounts} == {key: 8 * amounts[key] for key in amounts}
+
+
 def test_a_post_deleted_by_two_at_once_is_deleted_by_one(app, make_post, as_user):
     post_id = make_post()
 

@@ -20,7 +20,7 @@ from post.utils import new_id
 from tests.test_media import PNG, multipart
 
 POSTS = "/api/v1/posts"
-COUNT_SCOPES = ["all", "category", "author", "block"]
+COUNT_SCOPES = ["all", "category", "author", "block", "day"]
 AUTHORS = ["ana", "bo", "cy"]
 CATEGORIES = ["Travel", "TRAVEL", "여행", "일반"]
 TITLES = ["a", "Ab", "abAB", "제목", "제목 제목", "ẞß İ", "100%", "😀😀"]
@@ -296,7 +296,7 @@ def of_one(scope, rows, *columns):
 
 def gone(scope):
     """A row of a subject that no post has."""
-    subjects = {"all": "", "category": "f" * 32, "author": "gone", "block": "99"}
+    subjects = {"all": "", "category": "f" * 32, "author": "gone", "block": "99", "day": "999"}
     return {"scope": scope, "subject": subjects[scope], "shard": 99, "visible": 2, "hidden": 1}
 
 
@@ -536,17 +536,19 @@ def test_a_repair_while_eight_write_loses_nothing(app, make_post, as_user, execu
     ids = [make_post(title=title, category=category) for title in TITLES for category in ("가", "나")]
     numbers = [number for (number,) in rows(select(Post.No).where(Post.id.in_(ids[:4])))]
     writers = Writers(app, as_user, ids, 8)
-    execute(
-        update(PostCount).where(PostCount.scope != "author").values(visible=PostCount.visible + 5),
-        delete(PostCount).where(PostCount.scope == "author"),
-        update(Post).where(Post.id.in_(ids)).values(like_count=Post.like_count + 2, media_count=1),
-        delete(SearchTitle).where(SearchTitle.No.in_(numbers)),
-        delete(SearchGram).where(SearchGram.No.in_(numbers)),
-        update(Post).where(Post.id.in_(ids[4:8])).values(title="Neu"),
-    )
+    try:
+        execute(
+            update(PostCount).where(PostCount.scope != "author").values(visible=PostCount.visible + 5),
+            delete(PostCount).where(PostCount.scope == "author"),
+            update(Post).where(Post.id.in_(ids)).values(like_count=Post.like_count + 2, media_count=1),
+            delete(SearchTitle).where(SearchTitle.No.in_(numbers)),
+            delete(SearchGram).where(SearchGram.No.in_(numbers)),
+            update(Post).where(Post.id.in_(ids[4:8])).values(title="Neu"),
+        )
 
-    repairs = [verify(what, "--repair") for what in ("counters", "search", "counters", "search")]
-    writers.stop()
+        repairs = [verify(what, "--repair") for what in ("counters", "search", "counters", "search")]
+    finally:
+        writers.stop()
 
     assert [repair.exit_code for repair in repairs] == [0] * 4, [repair.output for repair in repairs]
     assert set(writers.statuses) <= {200, 201, 404}

@@ -160,6 +160,11 @@ def meta_of(posts, sort, page, per_page):
     }
 
 
+def pins_of(query, page):
+    """Return the further fields of ``meta``, on a board without pins."""
+    return {"pinned": []} if page == 1 and query is not MINE and "q" not in query else {}
+
+
 def linked_pages(response):
     """The pages that the ``Link`` header leads to."""
     return {rel: int(parse_qs(urlsplit(url).query)["page"][0]) for rel, url in links(response).items()}
@@ -184,7 +189,7 @@ def test_every_page_is_its_slice_of_the_list(ask, expected, query):
 
             meta = meta_of(posts, sort, page, per_page)
             assert shown(response) == numbers(posts[(page - 1) * per_page : page * per_page])
-            assert response.json["meta"] == meta
+            assert response.json["meta"] == meta | pins_of(query, page)
             assert linked_pages(response) == links_of(meta)
 
 
@@ -220,7 +225,7 @@ def test_a_list_without_posts_has_no_page(ask, monkeypatch, query):
         response = ask(query, page=page)
 
         assert response.json["data"] == []
-        assert response.json["meta"] == meta_of([], "latest", page, 10)
+        assert response.json["meta"] == meta_of([], "latest", page, 10) | pins_of(query, page)
 
 
 @pytest.mark.parametrize(

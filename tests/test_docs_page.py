@@ -136,6 +136,7 @@ def test_the_page_says_where_a_token_comes_from(docs):
 
 def test_an_error_is_shown_by_examples_of_its_own_codes(docs):
     rows = opened(docs, "posts-edit_post").locator("tr.response")
+    rows.first.wait_for()
     shown = {row.get_attribute("data-code"): row.inner_text() for row in rows.all()}
 
     assert '"code": "post_not_found"' in shown["404"]

@@ -1,7 +1,6 @@
 """Uploads through nginx and two workers: whatever one user sends, another's picture is answered soon."""
 
 import io
-import os
 import threading
 import time
 from collections import Counter
@@ -12,7 +11,7 @@ import pytest
 import requests
 
 from tests.image_samples import SAMPLES, growing_png, jpeg_of_refining_scans, large, scene
-from tests.load import new_post, token
+from tests.load import crowding, new_post, token
 from tests.nginx import proxied_service
 from tests.servers import UNLIMITED
 
@@ -71,7 +70,7 @@ def hogging(service, file: bytes, *, connections: int):
 def test_a_picture_is_answered_while_another_user_sends_all_they_can(service, hog, connections):
     file = HOGS[hog]()
     picture, seconds, answers = picture_of_64_kb(), [], Counter()
-    others = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))  # how much slower all is for what else runs here
+    others = crowding()
     headers, path = token(service.url, "ana"), new_post(service.url, "ana")
 
     with hogging(service, file, connections=connections) as statuses:

@@ -48,7 +48,7 @@ ROOMS = {
     "post/server/*": GROUND | RESOURCES,
     "post/routes/*": GROUND | HTTP | {"post.components", "post.database", "post.images", "post.services"},
     "post/cli/*": GROUND | RESOURCES | {"post.components", "post.services"},
-    "gunicorn.conf.py": GROUND | HTTP | RESOURCES | {"post.server"},
+    "gunicorn.conf.py": GROUND | HTTP | RESOURCES | {"post.components", "post.server"},
 }
 ENTRY = "app.py"
 

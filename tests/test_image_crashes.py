@@ -18,7 +18,7 @@ from PIL import Image
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.servers import PROJECT, running_service, wait_until
+from tests.servers import HANG_SECONDS, PROJECT, running_service, wait_until
 
 KILLS = 20
 CLIENTS = 4
@@ -129,7 +129,9 @@ def rows_of_media(url: str) -> list:
 
 def prune(settings: dict[str, str]) -> str:
     command = [sys.executable, "-m", "flask", "--app", "app.py", "images", "prune", "--older-than", "0"]
-    done = subprocess.run(command, env=settings, cwd=PROJECT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=settings, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
+    )
     return done.stdout
 
 

@@ -42,7 +42,7 @@ from tests.image_samples import (
     scene,
     zipped,
 )
-from tests.servers import PROJECT
+from tests.servers import HANG_SECONDS, PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -615,8 +615,8 @@ def turn_of_another(cleaner: ImageCleaner) -> Iterator[None]:
 
     holder = threading.Thread(target=hold)
     holder.start()
-    has_turn.wait()
     try:
+        assert has_turn.wait(HANG_SECONDS)
         yield
     finally:
         done.set()

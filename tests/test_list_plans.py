@@ -2,17 +2,18 @@
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, delete, event, insert
 from sqlalchemy.engine import make_url
 
-from post.models import db
+from post.models import Pin, db
 from post.paging import Cursor
-from post.services import derived, pages
+from post.services import derived, pages, search_plans
 from post.services.pages import DEEP_OFFSET
 from tests.conftest import drop_database
 from tests.test_search import sort_key, store_posts
@@ -48,8 +49,17 @@ LISTS = {
     "?category=여행&sort=popular&cursor={popular_next}": POPULAR_BY_CATEGORY,
     "?user_id={ana}&cursor={next}": BY_AUTHOR,
 }
+WALKED = 40  # posts of a status that a search through titles may read
 MINE = {"/my?": BY_AUTHOR, "/my?cursor={next}": BY_AUTHOR, "/my?cursor={prev}": BY_AUTHOR}
+# The most popular posts of a time, and their days.
+PERIODS = {"?sort=popular&period=day": 1, "?sort=popular&period=week": 7, "?sort=popular&period=month": 30}
+BY_DAY, BY_TIME = "ix_posts_day_popular", "ix_posts_status_created_at"
+BOARD_DAYS = 60  # before now, on which its posts are created
+DAY_POSTS = 2 * SIZE // BOARD_DAYS  # of one day, and more than there are
+every_period = pytest.mark.parametrize(("url", "days"), PERIODS.items())
+OF_AUTHOR_OR_CATEGORY = ["&user_id={ana}", "&category_id={category_id}", "&category=여행&user_id={ana}"]
 PAIRS = ["?q=여행", "?q=여행&cursor={next}", "?q=여행&cursor={prev}"]
+START = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=BOARD_DAYS)
 every_list = pytest.mark.parametrize(("url", "index"), [*LISTS.items(), *MINE.items()])
 
 
@@ -61,9 +71,10 @@ class Board:
     engine: Engine
     names: dict[str, Any]
     headers: dict[str, str]
+    path: str = POSTS
 
     def get(self, url, **headers):
-        response = self.app.test_client().get(f"{POSTS}{url.format(**self.names)}", headers=self.headers | headers)
+        response = self.app.test_client().get(f"{self.path}{url.format(**self.names)}", headers=self.headers | headers)
         assert response.status_code in (200, 304), response.data
         return response
 
@@ -137,6 +148,7 @@ def numbered_post(number, ana):
         "category": "여행" if number % 7 else "맛집",
         "like_count": number * 7919 % 13,
         "view_count": number * 104_729 % 101,
+        "created_at": START + timedelta(days=BOARD_DAYS * number / SIZE),
     }
 
 
@@ -147,6 +159,7 @@ def names_of(posts, ana):
     for sort, prefix in (("latest", ""), ("popular", "popular_")):
         middle = sorted(sort_key(post, sort) for post in visible)[len(visible) // 2]
         names |= {f"{prefix}{way}": Cursor(way, sort, middle).encode() for way in ("next", "prev")}
+    names["ids"] = [post.id for post in visible][:: len(visible) // 50][:50]
     return names | {"post_id": next(post.id for post in visible if post.user_id == ana), "visible": len(visible)}
 
 
@@ -202,6 +215,25 @@ def test_a_page_that_the_caller_has_is_one_statement(board, url, index):
 
     assert len(board.statements(url, **{"If-None-Match": tag})) == 1
     assert board.get(url, **{"If-None-Match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "url", ["?per_page=50", "?view=summary&per_page=50", *[f"{url}&per_page=50" for url in PERIODS]]
+)
+def test_fifty_posts_with_their_callers_likes_are_one_statement(board, url):
+    with board.sending() as sent:
+        posts = board.get(url).json["data"]
+
+    assert len(sent) == 1
+    assert len(posts) == 50 or url == "?sort=popular&period=day&per_page=50"
+    assert {post["is_liked"] for post in posts} == {False}
+
+
+@pytest.mark.parametrize("url", PERIODS)
+def test_a_period_s_page_is_one_statement_and_so_is_its_version(board, url):
+    tag = board.get(url).headers["ETag"]
+
+    assert len(board.statements(url)) == len(board.statements(url, **{"If-None-Match": tag})) == 1
 
 
 @pytest.mark.parametrize("url", PAIRS)
@@ -388,7 +420,183 @@ def test_the_grams_of_an_edited_title_are_found_by_their_key(board, size):
     assert sum(reads(board.engine, statement, parameters).values()) <= 2 * size
 
 
+# A period, on MySQL
+
+
+def of_posts(steps):
+    """Split the steps that read posts: those that read a covering index, and others."""
+    steps = [step for step in steps if step.table == "posts"]
+    covered = [step for step in steps if "Using index" in step.extra.split("; ")]
+    return covered, [step for step in steps if step not in covered]
+
+
+@on_mysql
+@every_period
+@pytest.mark.parametrize("place", ["", "&cursor={popular_next}", "&cursor={popular_prev}"])
+def test_each_day_s_keys_come_in_order_from_a_covering_index(board, url, days, place):
+    ((statement, parameters),) = board.statements(url + place)
+
+    steps = explained(board.engine, statement, parameters)
+
+    keys, rows = of_posts(steps)
+    assert [step.key for step in keys if step.key != BY_TIME] == [BY_DAY] * (days + 1)
+    assert len(keys) <= days + 2  # either before the nearest midnight some posts are counted, or after it
+    assert [(step.type, step.key) for step in rows] == [("eq_ref", "PRIMARY")]
+    assert [step.key for step in steps if step.table == "post_counts"] == ["PRIMARY"]
+    merged = 2 * (days + 1) * (PER_PAGE + 1)
+    assert all(step.table.startswith("<") and step.rows <= merged for step in sorts_or_copies(steps))
+
+
+@on_mysql
+@every_period
+@pytest.mark.parametrize("per_page", [1, PER_PAGE, 50])
+def test_of_each_day_a_page_at_most_is_read_and_the_first_one_whole(board, url, days, per_page):
+    ((statement, parameters),) = board.statements(f"{url}&per_page={per_page}")
+
+    read = reads(board.engine, statement, parameters)
+
+    assert index_steps(read) <= (days + 1) * (per_page + 1) + 2 * DAY_POSTS + days * SHARDS
+
+
+@on_mysql
+@every_period
+def test_a_period_s_deep_page_is_walked_to_from_the_nearer_end(board, url, days, monkeypatch):
+    monkeypatch.setattr(pages, "DEEP_OFFSET", PER_PAGE)
+    total = board.get(url).json["meta"]["total"]
+
+    _, (statement, parameters) = board.statements(f"{url}&page={-(-total // PER_PAGE)}")
+    read = index_steps(reads(board.engine, statement, parameters))
+    _, (statement, parameters) = board.statements(f"{url}&page={total // 2 // PER_PAGE + 1}")
+
+    assert read <= (days + 1) * (PER_PAGE + 1) + DAY_POSTS
+    assert index_steps(reads(board.engine, statement, parameters)) <= total + DAY_POSTS
+
+
+@on_mysql
+@every_period
+@pytest.mark.parametrize("filters", OF_AUTHOR_OR_CATEGORY)
+def test_of_filtered_posts_no_more_are_read_than_a_period_has(board, url, days, filters):
+    ((statement, parameters),) = board.statements(url + filters)
+
+    steps = explained(board.engine, statement, parameters)
+
+    assert {step.key for step in of_posts(steps)[0]} <= {BY_DAY, BY_CATEGORY, BY_AUTHOR}
+    # For the page, and for its total.
+    assert index_steps(reads(board.engine, statement, parameters)) <= 2 * (days + 1) * DAY_POSTS
+
+
+@on_mysql
+@pytest.mark.parametrize("size", [1, 50])
+def test_chosen_posts_are_looked_up_by_their_ids(board, size):
+    ((statement, parameters),) = board.statements(f"?ids={','.join(board.names['ids'][:size])}")
+
+    steps = explained(board.engine, statement, parameters)
+
+    assert {(step.table, step.key) for step in steps if step.table == "posts"} == {("posts", "PRIMARY")}
+    # Each id, its row, and the look-up of its caller's like.
+    assert sum(reads(board.engine, statement, parameters).values()) <= 3 * size
+
+
+MODERATED = {
+    "": NEWEST,
+    "status=hidden": NEWEST,
+    "status=deleted": NEWEST,
+    "sort=popular": POPULAR,
+    "category=여행": BY_CATEGORY,
+    "category_id={category_id}&sort=popular": POPULAR_BY_CATEGORY,
+    "user_id={ana}&status=deleted": BY_AUTHOR,
+    "cursor={next}": NEWEST,
+    "sort=popular&cursor={popular_prev}": POPULAR,
+}
+
+
+@pytest.fixture
+def moderators_board(board):
+    """The board as an admin reads its list of all posts."""
+    token = board.app.extensions["post"].dev_issuer.issue("root", ["admin"])
+    return replace(board, headers={"Authorization": f"Bearer {token['access_token']}"}, path="/api/v1/admin/posts?")
+
+
+@on_mysql
+@pytest.mark.parametrize(("query", "index"), MODERATED.items())
+def test_of_each_status_a_page_of_keys_comes_in_order_from_its_index(moderators_board, query, index):
+    *_, (statement, parameters) = moderators_board.statements(query)
+
+    steps = explained(moderators_board.engine, statement, parameters)
+
+    statuses = 1 if "status=" in query else 3
+    assert [step.key for step in steps if step.table == "posts" and step.key != "PRIMARY"] == [index] * statuses
+    found = statuses * (PER_PAGE + 1)
+    assert all(step.table.startswith("<") and step.rows <= 2 * found for step in sorts_or_copies(steps))
+    assert index_steps(reads(moderators_board.engine, statement, parameters)) <= found + statuses
+
+
+@on_mysql
+@pytest.mark.parametrize(
+    "query", ["status=hidden&q=여행", "q=여행", "reported=true", "reported=true&q=여행&sort=popular"]
+)
+@pytest.mark.parametrize("filters", ["", "&category=여행", "&user_id={ana}"])
+def test_no_more_posts_are_read_than_a_walk_may(moderators_board, query, filters, monkeypatch):
+    for module in (pages, search_plans):
+        monkeypatch.setattr(module, "SEARCH_TOTAL_MAX", WALKED - 1)
+    *_, totals, page = moderators_board.statements(f"{query}{filters}")
+
+    for statement, parameters in (totals, page):
+        steps = explained(moderators_board.engine, statement, parameters)
+        assert [step for step in steps if step.table == "posts" and step.type == "ALL"] == []
+        # Keys of each status, their rows and their place in a sorted table; visible posts are found by the search.
+        read = reads(moderators_board.engine, statement, parameters)
+        visible = 0 if "reported" in query or "status" in query else moderators_board.names["visible"]
+        assert index_steps(read) <= 6 * WALKED + visible + SHARDS
+
+
+@pytest.fixture
+def pinned_board(board):
+    """The board with 50 pins of each scope: many more than are shown."""
+    pins = [{"post_id": post_id, "scope": scope} for post_id in board.names["ids"] for scope in ("all", "category")]
+    with board.engine.begin() as connection:
+        connection.execute(insert(Pin), pins)
+    yield board
+    with board.engine.begin() as connection:
+        connection.execute(delete(Pin))
+
+
+@pytest.mark.parametrize("url", ["?", "?category=여행", "?category_id={category_id}", "?user_id={ana}"])
+def test_a_page_with_pins_is_two_statements(pinned_board, url):
+    tag = pinned_board.get(url).headers["ETag"]
+
+    assert len(pinned_board.statements(url)) == 2
+    assert len(pinned_board.statements(url, **{"If-None-Match": tag})) == 2
+
+
+@on_mysql
+@pytest.mark.parametrize("url", ["?", "?category=여행", "?category=여행&user_id={ana}"])
+def test_pins_come_in_order_from_the_index_of_their_scope(pinned_board, url):
+    _, (statement, parameters) = pinned_board.statements(url)
+
+    steps = explained(pinned_board.engine, statement, parameters)
+
+    pins = [step for step in steps if step.table == "pins"]
+    assert {(step.key, "Using index" in step.extra) for step in pins} == {("ix_pins_scope_created_at", True)}
+    assert {(step.type, step.key) for step in steps if step.table == "posts"} == {("eq_ref", "PRIMARY")}
+    assert index_steps(reads(pinned_board.engine, statement, parameters)) <= len(pinned_board.names["ids"]) + 10 + 2
+
+
 # SQLite
+
+
+@on_sqlite
+@every_period
+def test_on_sqlite_each_day_s_keys_come_in_order_from_the_index(board, url, days):
+    ((statement, parameters),) = board.statements(url)
+
+    with board.engine.connect() as connection:
+        plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+    assert [line for line in plan if "SCAN posts" in line] == []
+    assert len([line for line in plan if f"INDEX {BY_DAY} " in line]) == days
+    # For the total, and for the first day: SQLite, which takes no hints, reads the time's posts and sorts that day's.
+    assert len([line for line in plan if f"INDEX {BY_TIME} " in line]) == 3
 
 
 @on_sqlite

@@ -107,6 +107,7 @@ def test_an_empty_list_is_one_without_pages(client):
         "has_next": False,
         "has_prev": False,
         "next_cursor": None,
+        "pinned": [],
     }
     assert "Link" not in response.headers
 
@@ -118,7 +119,7 @@ def test_the_newest_ten_are_the_first_page(client, make_post):
     response = client.get(POSTS)
 
     assert titles(response) == [str(number) for number in range(11, 1, -1)]
-    assert set(response.json["meta"]) == META_FIELDS
+    assert set(response.json["meta"]) == META_FIELDS | {"pinned"}
     assert response.json["meta"] | {"next_cursor": None} == {
         "page": 1,
         "per_page": 10,
@@ -127,6 +128,7 @@ def test_the_newest_ten_are_the_first_page(client, make_post):
         "has_next": True,
         "has_prev": False,
         "next_cursor": None,
+        "pinned": [],
     }
 
 
@@ -687,7 +689,7 @@ def test_cursors_lead_through_every_post_once(client, make_ranked, sort):
     assert list(itertools.chain(*map(titles, pages))) == everything
     for number, page in enumerate(pages):
         meta = page.json["meta"]
-        assert set(meta) == META_FIELDS
+        assert set(meta) == META_FIELDS | (set() if number else {"pinned"})
         assert (meta["page"], meta["per_page"], meta["total"], meta["pages"]) == (None if number else 1, 3, 8, 3)
         assert (meta["has_next"], meta["has_prev"]) == (number < 2, number > 0)
 

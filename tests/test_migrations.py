@@ -24,10 +24,10 @@ from post.database import schema as schema_module
 from post.models import db
 from post.services.derived import BLOCK_NUMBERS, SHARDS
 from post.services.search_index import grams_of, search_key
-from tests.conftest import drop_database, wrong_in
-from tests.servers import PROJECT
+from tests.conftest import drop_database, impatient_engine, wrong_in
+from tests.servers import HANG_SECONDS, PROJECT
 
-HEAD = "0011"
+HEAD = "0013"
 POSTS = "/api/v1/posts"
 # (type, nullable, default, extra) of each column as information_schema tells them, collations aside:
 # SPEC.md's three tables, then those of later features.
@@ -50,12 +50,22 @@ TABLES = {
         "created_at": ("datetime(3)", "NO", NOW, ""),
         "updated_at": ("datetime(3)", "NO", NOW, f"on update {NOW}"),
         "hidden_by": ("enum('author','moderator')", "YES", None, ""),
+        "deleted_at": ("datetime(3)", "YES", None, ""),
+        "deleted_by": ("enum('author','moderator')", "YES", None, ""),
+        "held_since": ("datetime(3)", "YES", None, ""),
+        "purged_at": ("datetime(3)", "YES", None, ""),
+        "report_count": ("int", "NO", "0", ""),
+        "created_day": ("int", "YES", None, "virtual generated"),
+        "moves": ("int", "NO", "0", ""),
     },
     "categories": {
         "id": ("varchar(32)", "NO", None, ""),
         "name": ("varchar(50)", "NO", None, ""),
         "name_key": ("varchar(150)", "NO", None, ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
+        "is_open": ("tinyint", "NO", "1", ""),
+        "position": ("int", "NO", "0", ""),
+        "merged_into": ("varchar(32)", "YES", None, ""),
     },
     "likes": {
         "id": ("varchar(32)", "NO", None, ""),
@@ -80,6 +90,11 @@ TABLES = {
         "user_id": ("varchar(36)", "NO", None, ""),
         "login": ("varchar(128)", "NO", None, ""),
         "created_at": ("datetime(3)", "NO", NOW, ""),
+        "is_deactivated": ("tinyint", "NO", "1", ""),
+        "suspended_at": ("datetime(3)", "YES", None, ""),
+        "suspended_until": ("datetime(3)", "YES", None, ""),
+        "suspended_by": ("varchar(36)", "YES", None, ""),
+        "suspension_reason": ("varchar(500)", "YES", None, ""),
     },
     "idempotency_keys": {
         "user_id": ("varchar(36)", "NO", None, ""),
@@ -90,6 +105,54 @@ TABLES = {
         "created_at": ("datetime(3)", "NO", NOW, ""),
     },
     "locks": {"name": ("varchar(20)", "NO", None, "")},
+    "moderation_log": {
+        "No": ("bigint", "NO", None, "auto_increment"),
+        "created_at": ("datetime(3)", "NO", NOW, ""),
+        "actor": ("varchar(36)", "NO", None, ""),
+        "action": ("varchar(20)", "NO", None, ""),
+        "post_id": ("varchar(32)", "YES", None, ""),
+        "user_id": ("varchar(36)", "YES", None, ""),
+        "category_id": ("varchar(32)", "YES", None, ""),
+        "reason": ("varchar(500)", "YES", None, ""),
+        "state_before": ("text", "YES", None, ""),
+        "state_after": ("text", "YES", None, ""),
+    },
+    "reports": {
+        "No": ("bigint", "NO", None, "auto_increment"),
+        "id": ("varchar(32)", "NO", None, ""),
+        "post_id": ("varchar(32)", "NO", None, ""),
+        "user_id": ("varchar(36)", "NO", None, ""),
+        "reason": ("enum('spam','abuse','illegal','privacy','other')", "NO", None, ""),
+        "text": ("varchar(500)", "YES", None, ""),
+        "state": ("enum('open','resolved')", "NO", "open", ""),
+        "created_at": ("datetime(3)", "NO", NOW, ""),
+        "resolved_at": ("datetime(3)", "YES", None, ""),
+        "resolved_by": ("varchar(36)", "YES", None, ""),
+        "resolution": ("enum('dismiss','hide','delete')", "YES", None, ""),
+    },
+    "pins": {
+        "post_id": ("varchar(32)", "NO", None, ""),
+        "scope": ("varchar(8)", "NO", None, ""),
+        "created_at": ("datetime(3)", "NO", NOW, ""),
+    },
+    "erased_objects": {
+        "object_key": ("varchar(110)", "NO", None, ""),
+        "post_id": ("varchar(32)", "NO", None, ""),
+        "created_at": ("datetime(3)", "NO", NOW, ""),
+    },
+    "tasks": {
+        "id": ("varchar(32)", "NO", None, ""),
+        "kind": ("varchar(20)", "NO", None, ""),
+        "subject": ("varchar(36)", "NO", None, ""),
+        "target": ("varchar(36)", "YES", None, ""),
+        "actor": ("varchar(36)", "NO", None, ""),
+        "reason": ("varchar(500)", "YES", None, ""),
+        "total": ("int", "NO", "0", ""),
+        "done": ("int", "NO", "0", ""),
+        "created_at": ("datetime(3)", "NO", NOW, ""),
+        "claimed_until": ("datetime(3)", "YES", None, ""),
+        "ended_at": ("datetime(3)", "YES", None, ""),
+    },
     "post_counts": {
         "scope": ("varchar(8)", "NO", None, ""),
         "subject": ("varchar(36)", "NO", None, ""),
@@ -114,6 +177,11 @@ PRIMARY_KEYS = {
     "deactivated_accounts": ["user_id"],
     "idempotency_keys": ["user_id", "key"],
     "locks": ["name"],
+    "moderation_log": ["No"],
+    "reports": ["No"],
+    "pins": ["post_id", "scope"],
+    "erased_objects": ["object_key"],
+    "tasks": ["id"],
     "post_counts": ["scope", "subject", "shard"],
     "search_titles": ["No"],
     "search_grams": ["gram", "No"],
@@ -126,6 +194,11 @@ UNIQUE = {
     "deactivated_accounts": {},
     "idempotency_keys": {},
     "locks": {},
+    "moderation_log": {},
+    "reports": {"uq_reports_id": ["id"], "uq_reports_post_id": ["post_id", "user_id"]},
+    "pins": {},
+    "erased_objects": {},
+    "tasks": {},
     "post_counts": {},
     "search_titles": {},
     "search_grams": {},
@@ -138,6 +211,11 @@ FOREIGN_KEYS = {
     "deactivated_accounts": {},
     "idempotency_keys": {},
     "locks": {},
+    "moderation_log": {},
+    "reports": {"fk_reports_post_id": ("post_id", "posts.id")},
+    "pins": {"fk_pins_post_id": ("post_id", "posts.id")},
+    "erased_objects": {},
+    "tasks": {},
     "post_counts": {},
     "search_titles": {},
     "search_grams": {},
@@ -149,13 +227,31 @@ INDEXES = {
         "ix_posts_user_status_no": ["user_id", "status", "No"],
         "ix_posts_popular": ["status", "like_count", "view_count", "No"],
         "ix_posts_category_popular": ["category_id", "status", "like_count", "view_count", "No"],
+        "ix_posts_report_count_No": ["report_count", "No"],
+        "ix_posts_status_created_at": ["status", "created_at"],
+        "ix_posts_day_popular": [
+            *("status", "created_day", "like_count", "view_count", "No", "created_at", "category_id", "user_id")
+        ],
     },
     "categories": {},
     "likes": {},
     "media": {"ix_media_post_id": ["post_id"]},
     "deactivated_accounts": {},
-    "idempotency_keys": {"ix_idempotency_keys_created_at": ["created_at"]},
+    "idempotency_keys": {
+        "ix_idempotency_keys_created_at": ["created_at"],
+        "ix_idempotency_keys_post_id": ["post_id"],
+    },
     "locks": {},
+    "moderation_log": {
+        "ix_moderation_log_action_No": ["action", "No"],
+        "ix_moderation_log_actor_No": ["actor", "No"],
+        "ix_moderation_log_post_id_No": ["post_id", "No"],
+        "ix_moderation_log_user_id_No": ["user_id", "No"],
+    },
+    "reports": {"ix_reports_state_No": ["state", "No"], "ix_reports_user_id": ["user_id"]},
+    "erased_objects": {"ix_erased_objects_post_id": ["post_id"]},
+    "pins": {"ix_pins_scope_created_at": ["scope", "created_at"]},
+    "tasks": {"ix_tasks_ended_at": ["ended_at"], "ix_tasks_kind_subject": ["kind", "subject"]},
     "post_counts": {},
     "search_titles": {},
     "search_grams": {},
@@ -163,12 +259,17 @@ INDEXES = {
 # What is compared bit by bit in ASCII; every other text is in utf8mb4.
 ASCII = {
     "posts": {"id", "category_id"},
-    "categories": {"id"},
+    "categories": {"id", "merged_into"},
     "likes": {"id", "post_id"},
     "media": {"id", "post_id", "object_key", "thumbnail_key"},
     "deactivated_accounts": set(),
     "idempotency_keys": {"request_hash", "post_id"},
     "locks": set(),
+    "moderation_log": {"post_id", "category_id"},
+    "reports": {"id", "post_id"},
+    "pins": {"scope", "post_id"},
+    "erased_objects": {"object_key", "post_id"},
+    "tasks": {"id"},
     "post_counts": {"scope"},
     "search_titles": set(),
     "search_grams": set(),
@@ -187,6 +288,8 @@ STEPS = {
     "0009": set(),
     "0010": {"locks"},
     "0011": set(),
+    "0012": {"moderation_log", "reports", "pins", "erased_objects", "tasks"},
+    "0013": set(),
 }
 
 
@@ -367,10 +470,12 @@ def test_a_release_with_new_tables_leaves_what_is_stored_as_it_is(new_app):
 
 NUMBERS = [*range(1, 1081), *range(BLOCK_NUMBERS - 4, BLOCK_NUMBERS + 4), 3 * BLOCK_NUMBERS]  # more than a batch
 TITLES_OF_OLD = ["제목", "a", "Aa", "AaAaA", "ẞß", "İstanbul", "ǅ 😀😀😀", "100%", "한", "Ω" * 200, "back\\slash '\""]
+EPOCH, EPOCH_DAY = datetime(1970, 1, 1), 719_528  # noqa: DTZ001 - as stored; MySQL's TO_DAYS of it
+MIDNIGHT = datetime(2024, 2, 29)  # noqa: DTZ001 - as stored
 INSERT_POST = text(
     "INSERT INTO posts (id, `No`, username, user_id, category, category_id, title, content, like_count, status,"
-    " updated_at) VALUES (:id, :No, 'ana', :user_id, '일반', :category_id, :title, '내용', :like_count, :status,"
-    " :updated_at)"
+    " created_at, updated_at) VALUES (:id, :No, 'ana', :user_id, '일반', :category_id, :title, '내용', :like_count,"
+    " :status, :created_at, :updated_at)"
 )
 INSERT_CATEGORY = text("INSERT INTO categories (id, name, name_key) VALUES (:id, :id, :id)")
 INSERT_LIKE = text("INSERT INTO likes (id, post_id, user_id) VALUES (:id, :post_id, :user_id)")
@@ -395,6 +500,8 @@ def old_posts(numbers):
                 "title": chance.choice(TITLES_OF_OLD),
                 "status": chance.choice(["visible", "visible", "hidden", "deleted"]),
                 "like_count": likes,
+                # The last and the first moments of days.
+                "created_at": MIDNIGHT + timedelta(days=number % 3, milliseconds=chance.choice([-1, 0, 1])),
                 "updated_at": datetime(2026, 1, 2, 3, 4, 5, 678_000) + timedelta(seconds=number),  # noqa: DTZ001 - as stored
             },
             chance.choice([0, 0, 0, 1, 10]),
@@ -432,7 +539,9 @@ def counts_by_hand(posts):
     for post in posts:
         number = post["No"]
         subjects = {"all": "", "category": post["category_id"], "author": post["user_id"]}
-        for scope, subject in {**subjects, "block": str(number // BLOCK_NUMBERS)}.items():
+        subjects["block"] = str(number // BLOCK_NUMBERS)
+        subjects["day"] = str(EPOCH_DAY + (post["created_at"] - EPOCH).days)
+        for scope, subject in subjects.items():
             if subject is not None and post["status"] != "deleted":
                 counts[scope, subject, number % SHARDS[scope], post["status"]] += 1
     return {key[:3]: (counts[*key[:3], "visible"], counts[*key[:3], "hidden"]) for key in counts}
@@ -511,7 +620,9 @@ def flask(tmp_path):
     def run(url, *arguments):
         env = {**os.environ, "DATABASE_URL": url, "INSTANCE_PATH": str(tmp_path)}
         command = [sys.executable, "-m", "flask", "--app", str(PROJECT / "app.py"), *arguments]
-        return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+        )
 
     return run
 
@@ -595,7 +706,7 @@ def test_demo_data_are_seeded_on_an_empty_server(flask, new_mysql_database):
 def test_a_start_that_was_cut_off_between_the_tables_goes_on(make_app, new_mysql_database, left, reached):
     app = make_app(DATABASE_URL=new_mysql_database)
     whole = schema(app)
-    with create_engine(new_mysql_database, poolclass=NullPool).connect() as connection:
+    with impatient_engine(new_mysql_database).connect() as connection:
         for table in reversed(TABLES):
             if table not in reached:
                 connection.execute(text(f"DROP TABLE {table}"))
@@ -626,6 +737,7 @@ def cut_off(app, revision, *left):
     execute(app, *left, f"UPDATE alembic_version SET version_num = '{int(revision) - 1:04}'")
 
 
+OF_DAYS = ("ix_posts_status_created_at", "ix_posts_day_popular")
 CUT_OFF = [
     pytest.param("0005", ["UPDATE posts SET media_count = 0, updated_at = updated_at"], id="before-images-are-counted"),
     pytest.param("0005", [], id="before-that-is-noted"),
@@ -635,6 +747,13 @@ CUT_OFF = [
     pytest.param("0007", ["DELETE FROM search_grams", "DELETE FROM search_titles"], id="before-titles-are-taken-in"),
     pytest.param("0007", ["DELETE FROM search_grams WHERE `No` % 2 = 0"], id="between-titles-and-their-pairs"),
     pytest.param("0007", [], id="before-the-search-is-noted"),
+    pytest.param(
+        "0013",
+        ["DROP INDEX ix_posts_day_popular ON posts"],
+        id="before-the-index-of-days",
+    ),
+    pytest.param("0013", ["DELETE FROM post_counts WHERE scope = 'day'"], id="before-days-are-counted"),
+    pytest.param("0013", [], id="before-the-days-are-noted"),
 ]
 
 

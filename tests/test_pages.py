@@ -11,12 +11,11 @@ from flask_migrate import Migrate
 from docs import write_settings
 from post import messages
 from post.cli import commands
-from post.paging import SORT_COLUMNS
+from post.paging import PER_PAGE_MAX, SORT_COLUMNS
 from post.services.media import MEDIA_MAX_PER_POST
 from post.services.uploads import FILES_MAX_PER_REQUEST
 from post.text import TEXT_MAX_BYTES
 from post.utils import CATEGORY_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, TITLE_MAX_CHARS, USER_ID_MAX_CHARS
-from post.validators import PER_PAGE_MAX
 from post.validators.fields import INTEGER_MAX, SEARCH_MAX_CHARS
 from post.web.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 from tests.pages import broken_links, cells, names, section
@@ -101,7 +100,9 @@ def known_commands() -> set[str]:
 def test_a_page_names_commands_that_there_are(page):
     text = read(page)
     ours = known_commands()
-    flask = set(re.findall(r"\bflask ((?:(?:images|users|idempotency|counters|search|db) )?[a-z]+[a-z-]*)", text))
+    flask = set(
+        re.findall(r"\bflask ((?:(?:images|users|idempotency|counters|search|moderation|db) )?[a-z]+[a-z-]*)", text)
+    )
 
     assert {command for command in flask if command not in ours} == set()
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE))

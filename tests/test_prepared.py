@@ -49,4 +49,4 @@ def test_a_prepared_query_gives_what_sqlalchemy_gives(posts):
 def test_a_truth_value_that_the_server_knows_beforehand_is_none_of_text():
     query = Prepared(select(Category.id, CALLER_COLUMN).where(Category.name_key == "일상"))
 
-    assert [row.is_deactivated for row in query.read({"caller_id": "u"})] == [False]
+    assert [row.restriction for row in query.read({"caller_id": "u"})] == [None]

@@ -16,13 +16,14 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from jose import jwt
 
 from config import SITE_ORIGINS
 from post import messages
 from tests.image_samples import encoded, scene
 from tests.load import new_post
 from tests.nginx import CONFIGURATION, proxied_service, running_nginx
-from tests.servers import UNLIMITED, children_of, free_port, wait_until
+from tests.servers import HANG_SECONDS, UNLIMITED, children_of, free_port, wait_until
 from tests.test_service import token
 
 SITE, STRANGER = SITE_ORIGINS[0], "https://stranger.example"
@@ -153,7 +154,13 @@ CODES = {
     503: "overloaded",
     504: "gateway_timeout",
 }
-OTHER_CODES_OF_CHECKS = {"token_invalid", "token_expired", "auth_unavailable", "database_unavailable"}
+OTHER_CODES_OF_CHECKS = {
+    "token_invalid",
+    "token_expired",
+    "account_suspended",
+    "auth_unavailable",
+    "database_unavailable",
+}
 
 
 def assert_is_own_refusal(answer: Answer, status: int, nginx, *, code: str | None = None) -> None:
@@ -350,6 +357,7 @@ def test_more_uploads_than_there_is_room_for_are_503(tmp_path):
     with proxied_service(tmp_path, changes=changes, **UNLIMITED) as proxied, ExitStack() as stack:
         for name in ("ana", "bo"):
             slow_upload(stack, proxied.nginx.port, field_of(proxied.url, name))
+        wait_until(lambda: lines_of_checks(proxied) == 2, seconds=20, what="not all are checked")
         time.sleep(0.5)
 
         refused = exchange(proxied.nginx.port, post(MEDIA, 1000, field_of(proxied.url, "cy"), body=b"x"))
@@ -377,15 +385,16 @@ def test_uploads_without_a_valid_token_hold_no_place(field, proxied):
 def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_have(proxied):
     own = [field_of(proxied.url, "hog") for _ in range(6)]
     assert len({*own}) == 6
-    before = lines_of_checks(proxied)
     with ExitStack() as stack:
         slow = [slow_upload(stack, proxied.nginx.port, own[turn % 6], f"X-Uploader: {turn}") for turn in range(70)]
-        wait_until(lambda: lines_of_checks(proxied) == before + 70, seconds=20, what="not all are checked")
-        time.sleep(0.5)
+
+        def answered() -> list[socket.socket]:
+            return select.select(slow, [], [], 0)[0]
+
+        wait_until(lambda: len(answered()) >= 70 - 12, seconds=20, what="not all but twelve are refused")
 
         statuses = [upload_picture(proxied.url, name).status_code for name in ("bo", "hog")]
-        answered, _, _ = select.select(slow, [], [], 0)
-        refused = [read_answer(upload) for upload in answered]
+        refused = [read_answer(upload) for upload in answered()]
 
     assert statuses == [201, 503]
     assert len(refused) == 70 - 12
@@ -393,10 +402,19 @@ def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_hav
         assert_is_own_refusal(answer, 503, proxied.nginx)
 
 
+def sub_of(headers: dict[str, str]) -> str:
+    return jwt.get_unverified_claims(headers["Authorization"].removeprefix("Bearer "))["sub"]
+
+
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 @pytest.mark.parametrize(
     ("who", "status", "code"),
-    [(None, 401, "token_missing"), ("nobody", 401, "token_invalid"), ("gone", 403, "account_deactivated")],
+    [
+        (None, 401, "token_missing"),
+        ("nobody", 401, "token_invalid"),
+        ("gone", 403, "account_deactivated"),
+        ("held", 403, "account_suspended"),
+    ],
 )
 def test_an_upload_is_refused_before_its_body_as_the_service_refuses_it(who, status, code, language, proxied):
     headers = {"Accept-Language": language, "Origin": SITE, "X-Request-ID": f"{code}-{language}"}
@@ -405,6 +423,10 @@ def test_an_upload_is_refused_before_its_body_as_the_service_refuses_it(who, sta
     elif who == "gone":
         headers |= token(proxied.url, "gone")
         requests.post(f"{proxied.url}/api/v1/users/me/deactivate", headers=headers, timeout=20)
+    elif who == "held":
+        headers |= token(proxied.url, "held")
+        suspension = f"{proxied.url}/api/v1/admin/users/{sub_of(headers)}/suspension"
+        requests.put(suspension, headers=token(proxied.url, "root", "admin"), timeout=20).raise_for_status()
     own = requests.post(proxied.service.url + MEDIA, headers=headers, timeout=20)
 
     headers["X-Request-ID"] += "-2"
@@ -441,12 +463,18 @@ def test_a_check_that_fails_is_told_as_what_it_is(check, status, code, silent):
         assert b"\r\ncontent-length:" not in asked.lower()
 
 
+def more_of(connection: socket.socket) -> bytes:
+    data = connection.recv(65_536)
+    assert data, "nginx has ended the connection"
+    return data
+
+
 def answer_check(silent: Silent, answer: str) -> bytes:
     """Answer the check of a token in the service's place; returns what was asked."""
     with silent.accept() as asked:
         received = b""
         while not received.endswith(b"\r\n\r\n"):
-            received += asked.recv(65_536)
+            received += more_of(asked)
         length = "" if answer.startswith("204") else "Content-Length: 0\r\n"
         asked.sendall(f"HTTP/1.1 {answer}\r\n{length}Connection: close\r\n\r\n".encode())
         return received
@@ -459,7 +487,10 @@ def answer_check(silent: Silent, answer: str) -> bytes:
 @pytest.mark.parametrize("chunked", [False, True], ids=["by length", "in chunks"])
 def test_a_body_reaches_gunicorn_only_when_all_of_it_is_there(path, chunked, silent):
     body = b"x" * 300_000
-    with running_nginx(silent.port) as nginx, socket.create_connection(("127.0.0.1", nginx.port)) as client:
+    with (
+        running_nginx(silent.port) as nginx,
+        socket.create_connection(("127.0.0.1", nginx.port), timeout=HANG_SECONDS) as client,
+    ):
         if chunked:
             head = get(path, "Transfer-Encoding: chunked").replace(b"GET", b"POST", 1)
             first, last = head + b"%x\r\n" % len(body) + body[:-1], body[-1:] + b"\r\n0\r\n\r\n"
@@ -474,7 +505,7 @@ def test_a_body_reaches_gunicorn_only_when_all_of_it_is_there(path, chunked, sil
         with silent.accept() as asked:
             received = b""
             while len(received.partition(b"\r\n\r\n")[2]) < len(body):
-                received += asked.recv(65_536)
+                received += more_of(asked)
 
     head, _, arrived = received.partition(b"\r\n\r\n")
     assert not is_early
@@ -554,7 +585,8 @@ def test_the_clients_address_is_what_the_proxies_before_have_said(method, hops, 
 def test_unread_answers_hold_no_thread_and_arrive_whole(proxied):
     document = requests.get(f"{proxied.url}/api/openapi.json", timeout=10).content
     with ExitStack() as stack:
-        readers = [stack.enter_context(socket.create_connection(("127.0.0.1", proxied.nginx.port))) for _ in range(60)]
+        address = ("127.0.0.1", proxied.nginx.port)
+        readers = [stack.enter_context(socket.create_connection(address, timeout=HANG_SECONDS)) for _ in range(60)]
         for reader in readers:  # more than gunicorn has threads
             reader.sendall(get("/api/openapi.json", "Connection: close"))
         time.sleep(1)

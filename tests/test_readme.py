@@ -30,7 +30,9 @@ def same_each_time(text: str) -> str:
     return text.strip()
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 3), ("README.ko.md", 3), ("docs/api.md", 20)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("README.md", 3), ("README.ko.md", 3), ("docs/api.md", 20), ("docs/moderation.md", 10)]
+)
 def test_the_examples_give_the_answers_that_are_shown(page, least, tmp_path):
     pairs = examples(page)
     script = "\n".join(f"{command}\nprintf '\\036'" for command, _ in pairs)

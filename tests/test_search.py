@@ -185,7 +185,7 @@ def search(q, *, page=1, per_page=50, cursor=None, sort="latest", **filters):
 
 
 def numbers_of(page):
-    return [post["No"] for post in page.posts]
+    return [post["No"] for post in page.items]
 
 
 def find_by_sql(q):
@@ -292,7 +292,7 @@ def test_pages_by_number_and_by_cursor_both_ways_hold_every_post_once(app, board
             back_by_cursor = list(walk(end[0], "prev", ask))
 
         assert by_number == back_by_number[::-1] == pages
-        assert [first.posts and numbers_of(first), *by_cursor] == pages
+        assert [first.items and numbers_of(first), *by_cursor] == pages
         assert list(chain(*reversed(back_by_cursor))) == expected
 
     with app.app_context():

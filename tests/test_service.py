@@ -1,5 +1,6 @@
 """The service as it is started: under gunicorn, in processes of its own."""
 
+import os
 import re
 import socket
 import sqlite3
@@ -16,11 +17,20 @@ from sqlalchemy.pool import NullPool
 
 from post import messages
 from post.database.schema import MIGRATIONS_DIR
-from tests.servers import PROJECT, free_port, running_service, start_service, stop, wait_until_healthy
+from tests.servers import (
+    HANG_SECONDS,
+    PROJECT,
+    free_port,
+    running_service,
+    start_service,
+    stop,
+    wait_until,
+    wait_until_healthy,
+)
 
 
-def token(url: str, name: str = "ana") -> dict[str, str]:
-    answer = requests.post(f"{url}/dev/token", json={"username": name}, timeout=5).json()
+def token(url: str, name: str = "ana", *groups: str) -> dict[str, str]:
+    answer = requests.post(f"{url}/dev/token", json={"username": name, "groups": groups}, timeout=5).json()
     return {"Authorization": f"Bearer {answer['data']['access_token']}"}
 
 
@@ -28,16 +38,28 @@ def test_python_app_py_serves_and_shows_how_to_create_a_post(tmp_path):
     port = free_port()
     env = {"PATH": "/usr/bin:/bin", "PORT": str(port), "METRICS_PORT": str(free_port())}
     env |= {"INSTANCE_PATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / "app.py")], env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
-    with process, process.stdout as output:
-        shown = ""
-        while "content" not in shown:
-            shown += output.readline()
-        lines = [line for line in shown.splitlines() if line.startswith(("  TOKEN", "    -d", "  curl", "    -H"))]
+    (tmp_path / ".curlrc").write_text(f"max-time = {HANG_SECONDS / 4}\n")
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen([sys.executable, str(PROJECT / "app.py")], env=env, cwd=tmp_path, stdout=file)
 
-        created = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    def shows_all() -> bool:
+        assert process.poll() is None, output.read_text()
+        return "content" in output.read_text().rpartition("\n")[0]
+
+    try:
+        wait_until(shows_all, seconds=HANG_SECONDS, what="no command is shown")
+        shown = output.read_text()
+        lines = [line for line in shown.splitlines() if line.startswith(("  TOKEN", "    -d", "  curl", "    -H"))]
+        created = subprocess.run(
+            ["bash", "-c", "\n".join(lines)],
+            env={**os.environ, "CURL_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=HANG_SECONDS,
+        )
+    finally:
         stop(process)
 
     assert f"http://localhost:{port}/api/docs" in shown

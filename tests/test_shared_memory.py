@@ -1,11 +1,12 @@
 """Memory that workers share: counters, the views that are remembered, the limits' windows."""
 
 import multiprocessing
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from post.shared.memory import SharedCounters, SharedLock
 from post.shared.rate_windows import Hit, MemoryRateWindows
 from post.shared.view_counter import ViewWindow
 from tests.conftest import at_once
+from tests.servers import HANG_SECONDS
 
 FORK = multiprocessing.get_context("fork")
 MINUTE = 60
@@ -40,6 +42,27 @@ def counters(clock: Clock) -> SharedCounters:
     return SharedCounters(clock=clock)
 
 
+@contextmanager
+def forked(work: Callable[[], Any], *, processes: int = 1) -> Iterator[list[BaseProcess]]:
+    """Run work in forks of this process until the block ends; yields them."""
+
+    def run() -> None:
+        signal.alarm(HANG_SECONDS)  # ends it when pytest's process is gone, which xdist sees once all its forks are
+        work()
+
+    children = [FORK.Process(target=run) for _ in range(processes)]
+    try:
+        for child in children:
+            child.start()
+        yield children
+    finally:
+        for child in children:
+            if child.pid:
+                child.kill()
+                child.join()
+            child.close()
+
+
 def in_forks(work: Callable[[], Any], *, processes: int) -> list[Any]:
     """Run work in processes that begin together; returns what each returns."""
     barrier, answers = FORK.Barrier(processes), FORK.SimpleQueue()
@@ -48,20 +71,11 @@ def in_forks(work: Callable[[], Any], *, processes: int) -> list[Any]:
         barrier.wait(30)
         answers.put(work())
 
-    children = [FORK.Process(target=run) for _ in range(processes)]
-    for child in children:
-        child.start()
-    try:
+    with closing(answers), forked(run, processes=processes) as children:
         for child in children:
             child.join(60)
         assert [child.exitcode for child in children] == [0] * processes
         return [answers.get() for _ in children]
-    finally:
-        for child in children:
-            child.kill()
-            child.join()
-            child.close()
-        answers.close()
 
 
 # Counters
@@ -319,24 +333,21 @@ def test_what_one_process_forgets_is_forgotten_by_all(counters):
 
 
 def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(counters):
-    is_locked, locked = os.pipe()
-    child = os.fork()
-    if child == 0:  # pragma: no cover - the child is killed
+    is_locked = FORK.Event()
+
+    def keep() -> None:
         with counters._lock.held():
-            os.write(locked, b"!")
+            is_locked.set()
             signal.pause()
-        os._exit(1)
-    os.close(locked)
-    os.read(is_locked, 1)
-    os.close(is_locked)
+
     counts: list[int] = []
     waiter = threading.Thread(target=lambda: counts.append(counters.add("a", ttl_seconds=60)), daemon=True)
-    waiter.start()
-    waiter.join(0.2)
-    had_to_wait = waiter.is_alive()
+    with forked(keep):
+        assert is_locked.wait(HANG_SECONDS)
+        waiter.start()
+        waiter.join(0.2)
+        had_to_wait = waiter.is_alive()
 
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
     waiter.join(30)
 
     assert had_to_wait
@@ -346,30 +357,27 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(counters):
 def test_threads_of_two_processes_may_wait_crosswise_over_two_locks():
     """With locks that belong to processes the kernel would see a deadlock, where no thread waits in a circle."""
     first, second = SharedLock(), SharedLock()
-    (is_ready, ready), (may_go_on, go_on) = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:  # pragma: no cover - the child is killed
-        os.read(may_go_on, 1)
+    may_begin, is_ready, may_end = (FORK.Event() for _ in range(3))
+
+    def cross() -> None:
+        may_begin.wait()
         with second.held():
             threading.Thread(target=lambda: first.held().__enter__(), daemon=True).start()
-            os.write(ready, b"!")
-            os.read(may_go_on, 1)
+            is_ready.set()
+            may_end.wait()
         signal.pause()
-    with first.held():
-        os.write(go_on, b"!")
-        os.read(is_ready, 1)
+
+    with forked(cross), first.held():
+        may_begin.set()
+        assert is_ready.wait(HANG_SECONDS)
         time.sleep(0.2)  # until the child's thread waits
         came_through: list[bool] = []
         waiter = threading.Thread(target=lambda: hold_once(second, came_through), daemon=True)
         waiter.start()
         waiter.join(0.2)
         had_to_wait = waiter.is_alive()
-        os.write(go_on, b"!")
+        may_end.set()
         waiter.join(30)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    for descriptor in (is_ready, ready, may_go_on, go_on):
-        os.close(descriptor)
 
     assert had_to_wait
     assert came_through == [True]

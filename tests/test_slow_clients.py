@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.load import crowding
 from tests.nginx import proxied_service
 from tests.servers import UNLIMITED, wait_until
 from tests.test_service import token
@@ -133,7 +134,7 @@ def test_others_are_answered_meanwhile_and_nothing_is_left_behind(worst, service
         held = sockets(service)
 
     print(f"{CLIENTS} clients, {held} sockets, slowest honest answer {max(seconds):.3f} s")
-    assert max(seconds) < ANSWER_SECONDS_MAX
+    assert max(seconds) < ANSWER_SECONDS_MAX * crowding()
     wait_until_all_have_gone(service)
     assert "Traceback" not in service.service.log
 
@@ -145,7 +146,7 @@ def test_a_thousand_that_never_end_their_head_stop_nobody(service):
         seconds = honest_seconds(service)
 
     print(f"1000 clients, slowest honest answer {max(seconds):.3f} s")
-    assert max(seconds) < ANSWER_SECONDS_MAX
+    assert max(seconds) < ANSWER_SECONDS_MAX * crowding()
     wait_until_all_have_gone(service)
 
 
@@ -159,7 +160,7 @@ def test_more_than_it_can_hold_give_way_oldest_first(tmp_path):
         connections[-1].sendall(HEALTH + b"\r\n")
         newest = connections[-1].recv(12)
 
-    assert seconds < ANSWER_SECONDS_MAX
+    assert seconds < ANSWER_SECONDS_MAX * crowding()
     assert oldest == b""
     assert newest == b"HTTP/1.1 200"
 

@@ -21,6 +21,7 @@ import requests
 
 from tests.nginx import POD_USER, WITHOUT_CAPABILITIES, proxied_service
 from tests.servers import (
+    HANG_SECONDS,
     PROJECT,
     UNLIMITED,
     children_of,
@@ -41,7 +42,8 @@ def without_rights() -> list[str]:
     if os.geteuid() != 0:
         return []
     as_user = ["setpriv", f"--reuid={POD_USER}", f"--regid={POD_USER}", *WITHOUT_CAPABILITIES, "--clear-groups"]
-    may_read = subprocess.run([*as_user, sys.executable, "-c", "import flask"], cwd=PROJECT, check=False)
+    imports = [sys.executable, "-c", "import flask"]
+    may_read = subprocess.run([*as_user, *imports], cwd=PROJECT, check=False, timeout=HANG_SECONDS)
     return as_user if may_read.returncode == 0 else ["setpriv", *WITHOUT_CAPABILITIES]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from post.text import MARKS_MAX, TextRefused, clean_file_name, cut_line, name_key, read_line, read_text
+from post.text import _PLAIN, MARKS_MAX, TextRefused, clean_file_name, cut_line, name_key, read_line, read_text
 from post.validators import fields
 from tests.answers import fault, wrong_fields
 
@@ -157,6 +157,15 @@ def test_no_format_character_is_left_alone_in_a_name():
 
     assert len(formats) > 130
     assert {read_line(f"a{char}b", max_chars=3) for char in formats} == {"ab"}
+
+
+def test_a_plain_character_is_no_mark_and_no_format_and_is_made_of_one_letter_with_two_marks_at_most():
+    plain = [char for char in EVERY_CHARACTER if _PLAIN.fullmatch(char)]
+    parts = [[unicodedata.category(part)[0] for part in unicodedata.normalize("NFD", char)] for char in plain]
+
+    assert {*"aé가ㄱ漢あ-…。"} <= {*plain}
+    assert not {char for char in plain if unicodedata.category(char) == "Cf"}
+    assert not [kinds for kinds in parts if kinds[0] == "M" or kinds.count("M") > 2]
 
 
 @given(st.text(st.sampled_from("a가ش😀❤\ufe0f\u200c\u200d\u202e\u0301\u3164 \U000e0067\U000e007f🏴")))

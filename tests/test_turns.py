@@ -1,6 +1,5 @@
 """Turns that all workers share: held by one at a time, and by users in rotation."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -13,8 +12,7 @@ import pytest
 from post.shared import turns as module
 from post.shared.turns import FairTurns
 from tests.servers import wait_until
-
-FORK = multiprocessing.get_context("fork")
+from tests.test_shared_memory import FORK, forked, in_forks
 
 
 def soon() -> float:
@@ -75,13 +73,9 @@ def test_one_has_the_turn_at_a_time_in_all_processes():
                 time.sleep(0.002)
                 value.value = before + 1
 
-    children = [FORK.Process(target=count) for _ in range(3)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
+    in_forks(count, processes=3)
 
-    assert ([child.exitcode for child in children], value.value) == ([0] * 3, 60)
+    assert value.value == 60
 
 
 def test_rotation_holds_across_processes():
@@ -92,20 +86,13 @@ def test_rotation_holds_across_processes():
             with turns.held("hog", deadline=soon()):
                 time.sleep(0.2)
 
-    children = [FORK.Process(target=hog) for _ in range(3)]
-    for child in children:
-        child.start()
-    try:
+    with forked(hog, processes=3):
         wait_until(lambda: places(turns) == 3, seconds=5, what="no hogs")
         seconds = []
         for _ in range(5):
             began = time.monotonic()
             with turns.held("ana", deadline=soon()):
                 seconds.append(time.monotonic() - began)
-    finally:
-        for child in children:
-            child.kill()
-            child.join()
 
     assert max(seconds) < 0.4  # one turn of another, not three
 
@@ -117,12 +104,9 @@ def test_a_process_that_dies_loses_its_turn():
         with turns.held("hog", deadline=soon()):
             signal.pause()
 
-    child = FORK.Process(target=keep)
-    child.start()
-    wait_until(lambda: places(turns) == 1, seconds=5, what="no turn is taken")
-    time.sleep(0.1)
-    child.kill()
-    child.join()
+    with forked(keep):
+        wait_until(lambda: places(turns) == 1, seconds=5, what="no turn is taken")
+        time.sleep(0.1)
 
     with turns.held("ana", deadline=time.monotonic()):
         assert places(turns) == 1

@@ -381,9 +381,11 @@ def test_every_view_is_answered_with_a_number_of_its_own_while_others_are_writte
 
     flusher = threading.Thread(target=flush_for_ever)
     flusher.start()
-    shown = at_once([view_50] * 8)
-    is_over.set()
-    flusher.join(30)
+    try:
+        shown = at_once([view_50] * 8)
+    finally:
+        is_over.set()
+        flusher.join(30)
     counter.flush()
 
     assert sorted(number for of_one in shown for number in of_one) == list(range(1, 401))

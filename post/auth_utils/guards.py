@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
 from post.components import components
-from post.errors import AccountDeactivated, ServiceError, TokenMissing
+from post.errors import RESTRICTIONS, AccountDeactivated, AccountRestricted, Forbidden, ServiceError, TokenMissing
 from post.utils import Caller
 
 READS = ("GET", "HEAD")
@@ -18,15 +20,15 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 def token_required(view: View) -> View:
     """
-    Guard a route: refuse requests without a valid token, and writes by deactivated accounts.
+    Guard a route: refuse requests without a valid token, and writes by restricted accounts.
 
     The view finds the caller by ``current_user()``.
     """
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if current_user() and request.method not in READS and is_caller_deactivated():
-            raise AccountDeactivated
+        if current_user() and request.method not in READS:
+            refuse_restricted_caller()
         return view(*args, **kwargs)
 
     return cast(View, _marked(guarded))
@@ -34,7 +36,7 @@ def token_required(view: View) -> View:
 
 def token_required_to_write(view: View) -> View:
     """
-    Guard a write whose service refuses deactivated accounts itself, by a query that it sends anyway.
+    Guard a write whose service refuses restricted accounts itself, by a query that it sends anyway.
 
     That refusal precedes those of request and post, so it is looked up before one of them is answered.
     """
@@ -45,19 +47,38 @@ def token_required_to_write(view: View) -> View:
         try:
             return view(*args, **kwargs)
         except (ServiceError, HTTPException) as refusal:
-            if not isinstance(refusal, AccountDeactivated) and is_caller_deactivated():
-                raise AccountDeactivated from refusal
+            if not isinstance(refusal, AccountRestricted):
+                refuse_restricted_caller()
             raise
 
     return cast(View, _marked(guarded))
 
 
 def token_required_even_deactivated(view: View) -> View:
-    """Guard a route as ``token_required`` does, but let deactivated accounts through."""
+    """Guard a write as ``token_required`` does, but let deactivated accounts through."""
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        current_user()
+        with suppress(AccountDeactivated):
+            refuse_restricted_caller()
+        return view(*args, **kwargs)
+
+    return cast(View, _marked(guarded))
+
+
+def admin_required(view: View) -> View:
+    """
+    Guard a route of moderators, reads too: refuse everybody without the group ``admin``, and restricted accounts.
+
+    A restriction holds at once; the group is the token's, as long as that is valid.
+    """
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        caller = current_user()
+        refuse_restricted_caller()
+        if not caller.is_admin:
+            raise Forbidden
         return view(*args, **kwargs)
 
     return cast(View, _marked(guarded))
@@ -87,6 +108,14 @@ def optional_caller() -> Caller | None:
     return None if isinstance(found, ServiceError) else found
 
 
+def current_viewer() -> Caller | None:
+    """Return the reader of one post, or None without a valid token. A restricted admin reads as any other user."""
+    caller = optional_caller()
+    if caller is None or not caller.is_admin or components().restriction_of(caller.user_id) is None:
+        return caller
+    return replace(caller, is_admin=False)
+
+
 def current_user() -> Caller:
     """
     Return the caller of a guarded route. The token is verified once; later calls return or raise the same.
@@ -101,9 +130,22 @@ def current_user() -> Caller:
     return found
 
 
-def is_caller_deactivated() -> bool:
-    """Look up if the caller of a guarded route has deactivated their account."""
-    return components().is_deactivated(current_user().user_id)
+def is_caller_restricted() -> bool:
+    """Look up if the caller of a guarded route may write nothing."""
+    return components().restriction_of(current_user().user_id) is not None
+
+
+def refuse_restricted_caller() -> None:
+    """
+    Refuse the caller of a guarded route whose account may not write.
+
+    Raises:
+        AccountDeactivated: They have deactivated their account.
+        AccountSuspended: A moderator has suspended it.
+    """
+    restriction = components().restriction_of(current_user().user_id)
+    if restriction is not None:
+        raise RESTRICTIONS[restriction]
 
 
 def _caller_or_refusal() -> Caller | ServiceError:

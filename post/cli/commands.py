@@ -4,25 +4,23 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from post import messages, services
+from post import services
+from post.cli import moderated  # noqa: F401 - adds its commands to the group
 from post.cli.demo import DemoPost, Row, demo_categories, demo_posts, demo_users, first_post_id
+from post.cli.moderation import moderation
+from post.cli.on_database import failures_as_lines, on_database
 from post.components import components
-from post.database.faults import is_away
 from post.database.reads import read
 from post.database.schema import prepare_schema, require_schema, schema_lock
 from post.database.writes import after_transaction, retried, transaction
-from post.errors import DatabaseUnavailable, ServiceError
 from post.models import Category, Like, Post, db
 from post.services.derived import derive_new, remove_derived
 from post.text import name_key
@@ -39,33 +37,8 @@ StoredCategories = dict[str, Row]
 
 def register(app: Flask) -> None:
     """Add the commands to an application's ``flask``."""
-    for command in (seed_demo, images, users, idempotency, counters, search):
+    for command in (seed_demo, images, users, idempotency, counters, search, moderation):
         app.cli.add_command(command)
-
-
-def _on_database(command: Callable[..., None]) -> Callable[..., None]:
-    """Run a command on a database with this release's schema; a known failure ends it with one line."""
-
-    @with_appcontext
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        with _failures_as_lines():
-            require_schema(current_app)
-            command(*args, **kwargs)
-
-    return run
-
-
-@contextmanager
-def _failures_as_lines() -> Iterator[None]:
-    try:
-        yield
-    except ServiceError as exc:
-        raise click.ClickException(messages.text(exc.code, "en")) from exc
-    except SQLAlchemyError as exc:
-        if not is_away(exc):
-            raise
-        raise click.ClickException(messages.text(DatabaseUnavailable.code, "en")) from exc
 
 
 @click.group()
@@ -77,7 +50,7 @@ def images() -> None:
 @click.option(
     "--older-than", "hours", type=click.FloatRange(min=0), default=24, show_default=True, help="Age in hours."
 )
-@_on_database
+@on_database
 def prune_images(hours: float) -> None:
     """Remove stored images that no post has; an age of 0 includes uploads in progress."""
     pruned = services.prune_images(older_than=timedelta(hours=hours))
@@ -91,7 +64,7 @@ def users() -> None:
 
 @users.command("reactivate")
 @click.argument("sub")
-@_on_database
+@on_database
 def reactivate(sub: str) -> None:
     """Reactivate the account of a user, who may then write again."""
     if not services.reactivate_account(sub, directory=components().user_directory):
@@ -101,7 +74,7 @@ def reactivate(sub: str) -> None:
 
 @users.command("list-deactivated")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
-@_on_database
+@on_database
 def list_deactivated(limit: int) -> None:
     """List the deactivated accounts, the latest first: since when, sub, name in the pool."""
     for user in services.list_deactivated(limit=limit):
@@ -114,7 +87,7 @@ def idempotency() -> None:
 
 
 @idempotency.command("prune")
-@_on_database
+@on_database
 def prune_idempotency() -> None:
     """Remove answers older than 24 hours."""
     click.echo(f"Removed {services.prune_idempotency_keys()} answers.")
@@ -130,7 +103,7 @@ def counters() -> None:
 
 @counters.command("verify")
 @_repair_option
-@_on_database
+@on_database
 def verify_counters(*, repair: bool) -> None:
     """Compare every counter with its rows; exit status 1 if one is wrong and not repaired."""
     _report(_find_wrong(services.verify_counters, repair=repair), repair=repair)
@@ -143,7 +116,7 @@ def search() -> None:
 
 @search.command("verify")
 @_repair_option
-@_on_database
+@on_database
 def verify_search(*, repair: bool) -> None:
     """Compare the search's index with the titles; exit status 1 if a title is wrong and not repaired."""
     hidden = not sys.stderr.isatty()
@@ -177,13 +150,13 @@ def _report(wrong: Sequence[services.Mismatch], *, repair: bool) -> None:
 def seed_demo(count: int, seed: int, *, yes: bool, remove: bool) -> None:
     """Fill the board with made-up Korean posts, categories and likes."""
     if remove:
-        with _failures_as_lines():
+        with failures_as_lines():
             require_schema(current_app)
             _remove(seed)
         return
     if components().settings.is_production and not yes:
         raise click.ClickException("FLASK_ENV is production: repeat with --yes to add made-up posts to this board")
-    with _failures_as_lines():
+    with failures_as_lines():
         prepare_schema(current_app)
     started = time.perf_counter()
     likes = 0

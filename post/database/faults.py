@@ -2,7 +2,7 @@
 
 import time
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # MySQL error numbers ("Server Error Message Reference", "Client Error Message Reference").
@@ -11,6 +11,8 @@ TRANSIENT = frozenset({DEADLOCK, LOCK_WAIT_TIMEOUT})
 AWAY = frozenset({1040, 1053, 1129, 1203, 1226, 1290, 1792, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
 READ_ONLY = frozenset({1290, 1792, 1836})
 CUT_OFF = frozenset({2006, 2013, 4031})
+# A grant that is missing, for a table or its column; a trigger that refuses.
+FORBIDDEN = frozenset({1142, 1143, 1644})
 SQLITE_AWAY = ("database is locked", "unable to open database", "disk i/o error")
 # A statement that fails sooner met a connection that the server had closed; later, the server is at fault.
 STALE_SECONDS = 1
@@ -41,6 +43,11 @@ def was_stale(error: DBAPIError, started: float) -> bool:
 def is_lock_timeout(error: DBAPIError) -> bool:
     """Return whether the statement waited too long for a row that another transaction has locked."""
     return error_number(error) == LOCK_WAIT_TIMEOUT
+
+
+def is_forbidden(error: DBAPIError) -> bool:
+    """Return whether the database refuses the statement by a trigger or for want of a grant."""
+    return error_number(error) in FORBIDDEN or isinstance(error, IntegrityError)
 
 
 def is_away(error: Exception) -> bool:

@@ -182,9 +182,10 @@ def insert_unless_there(connection: Connection, table: Any, values: dict[str, An
 
 
 class _Ending(NamedTuple):
-    """The end of a transaction: statements to send with its COMMIT, and calls to make after it."""
+    """The end of a transaction: statements to send with its COMMIT, and calls to make once it is stored, or ended."""
 
     last: list[tuple[str, Any]]
+    stored: list[Callable[[], None]]
     calls: dict[Callable[[], None], None]
 
 
@@ -204,13 +205,15 @@ def transaction() -> Iterator[Connection]:
     """
     if _ending.get() is not None:
         raise RuntimeError("transactions do not nest")
-    ending = _Ending([], {})
+    ending = _Ending([], [], {})
     token = _ending.set(ending)
     try:
         with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
             yield connection
             if ending.last:
                 _commit(connection, ending.last)
+        for call in ending.stored:
+            call()
     finally:
         _ending.reset(token)
         # Also after a failure: a server that was lost during the COMMIT may have stored it.
@@ -229,6 +232,16 @@ def after_transaction(call: Callable[[], None]) -> None:
         RuntimeError: The caller is not in a transaction.
     """
     _this_transaction().calls[call] = None
+
+
+def after_commit(call: Callable[[], None]) -> None:
+    """
+    Make a call once the caller's transaction is stored; none where it fails. Other words as for ``after_transaction``.
+
+    Args:
+        call: Must not raise. It is made as often as it is passed.
+    """
+    _this_transaction().stored.append(call)
 
 
 def _this_transaction() -> _Ending:

@@ -147,7 +147,19 @@ class CategoryObject(Answer):
     id: Id
     name: str
     post_count: Annotated[Count, Field(description="Visible posts.")]
+    is_open: Annotated[bool, Field(description="`false`: it takes no new posts.")]
+    position: Annotated[int, Field(description="The list is in this order, then by name.")]
     created_at: Moment
+
+
+class TaskState(Answer):
+    """A long action on many posts, and its progress."""
+
+    id: Id
+    kind: Annotated[str, Field(json_schema_extra={"enum": ["delete_posts", "merge"]})]
+    state: Literal["running", "done"]
+    total: Annotated[Count, Field(description="Posts when it began.")]
+    done: Count
 
 
 class PageMeta(Answer):
@@ -165,6 +177,17 @@ class PageMeta(Answer):
     next_cursor: str | None
 
 
+class PostPageMeta(PageMeta):
+    """The place of a page of posts in its list, and the pinned posts."""
+
+    pinned: Annotated[
+        list[PostObject | PostSummary],
+        Field(
+            max_length=20, description="Of `GET /posts` on page 1 without `q`: the pinned posts, the newest pin first."
+        ),
+    ] = cast(Any, None)
+
+
 class Tokens(Answer):
     """Tokens of the local issuer."""
 
@@ -175,79 +198,93 @@ class Tokens(Answer):
     sub: str
 
 
-class _Success(Answer):
+class Success(Answer):
+    """Base of all answers in the envelope."""
+
     success: Literal[True]
     message: str
 
 
-class PostAnswer(_Success):
+class PostAnswer(Success):
     """A post in the envelope."""
 
     data: PostObject
 
 
-class PostListAnswer(_Success):
+class PostListAnswer(Success):
     """A page of posts in the envelope."""
 
     data: list[PostObject | PostSummary]
-    meta: PageMeta
+    meta: PostPageMeta
 
 
-class DeletedAnswer(_Success):
+class DeletedAnswer(Success):
     """A deleted post or image in the envelope."""
 
     data: Deleted
 
 
-class MediaAnswer(_Success):
+class MediaAnswer(Success):
     """Uploaded images in the envelope: of `file` the image, of `files[]` a list."""
 
     data: MediaFile | UploadedFiles
 
 
-class UploadPermissionsAnswer(_Success):
+class UploadPermissionsAnswer(Success):
     """Limits on a caller's uploads, in the envelope."""
 
     data: UploadPermissions
 
 
-class CommentCountAnswer(_Success):
+class CommentCountAnswer(Success):
     """A post's number of comments in the envelope."""
 
     data: CommentTotal
 
 
-class DeactivatedAccountAnswer(_Success):
+class DeactivatedAccountAnswer(Success):
     """A deactivated account in the envelope."""
 
     data: DeactivatedAccount
 
 
-class LikeChangeAnswer(_Success):
+class LikeChangeAnswer(Success):
     """A changed like in the envelope."""
 
     data: LikeChange
 
 
-class LikeStatusAnswer(_Success):
+class LikeStatusAnswer(Success):
     """A like's state in the envelope."""
 
     data: LikeStatus
 
 
-class CategoryAnswer(_Success):
+class CategoryAnswer(Success):
     """A category in the envelope."""
 
     data: CategoryObject
 
 
-class CategoryListAnswer(_Success):
+class DeletedCategoryAnswer(Success):
+    """A deleted category in the envelope."""
+
+    data: Deleted
+
+
+class TaskAnswer(Success):
+    """A long action in the envelope."""
+
+    data: TaskState
+
+
+class CategoryListAnswer(Success):
     """All categories in the envelope."""
 
     data: list[CategoryObject]
 
 
-class TokensAnswer(_Success):
+class TokensAnswer(Success):
     """Local tokens in the envelope."""
 
     data: Tokens
@@ -280,7 +317,9 @@ class ErrorBody(Answer):
 
     code: Annotated[str, Field(json_schema_extra={"enum": sorted(ERRORS)})]
     status: int
-    details: Annotated[list[FieldError], Field(description="On `validation_error`: each wrong field.")]
+    details: Annotated[
+        list[FieldError], Field(description="Each wrong field; on `forbidden` the category, if it is closed.")
+    ]
     request_id: str
 
 

@@ -20,6 +20,7 @@ POSTS = Tag(name="posts", description="게시글")
 LIKES = Tag(name="likes", description="좋아요")
 MEDIA = Tag(name="media", description="이미지")
 ACCOUNTS = Tag(name="accounts", description="계정")
+MODERATION = Tag(name="moderation", description="운영")
 CATEGORIES = Tag(name="categories", description="카테고리")
 SYSTEM = Tag(name="system", description="Health, documentation, local tokens")
 

@@ -11,6 +11,8 @@ OF_OPERATION = {
     ("create_post", "201"): ("Location", "Idempotency-Replayed"),
     ("list_posts", "200"): ("Link",),
     ("list_my_posts", "200"): ("Link",),
+    ("list_log", "200"): ("Link",),
+    ("list_reports", "200"): ("Link",),
 }
 
 

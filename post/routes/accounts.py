@@ -5,7 +5,7 @@ from flask import Response
 from post import services
 from post.auth_utils.guards import (
     current_user,
-    optional_caller,
+    current_viewer,
     token_required_even_deactivated,
     token_required_to_write,
 )
@@ -50,5 +50,5 @@ def set_comment_count(path: PostPath, body: CommentCount) -> Response:
 @checked
 def hint_comment_count(path: PostPath) -> Response:
     """Have a post's comments counted again soon: a hint for anybody to send, of which nothing else is believed."""
-    kept = services.hint_comment_count(path.post_id, viewer=optional_caller())
+    kept = services.hint_comment_count(path.post_id, viewer=current_viewer())
     return respond(kept, message="comments_hinted", status=202)

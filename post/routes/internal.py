@@ -4,8 +4,7 @@ import hashlib
 
 from flask import Blueprint, Response
 
-from post.auth_utils.guards import current_user, is_caller_deactivated, token_required
-from post.errors import AccountDeactivated
+from post.auth_utils.guards import current_user, refuse_restricted_caller, token_required
 
 bp = Blueprint("internal", __name__, url_prefix="/internal")
 
@@ -14,8 +13,7 @@ bp = Blueprint("internal", __name__, url_prefix="/internal")
 @token_required
 def check_uploader() -> Response:
     """Say whose upload it is, before its body is taken, or refuse it."""
-    if is_caller_deactivated():
-        raise AccountDeactivated
+    refuse_restricted_caller()
     # A digest, since an id may have characters that a header may not.
     return Response(status=204, headers={"X-Uploader": hashlib.sha256(current_user().user_id.encode()).hexdigest()})
 

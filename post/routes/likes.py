@@ -3,7 +3,13 @@
 from flask import Response
 
 from post import services
-from post.auth_utils.guards import current_user, optional_caller, token_required_to_like, token_required_to_write
+from post.auth_utils.guards import (
+    current_user,
+    current_viewer,
+    optional_caller,
+    token_required_to_like,
+    token_required_to_write,
+)
 from post.errors import FieldProblem, InvalidFields
 from post.openapi.answers import LikeChangeAnswer, LikeStatusAnswer
 from post.openapi.document import BEARER, BEARER_OR_NONE, LIKES, answers, json_body, new_blueprint
@@ -63,7 +69,7 @@ def unlike_post(path: PostPath) -> Response:
 @checked
 def like_status(path: PostPath, query: LikeStatusQuery) -> Response:
     """Show if a user likes a post: the one of `user_id`, else the caller."""
-    viewer = optional_caller()
+    viewer = current_viewer()
     user_id = _user_id(query.user_id, viewer)
     return respond(services.like_status(path.post_id, user_id=user_id, viewer=viewer), message="like_status")
 

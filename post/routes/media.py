@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from post import messages, services
-from post.auth_utils.guards import current_user, is_caller_deactivated, token_required, token_required_to_write
+from post.auth_utils.guards import current_user, is_caller_restricted, token_required, token_required_to_write
 from post.images.storage import CACHE_CONTROL, CONTENT_TYPES, content_type_of, digest_of
 from post.openapi.answers import DeletedAnswer, MediaAnswer, UploadPermissionsAnswer
 from post.openapi.document import BEARER, MEDIA, answers, file_answers, images_body, new_blueprint
@@ -59,7 +59,7 @@ def delete_media(path: MediaPath) -> Response:
 @token_required
 def check_permissions() -> Response:
     """Show the limits on the caller's uploads."""
-    permissions = services.upload_permissions(is_deactivated=is_caller_deactivated())
+    permissions = services.upload_permissions(is_restricted=is_caller_restricted())
     return respond(permissions, message="upload_permissions")
 
 

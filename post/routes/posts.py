@@ -2,17 +2,22 @@
 
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
 from post import services
-from post.auth_utils.guards import current_user, optional_caller, token_required, token_required_to_write
+from post.auth_utils.guards import (
+    current_user,
+    current_viewer,
+    optional_caller,
+    token_required,
+    token_required_to_write,
+)
 from post.components import components
 from post.openapi.answers import DeletedAnswer, PostAnswer, PostListAnswer
-from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, new_blueprint
-from post.services.pages import PostPage
-from post.validators import IdempotencyHeader, ListQuery, NewPost, PageQuery, PostChanges, PostPath, WholePost
+from post.openapi.document import BEARER, BEARER_OR_NONE, POSTS, answers, json_body, new_blueprint
+from post.services.pages import ListPage
+from post.validators import Because, IdempotencyHeader, ListQuery, NewPost, PageQuery, PostChanges, PostPath, WholePost
 from post.web.envelope import json_response, respond, success_body
 from post.web.http_cache import known_version, respond_versioned, unchanged_edition
 from post.web.request_checks import checked
@@ -24,7 +29,7 @@ bp = new_blueprint("posts", __name__, url_prefix="/api/v1")
 @checked
 def list_posts(query: ListQuery) -> Response:
     """List the visible posts."""
-    filters = query.model_dump(include={"q", "category_id", "category", "user_id"})
+    filters = query.model_dump(include={"q", "category_id", "category", "user_id", "period", "ids"})
     wanted, viewer = query.page_request(query.sort), optional_caller()
     found = services.list_posts(wanted, **filters, viewer=viewer, is_known=known_version())
     return respond_versioned(found, _respond_page)
@@ -64,7 +69,7 @@ def create_post(header: IdempotencyHeader, body: NewPost) -> Response:
 def get_post(path: PostPath) -> Response:
     """Show a post, and count the view once per address within a window."""
     address = None if request.method == "HEAD" else request.remote_addr
-    views, viewer = components().view_counter, optional_caller()
+    views, viewer = components().view_counter, current_viewer()
     found = services.get_post(path.post_id, viewer=viewer, views=views, address=address, is_known=known_version())
     return respond_versioned(found, partial(respond, message="post_found"))
 
@@ -79,9 +84,7 @@ def get_post(path: PostPath) -> Response:
 @checked
 def replace_post(path: PostPath, body: WholePost) -> Response:
     """Replace title, content and category of a post, as its author or an admin."""
-    changes, is_unchanged = body.model_dump(), unchanged_edition()
-    post = services.edit_post(path.post_id, editor=current_user(), changes=changes, is_unchanged=is_unchanged)
-    return respond(post, message="post_updated")
+    return _edit(path.post_id, body.model_dump())
 
 
 @bp.patch(
@@ -94,17 +97,28 @@ def replace_post(path: PostPath, body: WholePost) -> Response:
 @checked
 def edit_post(path: PostPath, body: PostChanges) -> Response:
     """Change some fields of a post, as its author or an admin."""
-    changes, is_unchanged = body.model_dump(exclude_unset=True), unchanged_edition()
-    post = services.edit_post(path.post_id, editor=current_user(), changes=changes, is_unchanged=is_unchanged)
+    return _edit(path.post_id, body.model_dump(exclude_unset=True))
+
+
+def _edit(post_id: str, changes: dict[str, Any]) -> Response:
+    reason, editor = changes.pop("reason", None), current_user()
+    post = services.edit_post(post_id, editor=editor, changes=changes, reason=reason, is_unchanged=unchanged_edition())
     return respond(post, message="post_updated")
 
 
-@bp.delete("/posts/<post_id>", tags=[POSTS], security=BEARER, responses=answers(DeletedAnswer, 400, 401, 403, 404, 412))
+@bp.delete(
+    "/posts/<post_id>",
+    tags=[POSTS],
+    security=BEARER,
+    request_body=json_body(Because, is_required=False, nothing={}),
+    responses=answers(DeletedAnswer, 400, 401, 403, 404, 412, 413, 415),
+)
 @token_required_to_write
 @checked
-def delete_post(path: PostPath) -> Response:
+def delete_post(path: PostPath, body: Because) -> Response:
     """Delete a post softly, as its author or an admin."""
-    deleted = services.delete_post(path.post_id, editor=current_user(), is_unchanged=unchanged_edition())
+    editor, is_unchanged = current_user(), unchanged_edition()
+    deleted = services.delete_post(path.post_id, editor=editor, reason=body.reason, is_unchanged=is_unchanged)
     return respond(deleted, message="post_deleted")
 
 
@@ -119,13 +133,5 @@ def _created(body: bytes, post_id: str, *, is_replayed: bool = False) -> Respons
     return json_response(body, status=201, headers=headers)
 
 
-def _respond_page(page: PostPage) -> Response:
-    links = {"next": page.next_link, "prev": page.prev_link}
-    header = ", ".join(f'<{_link(change)}>; rel="{rel}"' for rel, change in links.items() if change)
-    return respond(page.posts, message="posts_listed", meta=page.meta, headers={"Link": header} if header else None)
-
-
-def _link(change: dict[str, str | int]) -> str:
-    """Return the request's URL with ``page`` and ``cursor`` replaced (RFC 8288, section 3)."""
-    kept = {name: value for name, value in request.args.items() if name not in ("page", "cursor")}
-    return f"{request.path}?{urlencode(kept | change)}"
+def _respond_page(page: ListPage) -> Response:
+    return respond(page.items, message="posts_listed", meta=page.meta, links=page.links)

@@ -34,6 +34,8 @@ class RequestLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
     def setup(self, cfg: Any) -> None:
         """Set up the log of the process. Argument as for gunicorn's ``Logger``."""
         super().setup(cfg)
+        # No format shows them, and each record would look them up (Python docs, "Logging HOWTO": "Optimization").
+        logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(self.formatter())
         for log in (self.error_log, self.access_log, logging.getLogger()):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
@@ -10,12 +11,12 @@ from sqlalchemy.dialects import sqlite
 from post.components import components
 from post.database.writes import after_transaction, send_last
 from post.models import HIDDEN, VISIBLE, Post, PostCount
-from post.services.search_index import add_titles, index_title, search_key
+from post.services.search_index import add_titles, index_title, remove_titles, search_key
 
-ALL, CATEGORY, AUTHOR, BLOCK = "all", "category", "author", "block"
+ALL, CATEGORY, AUTHOR, BLOCK, DAY = "all", "category", "author", "block", "day"
 # A post is counted in the shard of its number: posts created at the same time have different shards, so their
 # transactions do not wait for each other. One author seldom writes twice at a time.
-SHARDS = {ALL: 16, CATEGORY: 16, BLOCK: 16, AUTHOR: 4}
+SHARDS = {ALL: 16, CATEGORY: 16, BLOCK: 16, AUTHOR: 4, DAY: 16}
 # The count of each block of numbers leads to a deep page, which then skips posts of its own block alone.
 BLOCK_NUMBERS = 8192
 
@@ -32,7 +33,7 @@ _ADD_ON_SQLITE = _EXCLUDED.on_conflict_do_update(
         "hidden": PostCount.hidden + _EXCLUDED.excluded.hidden,
     },
 )
-_INDEXED = select(Post.No, Post.status, Post.category_id, Post.user_id, Post.title).where(
+_INDEXED = select(Post.No, Post.status, Post.category_id, Post.user_id, Post.title, Post.created_at).where(
     Post.id.in_(bindparam("post_ids", expanding=True))
 )
 
@@ -45,16 +46,22 @@ class IndexedPost(NamedTuple):
     category_id: str | None
     user_id: str | None
     title: str
+    created_at: datetime
 
     @classmethod
     def of(cls, row: Any) -> "IndexedPost":
         """Read them from a post's row."""
-        return cls(row.No, row.status, row.category_id, row.user_id, row.title)
+        return cls(row.No, row.status, row.category_id, row.user_id, row.title, row.created_at)
 
     @property
     def visible_title(self) -> str | None:
         """The title where the search finds it, else None."""
         return self.title if self.status == VISIBLE else None
+
+    @property
+    def created_day(self) -> int:
+        """The column of this name: days from the year 0, which Python's calendar lacks, to its creation."""
+        return self.created_at.toordinal() + 365
 
 
 class Count(NamedTuple):
@@ -84,6 +91,24 @@ def update_derived(connection: Connection, before: IndexedPost | None, after: In
     add_to_counts(connection, _changes([(before, after)]))
 
 
+def update_many_derived(connection: Connection, changes: Sequence[tuple[IndexedPost, IndexedPost]]) -> None:
+    """
+    Do ``update_derived`` for many posts at once.
+
+    Args:
+        connection: The transaction's, which has locked their rows.
+        changes: Each post before and after the change; some hundred at most.
+    """
+    removed: dict[int, str] = {}
+    for before, after in changes:
+        if before.visible_title is not None and after.visible_title is None:
+            removed[after.number] = before.visible_title
+        else:
+            index_title(connection, after.number, before=before.visible_title, after=after.visible_title)
+    remove_titles(connection, removed)
+    add_to_counts(connection, _changes(changes))
+
+
 def derive_new(connection: Connection, post_ids: Sequence[str]) -> None:
     """
     Derive the rows of many new posts at once.
@@ -106,8 +131,7 @@ def remove_derived(connection: Connection, post_ids: Sequence[str]) -> None:
         post_ids: Some hundred at most.
     """
     posts = [IndexedPost.of(row) for row in connection.execute(_INDEXED, {"post_ids": post_ids})]
-    for post in posts:
-        index_title(connection, post.number, before=post.visible_title, after=None)
+    remove_titles(connection, {post.number: post.title for post in posts if post.status == VISIBLE})
     add_to_counts(connection, _changes([(post, None) for post in posts]))
 
 
@@ -122,7 +146,8 @@ def _changes(posts: Iterable[tuple[IndexedPost | None, IndexedPost | None]]) -> 
 
 
 def _counts_of(post: IndexedPost) -> Iterator[Count]:
-    subjects = {ALL: "", CATEGORY: post.category_id, AUTHOR: post.user_id, BLOCK: str(post.number // BLOCK_NUMBERS)}
+    subjects = {ALL: "", CATEGORY: post.category_id, AUTHOR: post.user_id, DAY: str(post.created_day)}
+    subjects[BLOCK] = str(post.number // BLOCK_NUMBERS)
     for scope, subject in subjects.items():
         if subject is not None:
             yield Count(scope, subject, post.number % SHARDS[scope])

@@ -13,7 +13,7 @@ from post.database.faults import is_lock_timeout
 from post.database.writes import Statement, insert_unless_there, retried, transaction
 from post.errors import IdempotencyConflict
 from post.models import VISIBLE, IdempotencyKey, utc_now
-from post.services.accounts import CALLER_COLUMN, refuse_deactivated
+from post.services.accounts import CALLER_COLUMN, refuse_restricted
 from post.services.derived import IndexedPost, update_derived
 from post.services.post_rows import to_dicts
 from post.services.posts import insert_post
@@ -104,7 +104,7 @@ def _reserve(connection: Connection, user_id: str, key: str, request_hash: str) 
             raise
         raise IdempotencyConflict from exc
     row = _KEPT.first(connection, {"user_id": user_id, "key": key, "caller_id": user_id})
-    refuse_deactivated(row)
+    refuse_restricted(row)
     if row.answer is None:  # just inserted
         return None
     if row.created_at < _kept_since():

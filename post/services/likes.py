@@ -8,7 +8,7 @@ from post.database.reads import Prepared
 from post.database.writes import Statement, retried, transaction
 from post.errors import Forbidden
 from post.models import Like, Post
-from post.services.counters import adding_to
+from post.services.counters import setting
 from post.services.post_rows import IS_LIKED
 from post.services.posts import LOCKED, check_seen, lock_seen_post
 from post.telemetry import metrics
@@ -21,7 +21,7 @@ _LIKE = select(Like.is_anonymous).where(Like.post_id == Post.id, Like.user_id ==
 _LOCKED = Statement(LOCKED.add_columns(_LIKE.with_for_update().scalar_subquery().label("is_anonymous")))
 _ADD = Statement(insert(Like), "id", "is_anonymous", "post_id", "user_id")
 _REMOVE = Statement(delete(Like).where(_IS_MINE))
-_COUNT = adding_to(Post.like_count)
+_COUNT = Statement(setting(Post.like_count, Post.like_count + bindparam("amount"), post_id=bindparam("this_id")))
 _STATE = select(Post.status, Post.user_id, Post.like_count, IS_LIKED.label("is_liked"))
 _STATUS = Prepared(_STATE.where(Post.id == bindparam("post_id")))
 
@@ -47,7 +47,7 @@ def toggle_like(post_id: str, *, user_id: str, viewer: Caller | None) -> LikeSta
         The new state.
 
     Raises:
-        AccountDeactivated: The viewer has deactivated their account.
+        AccountRestricted: The viewer, or without one the user, has deactivated their account, or is suspended.
         PostNotFound: It is deleted, hidden from the viewer, or was never there.
         Forbidden: The verified caller is another user; or there is none, and the like was made with a token.
     """
@@ -72,7 +72,9 @@ def unlike_post(post_id: str, *, user_id: str, viewer: Caller) -> LikeState:
 def _set_like(post_id: str, *, user_id: str, viewer: Caller | None, wanted: bool | None) -> LikeState:
     """Bring one like to the wanted state, or switch it when ``wanted`` is None."""
     with transaction() as connection:
-        row = lock_seen_post(connection, post_id, viewer, query=_LOCKED, user_id=user_id)
+        # Nor does anybody like for a restricted user without a token.
+        users = {"user_id": user_id, "caller_id": user_id if viewer is None else viewer.user_id}
+        row = lock_seen_post(connection, post_id, viewer, query=_LOCKED, **users)
         if viewer is not None and viewer.user_id != user_id:
             raise Forbidden
         mine, count = {"post_id": post_id, "user_id": user_id}, row.like_count

@@ -1,7 +1,7 @@
 """Images of posts: removed, served, and pruned."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from post.database.writes import retried, transaction
 from post.errors import MediaNotFound, StorageUnavailable
 from post.images.cleaner import IMAGE_EXTENSIONS, IMAGE_MAX_BYTES
 from post.images.storage import StoredObject, is_key
-from post.models import VISIBLE, Media, Post, next_moment
+from post.models import VISIBLE, ErasedObject, Media, Post, next_moment
 from post.services.posts import check_writable, lock_seen_post
 from post.utils import Caller
 
@@ -55,6 +55,36 @@ def discard_objects(rows: Iterable[Mapping[str, Any]]) -> None:
         components().image_storage.delete(keys)
     except StorageUnavailable:
         logger.warning("objects_orphaned", extra={"count": len(keys)})
+
+
+def list_erased(connection: Connection, *, post_id: str) -> list[str]:
+    """Return the keys of an erased post's objects that may not be removed yet, within the caller's transaction."""
+    return [*connection.scalars(select(ErasedObject.object_key).where(ErasedObject.post_id == post_id))]
+
+
+def remove_erased(keys: Sequence[str]) -> None:
+    """
+    Remove objects of erased posts from the storage, then from CloudFront, which would fetch them again before.
+
+    Args:
+        keys: Of rows of ``ErasedObject``, which end with it.
+
+    Raises:
+        StorageUnavailable: One of the two cannot be reached; another call with the same keys completes it.
+    """
+    if not keys:
+        return
+    components().image_storage.delete(keys)
+    cdn = components().image_cdn
+    if cdn is not None:
+        cdn.forget(keys)
+    _end_erased(keys)
+
+
+@retried
+def _end_erased(keys: Sequence[str]) -> None:
+    with transaction() as connection:
+        connection.execute(delete(ErasedObject).where(ErasedObject.object_key.in_(keys)))
 
 
 def delete_media(post_id: str, media_id: str, *, editor: Caller) -> dict[str, str]:
@@ -127,15 +157,15 @@ def _is_shown(key: str) -> bool:
     return bool(_SHOWN_BY_KEY.read(values) or _SHOWN_BY_KEY_ON_PRIMARY.read(values))
 
 
-def upload_permissions(*, is_deactivated: bool) -> dict[str, Any]:
+def upload_permissions(*, is_restricted: bool) -> dict[str, Any]:
     """
-    Return the limits on the uploads of a caller, who may have deactivated their account.
+    Return the limits on the uploads of a caller, whose account may be restricted.
 
     Returns:
         ``{has_permission, max_file_size, allowed_image_extensions, max_files}``, sizes in bytes.
     """
     return {
-        "has_permission": not is_deactivated,
+        "has_permission": not is_restricted,
         "max_file_size": IMAGE_MAX_BYTES,
         "allowed_image_extensions": list(IMAGE_EXTENSIONS),
         "max_files": MEDIA_MAX_PER_POST,
@@ -147,24 +177,28 @@ def prune_images(*, older_than: timedelta) -> Pruned:
     Remove stored objects that belong to no post, left by crashes and failed removals.
 
     Args:
-        older_than: Younger objects are kept: an upload in progress has no row yet.
+        older_than: Younger objects are kept: an upload in progress has no row yet. Those of erased posts are not.
 
     Raises:
-        StorageUnavailable: The storage cannot be reached.
+        StorageUnavailable: The storage cannot be reached, or CloudFront.
     """
+    erased = dict.fromkeys(row.object_key for row in read(select(ErasedObject.object_key), replica_ok=False))
     removed = removed_bytes = kept = 0
     stored = iter(components().image_storage.objects())
     while batch := list(islice(stored, PRUNE_BATCH)):
-        orphans = _orphans(batch, stored_before=datetime.now(UTC) - older_than)
+        orphans = _orphans(batch, stored_before=datetime.now(UTC) - older_than, erased=erased)
         components().image_storage.delete([orphan.key for orphan in orphans])
         removed += len(orphans)
         removed_bytes += sum(orphan.size for orphan in orphans)
         kept += len(batch) - len(orphans)
+    keys = iter(erased)
+    while some := [*islice(keys, PRUNE_BATCH)]:
+        remove_erased(some)
     return Pruned(removed, removed_bytes, kept)
 
 
-def _orphans(batch: Sequence[StoredObject], *, stored_before: datetime) -> list[StoredObject]:
-    old = [stored for stored in batch if stored.stored_at < stored_before]
+def _orphans(batch: Sequence[StoredObject], *, stored_before: datetime, erased: Collection[str]) -> list[StoredObject]:
+    old = [stored for stored in batch if stored.stored_at < stored_before or stored.key in erased]
     keys = [stored.key for stored in old]
     named: set[str] = set()
     for column in (Media.object_key, Media.thumbnail_key):

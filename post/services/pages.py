@@ -1,43 +1,63 @@
 """Pages of posts: filters, the two orders, pages by number and by cursor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any, cast
 
 from sqlalchemy import Row
 
 from post.components import components
-from post.paging import SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Sort, View
+from post.errors import FieldProblem, InvalidFields
+from post.models import DELETED, HIDDEN, VISIBLE
+from post.paging import PER_PAGE_MAX, SORT_COLUMNS, VALUE_MAX, Cursor, PageRequest, Period, Sort
 from post.services.derived import BLOCK_NUMBERS
-from post.services.page_queries import Shape, blocks_query, page_query, total_query
+from post.services.page_queries import (
+    AnyView,
+    Shape,
+    blocks_query,
+    chosen_query,
+    is_kept,
+    moderated_totals_query,
+    page_query,
+    pins_query,
+    total_query,
+    walks,
+)
 from post.services.post_rows import to_dicts
-from post.services.search_plans import plan_search
+from post.services.search_plans import SEARCH_TOTAL_MAX, like_pattern, plan_search
 from post.services.versions import IsKnown, Versioned, common_version, value_unless_cached, version_of
 from post.text import name_key
-from post.utils import Caller
+from post.utils import Caller, isoformat_utc
 
 # From this offset on, another query finds the page's place first: skipping posts costs more than that.
 DEEP_OFFSET = 1000
+ANY_STATUS = (VISIBLE, HIDDEN, DELETED)
 
 Link = dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
-class PostPage:
+class ListPage:
     """
     One page of a list.
 
     Attributes:
-        posts: The API's post objects.
+        items: The API's objects.
         meta: The API's ``meta``.
         next_link: The query parameter of the next page, ``page`` or ``cursor``; None if this is the last.
         prev_link: The same for the previous page.
     """
 
-    posts: list[dict[str, Any]]
+    items: list[dict[str, Any]]
     meta: dict[str, Any]
     next_link: Link | None
     prev_link: Link | None
+
+    @property
+    def links(self) -> dict[str, Link | None]:
+        """Both links by their relation (RFC 8288)."""
+        return {"next": self.next_link, "prev": self.prev_link}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +93,13 @@ def list_posts(
     category_id: str | None = None,
     category: str | None = None,
     user_id: str | None = None,
+    period: Period | None = None,
+    ids: Sequence[str] | None = None,
     viewer: Caller | None = None,
     is_known: IsKnown | None = None,
-) -> Versioned[PostPage]:
+) -> Versioned[ListPage]:
     """
-    Return a page of the visible posts.
+    Return a page of the visible posts. Page 1 has the pinned posts beside it, unless it is of a search.
 
     Args:
         wanted: Page, order and view.
@@ -85,19 +107,80 @@ def list_posts(
         category_id: Id of the category.
         category: Name of the category, letter case ignored.
         user_id: The author's ``sub``.
+        period: The time until now in which they were created, by the database's clock; in the order ``popular``.
+        ids: Distinct ids of posts, at most as many as the page has, and no filter beside: those of them that are
+            visible are the list, in this order.
         viewer: The caller; None for an anonymous one.
         is_known: Returns whether the client has a version of the page already; its posts are then not read.
     """
+    if ids is not None:
+        return _chosen_page(wanted, ids, viewer, is_known)
     named = {"category_id": category_id, "category": category and name_key(category), "user_id": user_id}
     filters = {name: value for name, value in named.items() if value is not None}
-    plan = PagePlan(wanted, Shape(sort=wanted.sort, filters=frozenset(filters)), filters, viewer=viewer)
+    shows_pins = wanted.is_first and q is None
+    shape = Shape(sort=wanted.sort, filters=frozenset(filters), period=period, shows_pins=shows_pins)
+    plan = PagePlan(wanted, shape, filters, viewer=viewer)
     if q is not None:
         found = plan_search(q, plan.shape, filters)
         plan = replace(plan, total=found.total, is_capped=found.is_capped).changed(found.values, search=found.search)
     return _page(plan, is_known)
 
 
-def list_my_posts(author: Caller, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[PostPage]:
+def list_posts_for_admins(
+    wanted: PageRequest,
+    *,
+    viewer: Caller,
+    status: str = "any",
+    is_reported: bool = False,
+    q: str | None = None,
+    **named: str | None,
+) -> ListPage:
+    """
+    Return a page of the posts of any status, without those that are erased, with ``ADMIN_COLUMNS``.
+
+    Args:
+        wanted: Page, order and view.
+        viewer: An admin.
+        status: ``visible``, ``hidden``, ``deleted`` or ``any``.
+        is_reported: Whether only posts with open reports are wanted.
+        q: As for ``list_posts``. Of hidden, deleted and reported posts, titles are read: of the newest 10,000 of each
+            status, or of the 10,000 with the most reports.
+        named: ``category_id``, ``category`` and ``user_id``, as for ``list_posts``.
+
+    Raises:
+        InvalidFields: The page is behind more than 10,000 posts, and the list not of visible posts alone.
+    """
+    statuses = ANY_STATUS if status == "any" else (status,)
+    filters = {name: value for name, value in named.items() if value is not None}
+    if "category" in filters:
+        filters["category"] = name_key(filters["category"])
+    shape = Shape(sort=wanted.sort, filters=frozenset(filters), statuses=statuses, is_reported=is_reported)
+    plan = PagePlan(wanted, shape, {**filters, "maximum": SEARCH_TOTAL_MAX + 1}, viewer=viewer)
+    page = _page(_with_moderated_total(plan if q is None else _searching(plan, q, filters)), None).value
+    for post in page.items if page else ():
+        post["deleted_at"] = post["deleted_at"] and isoformat_utc(post["deleted_at"])
+    return cast(ListPage, page)
+
+
+def _searching(plan: PagePlan, q: str, filters: Mapping[str, str]) -> PagePlan:
+    values = {"lower_pattern": like_pattern(q.lower()), "written_pattern": like_pattern(q)}
+    if walks(plan.shape, VISIBLE) or VISIBLE not in plan.shape.statuses:
+        return plan.changed(values, search="walk")
+    found = plan_search(q, Shape(sort=plan.wanted.sort, filters=plan.shape.filters), filters)
+    return plan.changed({**found.values, **values}, search=found.search)
+
+
+def _with_moderated_total(plan: PagePlan) -> PagePlan:
+    (row,) = moderated_totals_query(plan.shape).read(plan.values)
+    numbers = {name: int(number) for name, number in row._asdict().items()}
+    kept = {status for status in plan.shape.statuses if is_kept(plan.shape, status)}
+    is_capped = any(number > SEARCH_TOTAL_MAX for name, number in numbers.items() if name not in kept)
+    found = {status: numbers[status] for status in plan.shape.statuses}
+    total = sum(number if status in kept else min(number, SEARCH_TOTAL_MAX) for status, number in found.items())
+    return replace(plan, total=total, is_capped=is_capped)
+
+
+def list_my_posts(author: Caller, wanted: PageRequest, *, is_known: IsKnown | None = None) -> Versioned[ListPage]:
     """
     Return a page of a user's own posts, visible and hidden.
 
@@ -114,19 +197,22 @@ def _with_offsets(plan: PagePlan) -> PagePlan:
     wanted = plan.wanted
     offset, limit = wanted.offset, wanted.per_page + 1
     slice_ = {"limit": limit, "offset": offset, "reach": offset + limit}
-    viewer = {} if plan.viewer is None else {"viewer_id": plan.viewer.user_id}
-    plan = replace(plan, values={**plan.values, **slice_, **viewer})
+    plan = replace(plan, values={**plan.values, **slice_, **_viewer_id(plan.viewer)})
     if wanted.cursor is not None:
         place = zip(SORT_COLUMNS[wanted.sort], wanted.cursor.values, strict=True)
         values = {f"cursor_{name}": value for name, value in place}
         return plan.changed(values, direction=wanted.cursor.direction)
     if offset < DEEP_OFFSET:
         return plan
-    if plan.shape == Shape():
+    if plan.shape.is_board:
         return _within_block(plan, offset)
     if plan.total is None:
-        plan = replace(plan, total=_total(plan))
+        plan = replace(plan, total=int(_totals(plan).total))
     return _from_the_end(plan, offset)
+
+
+def _viewer_id(viewer: Caller | None) -> dict[str, str]:
+    return {} if viewer is None else {"viewer_id": viewer.user_id}
 
 
 def _within_block(plan: PagePlan, offset: int) -> PagePlan:
@@ -151,40 +237,79 @@ def _from_the_end(plan: PagePlan, offset: int) -> PagePlan:
     return plan.changed({"offset": end, "limit": limit, "reach": end + limit}, direction="last")
 
 
-def _total(plan: PagePlan) -> int:
-    return int(total_query(plan.shape).read(plan.values)[0].total)
+def _totals(plan: PagePlan) -> Any:
+    return total_query(plan.shape).read(plan.values)[0]
 
 
-def _page(plan: PagePlan, is_known: IsKnown | None) -> Versioned[PostPage]:
+def _page(plan: PagePlan, is_known: IsKnown | None) -> Versioned[ListPage]:
     plan = _with_offsets(plan)
     is_empty = plan.total is not None and plan.wanted.offset >= plan.total and not plan.is_capped
+    if plan.shape.is_moderated and not is_empty and plan.values["offset"] > SEARCH_TOTAL_MAX:
+        raise InvalidFields(FieldProblem("page", "page_too_deep", {"maximum": SEARCH_TOTAL_MAX}))
     if is_known is not None and not is_empty:
         version = _read_version(plan)
         if is_known(version):
             return Versioned(version, None)
-    rows = [] if is_empty else _rows(plan)
+    rows: Sequence[Any] = [] if is_empty else _rows(plan)
+    pins: Sequence[Any] = []
     total = plan.total
     if total is None:
-        total = int(rows[0].total) if rows else _total(plan)
-    version = _page_version(plan, total, [version_of(row, for_viewer=plan.viewer is not None) for row in rows])
-    return value_unless_cached(version, is_known, lambda: _post_page(plan, rows, total))
+        totals = rows[0] if rows else _totals(plan)
+        pins, total = _pins(plan, totals, plan.wanted.view), int(totals.total)
+    version = _page_version(plan, total, _versions_of(plan, rows), _versions_of(plan, pins))
+    return value_unless_cached(version, is_known, lambda: _post_page(plan, rows, total, pins))
 
 
-def _read(plan: PagePlan, view: View | Literal["version"]) -> Sequence[Row[Any]]:
+def _chosen_page(
+    wanted: PageRequest, ids: Sequence[str], viewer: Caller | None, is_known: IsKnown | None
+) -> Versioned[ListPage]:
+    values = {f"id_{index}": ids[index % len(ids)] for index in range(PER_PAGE_MAX)}
+    plan = PagePlan(wanted, Shape(sort=wanted.sort, shows_pins=True), values | _viewer_id(viewer), viewer=viewer)
+
+    def read(view: AnyView) -> Sequence[Any]:
+        return chosen_query(view=view, for_viewer=viewer is not None).read(plan.values)
+
+    if is_known is not None:
+        versions = [row.version for row in read("version")]
+        version = _page_version(plan, len(versions), versions, [])
+        if is_known(version):
+            return Versioned(version, None)
+    places = {post_id: place for place, post_id in enumerate(ids)}
+    rows = sorted(read(wanted.view), key=lambda row: places[row.id])
+    version = _page_version(plan, len(rows), _versions_of(plan, rows), [])
+    return value_unless_cached(version, is_known, lambda: _post_page(plan, rows, len(rows), []))
+
+
+def _read(plan: PagePlan, view: AnyView) -> Sequence[Row[Any]]:
     with_total, for_viewer = plan.total is None, plan.viewer is not None
     return page_query(plan.shape, view=view, with_total=with_total, for_viewer=for_viewer).read(plan.values)
+
+
+def _pins(plan: PagePlan, totals: Any, view: AnyView) -> Sequence[Row[Any]]:
+    """Return the pinned posts' rows, the newest pin first; ``totals`` has the columns of ``total_query``."""
+    if not (plan.shape.shows_pins and totals.has_pins):
+        return []
+    pins = pins_query(plan.shape.filters, view=view, for_viewer=plan.viewer is not None).read(plan.values)
+    return sorted(pins, key=lambda pin: (pin.pinned_at, pin.No), reverse=True)
 
 
 def _read_version(plan: PagePlan) -> str:
     (row,) = _read(plan, "version")
     total = row.total if plan.total is None else plan.total
-    return _page_version(plan, int(total), row.versions.split(",") if row.versions else [])
+    pins = [pin.version for pin in _pins(plan, row, "version")]
+    return _page_version(plan, int(total), row.versions.split(",") if row.versions else [], pins)
 
 
-def _page_version(plan: PagePlan, total: int, versions: Sequence[str]) -> str:
-    # Sorted by text: rows come in any order, and the list's own order follows from their versions.
+def _versions_of(plan: PagePlan, rows: Sequence[Any]) -> list[str]:
+    return [version_of(row, for_viewer=plan.viewer is not None) for row in rows]
+
+
+def _page_version(plan: PagePlan, total: int, versions: Sequence[str], pins: Sequence[str]) -> str:
+    # Sorted by text: rows come in any order, and the list's own order follows from their versions. That of the pins
+    # follows from nothing else.
     total_version = f"{total}{'+' if plan.is_capped else ''}"
-    return " ".join([total_version, *sorted(versions)]) + common_version(plan.viewer)
+    pinned = ["pinned", *pins] if pins else []
+    return " ".join([total_version, *sorted(versions), *pinned]) + common_version(plan.viewer)
 
 
 def _rows(plan: PagePlan) -> list[Row[Any]]:
@@ -192,8 +317,38 @@ def _rows(plan: PagePlan) -> list[Row[Any]]:
     return sorted(_read(plan, plan.wanted.view), key=lambda row: _key(row, plan.wanted.sort), reverse=True)
 
 
-def _post_page(plan: PagePlan, rows: list[Row[Any]], total: int) -> PostPage:
-    wanted = plan.wanted
+def _post_page(plan: PagePlan, rows: Sequence[Row[Any]], total: int, pins: Sequence[Row[Any]]) -> ListPage:
+    page = new_page(plan.wanted, rows, total, is_capped=plan.is_capped, show=partial(_show, plan))
+    if plan.shape.shows_pins:
+        page.meta["pinned"] = _show(plan, pins)
+    return page
+
+
+def _show(plan: PagePlan, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    comments = components().comment_counter
+    if comments is not None:
+        comments.refresh(row.id for row in rows)
+    return to_dicts(rows, viewer=plan.viewer)
+
+
+def new_page(
+    wanted: PageRequest,
+    rows: Sequence[Any],
+    total: int,
+    *,
+    is_capped: bool,
+    show: Callable[[Sequence[Any]], list[dict[str, Any]]],
+) -> ListPage:
+    """
+    Return a page of a list, with its place in it.
+
+    Args:
+        wanted: The client's request.
+        rows: The page's rows in the list's order, and the next one if there is one. They have the columns of the order.
+        total: The list's number of rows.
+        is_capped: Whether there are more than the total.
+        show: Returns rows as the API's objects.
+    """
     has_more = len(rows) > wanted.per_page
     if has_more:
         rows = rows[1:] if wanted.cursor and wanted.cursor.direction == "prev" else rows[: wanted.per_page]
@@ -208,19 +363,13 @@ def _post_page(plan: PagePlan, rows: list[Row[Any]], total: int) -> PostPage:
         "has_next": has_next,
         "has_prev": has_prev,
         "next_cursor": next_cursor if has_next else None,
-    }
-    if plan.is_capped:
-        meta["total_capped"] = True
+    } | ({"total_capped": True} if is_capped else {})
     next_link: Link = {"cursor": next_cursor}
     prev_link: Link = {"cursor": prev_cursor}
     if wanted.cursor is None:
         last_page = wanted.page - 1 if rows else min(wanted.page - 1, pages)
         next_link, prev_link = {"page": wanted.page + 1}, {"page": max(1, last_page)}
-    comments = components().comment_counter
-    if comments is not None:
-        comments.refresh(row.id for row in rows)
-    posts = to_dicts(rows, viewer=plan.viewer)
-    return PostPage(posts, meta, next_link if has_next else None, prev_link if has_prev else None)
+    return ListPage(show(rows), meta, next_link if has_next else None, prev_link if has_prev else None)
 
 
 def _neighbours(wanted: PageRequest, *, has_more: bool, is_empty: bool) -> tuple[bool, bool]:
@@ -231,7 +380,7 @@ def _neighbours(wanted: PageRequest, *, has_more: bool, is_empty: bool) -> tuple
     return (has_more, not is_empty) if wanted.cursor.direction == "next" else (not is_empty, has_more)
 
 
-def _cursors(wanted: PageRequest, rows: list[Row[Any]]) -> tuple[str, str]:
+def _cursors(wanted: PageRequest, rows: Sequence[Any]) -> tuple[str, str]:
     """Return the cursors of the next and the previous page; empty if a numbered page has no posts."""
     if rows:
         first, last = _key(rows[0], wanted.sort), _key(rows[-1], wanted.sort)

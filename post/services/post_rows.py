@@ -25,6 +25,7 @@ _AFTER_TEXT = (
     Post.comment_count,
     Post.status,
     Post.media_count,
+    Post.moves,  # of its version alone
     Post.created_at,
     Post.updated_at,
 )
@@ -38,6 +39,8 @@ SUMMARY_COLUMNS: tuple[Any, ...] = (
 IS_LIKED = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("viewer_id")).exists()
 # Further columns, for a caller with a token: their ``sub`` is the parameter ``viewer_id``.
 VIEWER_COLUMNS: tuple[Any, ...] = (Post.hidden_by, IS_LIKED.label("is_liked"))
+# Further columns in lists of moderators.
+ADMIN_COLUMNS: tuple[Any, ...] = (Post.report_count, Post.deleted_at, Post.deleted_by)
 # A row of both, made of values that are known already.
 PostRow = row_type(column.name for column in (*POST_COLUMNS, *VIEWER_COLUMNS))
 
@@ -64,7 +67,9 @@ def _to_dict(
 ) -> dict[str, Any]:
     post: dict[str, Any] = dict(zip(names, row, strict=True))
     post.pop("total", None)  # of a list, in each of its rows
-    del post["media_count"], post["created_at"], post["updated_at"]  # to follow the images
+    post.pop("has_pins", None)
+    post.pop("pinned_at", None)
+    del post["moves"], post["media_count"], post["created_at"], post["updated_at"]  # to follow the images
     post["media_files"] = media_files
     post["media_count"] = len(media_files)
     post["created_at"] = isoformat_utc(row.created_at)

@@ -1,5 +1,6 @@
 """One post: read, created, edited, and deleted softly."""
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -9,11 +10,24 @@ from post.components import components
 from post.database.reads import Prepared
 from post.database.writes import Statement, retried, transaction
 from post.errors import Forbidden, Moderated, PostNotFound, PreconditionFailed
-from post.models import BY_AUTHOR, BY_MODERATOR, DELETED, HIDDEN, VISIBLE, Post, next_moment
-from post.services.accounts import CALLER_COLUMN, refuse_deactivated
+from post.models import (
+    BY_AUTHOR,
+    BY_MODERATOR,
+    DELETE,
+    DELETED,
+    DISMISS,
+    HIDDEN,
+    HIDE,
+    VISIBLE,
+    Post,
+    next_moment,
+)
+from post.services.accounts import CALLER_COLUMN, refuse_restricted
 from post.services.categories import ensure_category
 from post.services.derived import IndexedPost, update_derived
+from post.services.moderation_log import Deed, record
 from post.services.post_rows import POST_COLUMNS, VIEWER_COLUMNS, PostRow, to_dicts
+from post.services.report_rows import resolve_reports
 from post.services.versions import (
     IsKnown,
     Versioned,
@@ -25,21 +39,27 @@ from post.services.versions import (
     version_prefix_column,
 )
 from post.shared.view_counter import ViewCounter
-from post.utils import Caller, new_id
+from post.utils import Action, Caller, new_id
 
 _THIS = Post.id == bindparam("post_id")
 _POST = select(*POST_COLUMNS).where(_THIS)
 _POST_FOR_VIEWER = _POST.add_columns(*VIEWER_COLUMNS)
-_COUNTS = dict.fromkeys(("view_count", "like_count", "comment_count", "media_count"), 0)
+_COUNTS = dict.fromkeys(("view_count", "like_count", "comment_count", "media_count", "moves"), 0)
 _INSERT = Statement(insert(Post), *sorted({*PostRow._fields} - {"No", "is_liked"}))
 _NUMBER = select(Post.No).where(_THIS)
 _STATE = (Post.No, Post.user_id, Post.status, Post.hidden_by, Post.like_count, Post.media_count)
 _MOMENT = next_moment().label("next_moment")
-LOCKED = select(*_STATE, Post.category_id, Post.title, Post.updated_at, _MOMENT, CALLER_COLUMN).where(_THIS)
+_INDEXED = (Post.category_id, Post.title, Post.created_at)
+LOCKED = select(*_STATE, *_INDEXED, Post.updated_at, Post.moves, _MOMENT, CALLER_COLUMN).where(_THIS)
 LOCKED = LOCKED.with_for_update()
 _LOCKED = Statement(LOCKED)
-_LOCKED_WHOLE = Statement(_POST_FOR_VIEWER.add_columns(_MOMENT, CALLER_COLUMN).with_for_update())
+# Further columns for who decides about a post.
+STANDING = (Post.held_since, Post.purged_at, Post.report_count)
+_LOCKED_STANDING = Statement(LOCKED.add_columns(*STANDING))
+_LOCKED_WHOLE = Statement(_POST_FOR_VIEWER.add_columns(*STANDING, _MOMENT, CALLER_COLUMN).with_for_update())
 _WHOLE, _WHOLE_FOR_VIEWER = Prepared(_POST), Prepared(_POST_FOR_VIEWER)
+_PURGED = Prepared(select(Post.purged_at.isnot(None).label("is_purged")).where(_THIS))
+DECIDED = {"held_since": None, "report_count": 0}  # by an admin, whose decision it is from now on
 _BRIEF = select(Post.user_id, Post.status, Post.view_count).where(_THIS)
 _VERSION, _VERSION_FOR_VIEWER = (
     Prepared(_BRIEF.add_columns(version_prefix_column(for_viewer=for_viewer).label("prefix")))
@@ -99,8 +119,10 @@ def _pending_views(row: Row[Any], post_id: str, views: ViewCounter | None, addre
 
 def _seen_row(query: Prepared, post_id: str, viewer: Caller | None) -> Any:
     rows = query.read({"post_id": post_id} | ({} if viewer is None else {"viewer_id": viewer.user_id}))
-    if rows and viewer is not None and viewer.is_admin:  # who may restore a deleted post
-        return rows[0]
+    if rows and viewer is not None and viewer.is_admin and rows[0].status == DELETED:  # who may restore it
+        [(is_purged,)] = _PURGED.read({"post_id": post_id})
+        if not is_purged:
+            return rows[0]
     return check_seen(next(iter(rows), None), viewer)
 
 
@@ -120,7 +142,7 @@ def create_post(*, author: Caller, title: str, content: str, category: str, stat
         The post object of the API.
 
     Raises:
-        AccountDeactivated: The author has deactivated their account.
+        AccountRestricted: The author has deactivated their account, or is suspended.
         Forbidden: The category is new, and the author may not create it.
         CategoryLimitReached: It is new, and there are too many.
     """
@@ -153,23 +175,29 @@ def insert_post(connection: Connection, *, author: Caller, title: str, content: 
 
 @retried
 def edit_post(
-    post_id: str, *, editor: Caller, changes: dict[str, str], is_unchanged: IsKnown | None = None
+    post_id: str,
+    *,
+    editor: Caller,
+    changes: dict[str, str],
+    reason: str | None = None,
+    is_unchanged: IsKnown | None = None,
 ) -> dict[str, Any]:
     """
-    Change the named columns of a post.
+    Change the named columns of a post. An admin's change of its status, or of another's text, is logged.
 
     Args:
         post_id: Id of the post, 32 hex characters.
         editor: The caller.
         changes: Any of ``title``, ``content``, ``category`` (a name) and ``status`` (``visible``
             or ``hidden``); an admin's ``visible`` restores a deleted post.
+        reason: An admin's, for the moderation log.
         is_unchanged: Returns whether an edition is the one that the editor has read; None if any may be changed.
 
     Returns:
         The post object of the API.
 
     Raises:
-        AccountDeactivated: The editor has deactivated their account.
+        AccountRestricted: The editor has deactivated their account, or is suspended.
         PostNotFound: It is deleted, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin, or may not create a new category.
         CategoryLimitReached: The category is new, and there are too many.
@@ -179,25 +207,67 @@ def edit_post(
     restores = editor.is_admin and changes.get("status") == VISIBLE
     with transaction() as connection:
         before = lock_post(connection, post_id, editor, query=_LOCKED_WHOLE)
-        if not (restores and before is not None and before.status == DELETED):
+        if not (restores and before is not None and before.status == DELETED and before.purged_at is None):
             check_writable(before, editor)
         values: dict[str, Any] = dict(changes)
         if "status" in changes:
-            values["hidden_by"] = _hidden_by(before, editor, status=changes["status"])
+            values |= _standing(before, editor, status=changes["status"])
         _check_unchanged(before, is_unchanged)
         if "category" in changes:
-            found = ensure_category(connection, changes["category"], author=editor)
+            found = ensure_category(connection, changes["category"], author=editor, post=before)
             values |= {"category_id": found.id, "category": found.name}
         values["updated_at"] = before.next_moment
-        _update(*sorted(values)).run_last(connection, {"post_id": post_id, **values})
-        row = PostRow._make(before[: len(PostRow._fields)])._replace(**values)
+        change_post(connection, post_id, values)
+        shown = {name: value for name, value in values.items() if name in PostRow._fields}
+        row = PostRow._make(before[: len(PostRow._fields)])._replace(**shown)
+        if editor.is_admin:
+            record(connection, *_deeds(connection, before, row, editor=editor, changes=changes, reason=reason))
         update_derived(connection, IndexedPost.of(before), IndexedPost.of(row))
         return to_dicts([row], viewer=editor, connection=connection)[0]
+
+
+def change_post(connection: Connection, post_id: str, values: Mapping[str, Any]) -> None:
+    """
+    Set columns of a post with the COMMIT of the caller's transaction, which has locked its row.
+
+    Args:
+        connection: The transaction's.
+        post_id: Id of the post, 32 hex characters.
+        values: By name; MySQL moves ``updated_at`` where it is not among them.
+    """
+    _update(*sorted(values)).run_last(connection, {"post_id": post_id, **values})
 
 
 @cache  # one for each set of columns that people may change together
 def _update(*columns: str) -> Statement:
     return Statement(update(Post).where(_THIS), *columns)
+
+
+def _deeds(
+    connection: Connection, before: Any, after: Any, *, editor: Caller, changes: dict[str, str], reason: str | None
+) -> Iterator[Deed]:
+    """Return the rows of the log for an admin's edit, and resolve the reports that a new status decides about."""
+    old, new = ({"status": row.status, "hidden_by": row.hidden_by} for row in (before, after))
+    fields = sorted({*changes} - {"status"}) if editor.user_id != before.user_id else []
+    if fields:
+        new["fields"] = fields
+    action: Action = "edit"
+    if "status" in changes:
+        action, resolution = ("hide", HIDE) if after.status == HIDDEN else ("restore", DISMISS)
+        if before.report_count:
+            new |= resolve_reports(connection, before.id, moderator=editor.user_id, resolution=resolution)
+    if new != old or (before.held_since is not None and "status" in changes):
+        yield Deed(editor.user_id, action, old, new, reason, post_id=before.id, user_id=before.user_id)
+
+
+def _standing(before: Any, editor: Caller, *, status: str) -> dict[str, Any]:
+    """Return the columns beside its status of a locked post that gets one; see ``edit_post`` for its refusal."""
+    standing: dict[str, Any] = {"hidden_by": _hidden_by(before, editor, status=status)}
+    if editor.is_admin:
+        standing |= DECIDED
+    if before.status == DELETED:
+        standing |= {"deleted_at": None, "deleted_by": None}
+    return standing
 
 
 def _hidden_by(before: Any, editor: Caller, *, status: str) -> str | None:
@@ -211,7 +281,9 @@ def _hidden_by(before: Any, editor: Caller, *, status: str) -> str | None:
 
 
 @retried
-def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = None) -> dict[str, str]:
+def delete_post(
+    post_id: str, *, editor: Caller, reason: str | None = None, is_unchanged: IsKnown | None = None
+) -> dict[str, str]:
     """
     Delete a post softly: its row stays, and nobody sees it. Arguments as for ``edit_post``.
 
@@ -219,19 +291,28 @@ def delete_post(post_id: str, *, editor: Caller, is_unchanged: IsKnown | None = 
         Its id and new status.
 
     Raises:
-        AccountDeactivated: The editor has deactivated their account.
+        AccountRestricted: The editor has deactivated their account, or is suspended.
         PostNotFound: It is deleted already, hidden from the editor, or was never there.
         Forbidden: The editor is neither its author nor an admin.
         PreconditionFailed: It was edited since the editor has read it.
     """
     with transaction() as connection:
-        row = check_writable(lock_post(connection, post_id, editor), editor)
+        row = check_writable(lock_post(connection, post_id, editor, query=_LOCKED_STANDING), editor)
         _check_unchanged(row, is_unchanged)
-        before = IndexedPost.of(row)
-        values = {"post_id": post_id, "status": DELETED, "updated_at": row.next_moment}
-        _update("status", "updated_at").run_last(connection, values)
+        before, by = IndexedPost.of(row), BY_AUTHOR if editor.user_id == row.user_id else BY_MODERATOR
+        change_post(connection, post_id, deletion(row, by=by) | (DECIDED if editor.is_admin else {}))
+        if editor.is_admin:
+            old, new = {"status": row.status, "hidden_by": row.hidden_by}, {"status": DELETED, "deleted_by": by}
+            if row.report_count:
+                new |= resolve_reports(connection, post_id, moderator=editor.user_id, resolution=DELETE)
+            record(connection, Deed(editor.user_id, "delete", old, new, reason, post_id=post_id, user_id=row.user_id))
         update_derived(connection, before, before._replace(status=DELETED))
     return {"id": post_id, "status": DELETED}
+
+
+def deletion(row: Any, *, by: str) -> dict[str, Any]:
+    """Return the columns that delete a locked post softly, ``by`` its author or a moderator."""
+    return {"status": DELETED, "deleted_by": by, "deleted_at": row.next_moment, "updated_at": row.next_moment}
 
 
 def _check_unchanged(row: Any, is_unchanged: IsKnown | None) -> None:
@@ -261,19 +342,19 @@ def lock_post(
         post_id: Id of the post, 32 hex characters.
         caller: The one who writes; None for nobody with an account.
         query: ``LOCKED``, with any further columns.
-        values: Values of their parameters.
+        values: Values of their parameters; a ``caller_id`` of another account that may not be restricted.
 
     Returns:
         The query's row; None if the post was never there.
 
     Raises:
-        AccountDeactivated: The caller has deactivated their account.
+        AccountRestricted: The caller has deactivated their account, or is suspended.
     """
     caller_id = "" if caller is None else caller.user_id
-    values |= {"post_id": post_id, "caller_id": caller_id, "viewer_id": caller_id}
+    values = {"caller_id": caller_id, "viewer_id": caller_id} | values | {"post_id": post_id}
     row = query.first(connection, values)
     if row is not None:
-        refuse_deactivated(row)
+        refuse_restricted(row)
     return row
 
 

@@ -1,6 +1,6 @@
 """The search index: the titles of visible posts, and each pair of characters in them (bigrams)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -103,6 +103,25 @@ def _add_grams(connection: Connection, number: int, grams: Iterable[int]) -> Non
 def _remove_grams(connection: Connection, number: int, grams: Iterable[int]) -> None:
     if listed := ",".join(f"{gram:d}" for gram in sorted(grams)):
         send_last(connection, f"DELETE FROM search_grams WHERE No = {number:d} AND gram IN ({listed})")  # noqa: S608 - likewise
+
+
+def remove_titles(connection: Connection, titles: Mapping[int, str]) -> None:
+    """
+    Remove titles from the index, with whatever it has for their numbers.
+
+    Args:
+        connection: That of the transaction, which has locked the posts' rows.
+        titles: Each title by its post's number; some hundred at most.
+    """
+    if not titles:
+        return
+    these = SearchTitle.No.in_(titles)
+    found = connection.execute(select(SearchTitle.No, SearchTitle.title_key).where(these))
+    stored = {row.No: row.title_key for row in found}
+    connection.execute(delete(SearchTitle).where(these))
+    for number, title in titles.items():
+        keys = {search_key(title), stored.get(number, "")}
+        _remove_grams(connection, number, {gram for key in keys for gram in grams_of(key)})
 
 
 def add_titles(connection: Connection, keys: dict[int, str]) -> None:

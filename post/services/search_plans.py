@@ -42,12 +42,17 @@ def plan_search(q: str, shape: Shape, filters: Mapping[str, Any]) -> SearchPlan:
     maximum = SEARCH_TOTAL_MAX + 1
     search, values = _indexed(key, maximum)
     values["maximum"] = maximum
-    values["pattern"] = "%" + "".join(f"/{char}" if char in "/%_" else char for char in key) + "%"
-    (row,) = total_query(Shape(filters=shape.filters, search=search)).read({**filters, **values})
+    values["pattern"] = like_pattern(key)
+    (row,) = total_query(Shape(filters=shape.filters, period=shape.period, search=search)).read({**filters, **values})
     is_capped = row.total > SEARCH_TOTAL_MAX
     # With so many titles found, a walk through the list soon fills a page; with fewer, all are found and sorted.
     walks = is_capped and (search != "pair" or bool(shape.filters) or shape.sort != "latest")
     return SearchPlan("walk" if walks else search, values, min(row.total, SEARCH_TOTAL_MAX), is_capped)
+
+
+def like_pattern(text: str) -> str:
+    """Return the pattern of LIKE for texts that contain a text, with ``/`` as its escape character."""
+    return "%" + "".join(f"/{char}" if char in "/%_" else char for char in text) + "%"
 
 
 def _indexed(key: str, maximum: int) -> tuple[Search, dict[str, Any]]:

@@ -22,10 +22,10 @@ from sqlalchemy import (
 
 from post.database.reads import read
 from post.database.writes import retried, transaction
-from post.models import HIDDEN, VISIBLE, Like, Media, Post, PostCount, SearchGram, SearchTitle
+from post.models import HIDDEN, OPEN, VISIBLE, Like, Media, Post, PostCount, Report, SearchGram, SearchTitle
 from post.paging import VALUE_MAX
 from post.services.counters import set_counter
-from post.services.derived import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, SHARDS, Count, add_to_counts
+from post.services.derived import ALL, AUTHOR, BLOCK, BLOCK_NUMBERS, CATEGORY, DAY, SHARDS, Count, add_to_counts
 from post.services.posts import lock_post
 from post.services.search_index import add_titles, grams_of, search_key
 
@@ -37,9 +37,14 @@ _SUBJECTS: dict[str, ColumnElement[Any]] = {
     CATEGORY: cast(Post.category_id, String),
     AUTHOR: cast(Post.user_id, String),
     BLOCK: cast(Post.No // BLOCK_NUMBERS, String),
+    DAY: cast(Post.created_day, String),
 }
 # The rows that each counter of a post counts.
-_OF_POSTS = {"like_count": Like, "media_count": Media}
+_OF_POSTS = {
+    "like_count": select(Like.post_id),
+    "media_count": select(Media.post_id),
+    "report_count": select(Report.post_id).where(Report.state == OPEN),
+}
 _TITLES = select(Post.id, Post.No, Post.status, Post.title).order_by(Post.No)
 _KEPT_TITLES = select(SearchTitle.No, SearchTitle.title_key)
 _KEPT_GRAMS = select(SearchGram.No, SearchGram.gram)
@@ -74,11 +79,11 @@ def verify_counters(*, repair: bool) -> list[Mismatch]:
         The wrong values.
     """
     wrong = [mismatch for scope in SHARDS for mismatch in _verify_counts(scope, repair=repair)]
-    for name, table in _OF_POSTS.items():
-        for row in read(_miscounted(name, table)):
+    for name, rows in _OF_POSTS.items():
+        for row in read(_miscounted(name, rows)):
             wrong.append(Mismatch(name, row.id, row.kept, row.counted))
             if repair:
-                _recount(row.id, name, table)
+                _recount(row.id, name, rows)
     return wrong
 
 
@@ -115,18 +120,20 @@ def _differences(scope: str) -> Select[Any]:
     return query.having(or_(sums[0] != 0, sums[1] != 0))
 
 
-def _miscounted(name: str, table: Any) -> Select[Any]:
-    counted = select(table.post_id, func.count().label("counted")).group_by(table.post_id).subquery()
+def _miscounted(name: str, rows: Select[Any]) -> Select[Any]:
+    (post_id,) = rows.selected_columns
+    counted = rows.add_columns(func.count().label("counted")).group_by(post_id).subquery()
     right, kept = func.coalesce(counted.c.counted, 0), getattr(Post, name)
     query = select(Post.id, kept.label("kept"), right.label("counted"))
     return query.join(counted, counted.c.post_id == Post.id, isouter=True).where(kept != right)
 
 
 @retried
-def _recount(post_id: str, name: str, table: Any) -> None:
+def _recount(post_id: str, name: str, rows: Select[Any]) -> None:
     with transaction() as connection:
-        lock_post(connection, post_id, None)  # under which its likes and images are written
-        counted = select(func.count()).where(table.post_id == post_id).scalar_subquery()
+        lock_post(connection, post_id, None)  # under which its likes, images and reports are written
+        of_post = rows.where(rows.selected_columns[0] == post_id).subquery()
+        counted = select(func.count()).select_from(of_post).scalar_subquery()
         set_counter(connection, post_id, getattr(Post, name), counted)
 
 

@@ -49,8 +49,8 @@ def version_prefix(row: Row[Any], *, for_viewer: bool) -> str:
 
 
 def edition_of(row: Any) -> str:
-    """Return a text that changes whenever people edit a post, from its ``No`` and ``updated_at``."""
-    return f"{row.No}:{row.updated_at.isoformat(sep=' ', timespec='milliseconds')}"
+    """Return a text that changes whenever a post does, from its ``No``, ``updated_at`` and ``moves``."""
+    return f"{row.No}:{row.updated_at.isoformat(sep=' ', timespec='milliseconds')}:{row.moves}"
 
 
 def join_version(prefix: str, view_count: int) -> str:
@@ -67,14 +67,19 @@ def common_version(viewer: Caller | None) -> str:
 def version_prefix_column(*, for_viewer: bool) -> ColumnElement[str]:
     """Return ``version_prefix`` as SQL, in one column: the driver takes its time for each."""
     text: Any = cast(Post.No, String) + _COLON + func.substr(Post.updated_at, 1, _MOMENT_CHARS)
-    counts: list[Any] = [Post.like_count, Post.comment_count, Post.media_count]
-    separators = [_END, _COLON, _COLON, _COLON]
+    counts: list[Any] = [Post.moves, Post.like_count, Post.comment_count, Post.media_count]
+    separators = [_COLON, _END, _COLON, _COLON, _COLON]
     for separator, column in zip(separators, [*counts, IS_LIKED] if for_viewer else counts, strict=False):
         text = text + separator + cast(column, String)
     prefix: ColumnElement[str] = text
     return prefix
 
 
+def version_column(*, for_viewer: bool) -> ColumnElement[str]:
+    """Return ``version_of`` as SQL."""
+    return version_prefix_column(for_viewer=for_viewer) + _COLON + cast(Post.view_count, String)
+
+
 def joined_versions(*, for_viewer: bool) -> ColumnElement[str]:
     """Return the versions of all rows of a query as SQL: one text, with commas between them."""
-    return func.group_concat(version_prefix_column(for_viewer=for_viewer) + _COLON + cast(Post.view_count, String))
+    return func.group_concat(version_column(for_viewer=for_viewer))

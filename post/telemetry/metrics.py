@@ -8,6 +8,8 @@ import functools
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from post import utils
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 QUERY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -43,6 +45,15 @@ SERVER_UP = Gauge(
 )
 WRITE_RETRIES = Counter("post_write_retries_total", "Writes that ran again, by MySQL's error number.", ("error",))
 RATE_LIMITED = Counter("post_rate_limited_total", "Requests over a rate limit.", ("scope",))
+ACTIONS = Counter("post_moderation_actions_total", "Rows of the moderation log.", ("action",))
+REPORTS_OPEN = Gauge(
+    "post_reports_open", "Open reports, up to 10,000, as a worker counted them last.", multiprocess_mode="mostrecent"
+)
+REPORTS_OLDEST = Gauge(
+    "post_reports_oldest_seconds",
+    "Age of the oldest open report, likewise; 0 without one.",
+    multiprocess_mode="mostrecent",
+)
 WORKERS = Gauge("post_workers", "Workers alive.", multiprocess_mode="livesum")
 WORKER_STARTS = Counter("post_worker_starts_total", "Workers started, replacements included.")
 
@@ -54,6 +65,8 @@ for _action in ("added", "removed", "unchanged"):
 for _result in ("success", "failure"):
     JWKS_FETCHES.labels(_result)
     COMMENT_FETCHES.labels(_result)
+for _action in utils.ACTIONS:
+    ACTIONS.labels(_action)
 for _result in ("hit", "miss"):
     CACHE_REQUESTS.labels("tokens", _result)
 for _scope in ("read", "image", "write"):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -12,6 +13,7 @@ from post.text import CONTROL_CHARACTERS, TextRefused, read_line, read_text, tex
 from post.utils import (
     CATEGORY_MAX_CHARS,
     IDEMPOTENCY_KEY_MAX_CHARS,
+    REASON_MAX_CHARS,
     TITLE_MAX_CHARS,
     USER_ID_MAX_CHARS,
     USERNAME_MAX_CHARS,
@@ -22,6 +24,7 @@ GROUP_MAX_CHARS = 128  # a Cognito group's name (API reference: CreateGroup)
 SCOPE_MAX_CHARS = 1000
 INTEGER_MAX = 2**31 - 1  # MySQL's INT
 _PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)  # of RFC 3339
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # below Python's own limit on the digits of an int
 
 
@@ -73,6 +76,21 @@ def read_integer(value: Any) -> Any:
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise problem("not_integer")
     return int(value) if isinstance(value, str) else value
+
+
+def _future(text: Any) -> Any:
+    """Read a time to come; returns it as the database has it, naive, in UTC, in whole milliseconds."""
+    if not isinstance(text, str):
+        return text  # pydantic refuses it
+    try:
+        if not _MOMENT.fullmatch(text):
+            raise problem("bad_time")
+        moment = datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise problem("bad_time") from None
+    if moment <= datetime.now(UTC).replace(tzinfo=None):
+        raise problem("time_past")
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 # Patterns for the OpenAPI document. Every written text that people can see has a letter, digit or symbol of these;
@@ -168,4 +186,24 @@ IdempotencyToken = Annotated[
         },
     ),
 ]
+Reason = Annotated[
+    str,
+    _read(partial(read_text, max_chars=REASON_MAX_CHARS)),
+    Field(
+        description="Of a moderator's action, for the log; 1 to 500 characters.",
+        examples=["광고"],
+        json_schema_extra=_WRITTEN,
+    ),
+]
+Future = Annotated[datetime, BeforeValidator(_future), Field(examples=["2099-12-31T23:59:59.000Z"])]
+ReportText = Annotated[
+    str,
+    _read(partial(read_text, max_chars=REASON_MAX_CHARS)),
+    Field(description="In the reporter's own words; 1 to 500 characters.", json_schema_extra=_WRITTEN),
+]
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX), BeforeValidator(_as_integer)]
+Position = Annotated[
+    int,
+    Field(ge=-INTEGER_MAX, le=INTEGER_MAX, description="Lower ones come first in the list; 0 at first."),
+    BeforeValidator(_as_integer),
+]

@@ -1,7 +1,9 @@
 """The envelope: one form for every answer, in the request's language."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from flask import Response, g, has_request_context, request
@@ -39,6 +41,7 @@ def respond(
     status: int = 200,
     meta: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
+    links: Mapping[str, Mapping[str, str | int] | None] | None = None,
 ) -> Response:
     """
     Return a success in the envelope.
@@ -49,8 +52,25 @@ def respond(
         status: The HTTP status.
         meta: The ``meta`` of a list.
         headers: Further headers, such as ``Location``.
+        links: The query parameter that leads to the list's ``next`` page and to its ``prev``; None where there is none.
     """
+    header = ", ".join(f'<{_link(change)}>; rel="{rel}"' for rel, change in (links or {}).items() if change)
+    if header:
+        headers = (headers or {}) | {"Link": header}
     return json_response(success_body(data, message=message, meta=meta), status=status, headers=headers)
+
+
+def _link(change: Mapping[str, str | int]) -> str:
+    """Return the request's URL with ``page`` and ``cursor`` replaced (RFC 8288, section 3)."""
+    kept = {name: value for name, value in request.args.items() if name not in ("page", "cursor")}
+    return f"{request.path}?{urlencode({**kept, **change})}"
+
+
+def respond_task(task: dict[str, Any], *, message: str) -> Response:
+    """Return a long task: 200 with the message if it is done, else 202."""
+    if task["state"] == "done":
+        return respond(task, message=message)
+    return respond(task, message="task_running", status=202)
 
 
 def success_body(data: Any, *, message: str, meta: dict[str, Any] | None = None) -> bytes:
@@ -70,7 +90,7 @@ def respond_error(
     beside: dict[str, Any] | None = None,
 ) -> Response:
     """
-    Return an error in the envelope; the message of a validation error says its first detail.
+    Return an error in the envelope; its message says its first detail, where there is one.
 
     Args:
         code: The error's code, which is its key in the message catalogue.
@@ -100,7 +120,7 @@ def error_envelope(
     """
     error = {"code": code, "status": status, "details": details or [], "request_id": request_id}
     message = messages.text(code, language)
-    if code == "validation_error" and details:  # pages show the message alone
+    if details:  # pages show the message alone
         message = f"{messages.name_of(details[0]['field'], language)}: {details[0]['message']}"
     return {"success": False, "message": message, "error": error}
 

@@ -176,7 +176,9 @@ def read_fields(model: type[Model], raw: Any) -> Model:
 _WORDS = {
     "missing": ("required", {}),
     "string_type": ("not_text", {}),
+    "datetime_type": ("not_text", {}),
     "int_type": ("not_integer", {}),
+    "bool_type": ("not_boolean", {}),
     "list_type": ("not_list", {}),
     "model_type": ("not_object", {}),
     "less_than_equal": ("too_large", {"le": "maximum"}),

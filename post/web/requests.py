@@ -37,9 +37,9 @@ def init_requests(app: Flask) -> None:
 
     @app.before_request
     def name_request() -> None:
-        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID"))
-        route = request.url_rule.rule if request.url_rule else None
-        attach_request_info(request.environ, RequestInfo(g.request_id, route))
+        environ, rule = request.environ, request.url_rule
+        g.request_id = request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
+        attach_request_info(environ, RequestInfo(request_id, rule.rule if rule else None))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -50,14 +50,18 @@ def init_requests(app: Flask) -> None:
         # Unless a route sets it: a cache must not show one caller's answer to another.
         if not headers.getlist("Cache-Control"):
             headers.add("Cache-Control", "no-store")
-        headers.extend({"X-Request-ID": g.request_id, "X-Content-Type-Options": "nosniff", **rate_limit_headers()})
+        headers.add("X-Request-ID", g.request_id)
+        headers.add("X-Content-Type-Options", "nosniff")
+        for name, value in rate_limit_headers().items():
+            headers.add(name, value)
         return response
 
     @app.teardown_request
     def read_rest(_error: BaseException | None) -> None:
         # Gunicorn closes a connection with more of a body unread; nginx, which still sends it, loses the answer.
-        if BUFFER_BYTES < (request.content_length or 0) <= UPLOAD_MAX_BYTES:
-            body = request.environ["wsgi.input"]
+        environ = request.environ
+        if "CONTENT_LENGTH" in environ and BUFFER_BYTES < (request.content_length or 0) <= UPLOAD_MAX_BYTES:
+            body = environ["wsgi.input"]
             with suppress(ConnectionError):  # the client has gone, and gets no answer
                 while body.read(BUFFER_BYTES):
                     pass

@@ -1,118 +1,47 @@
 """The buildspecs, run as CodeBuild runs them, with an `aws`, a `docker` and a `kubectl` that note their calls."""
 
-import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from tests.deploy.buildspecs import Build, built, check_shape
 from tests.deploy.checks import waited_seconds
 from tests.deploy.kubernetes_rules import longest_rollout
 from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken
-from tests.servers import PROJECT
+from tests.servers import HANG_SECONDS, PROJECT
 
 BUILD, DEPLOY = PROJECT / "buildspec.yml", PROJECT / "buildspec-deploy.yml"
 MANIFEST = Manifest((PROJECT / "k8s" / "deployment.yaml").read_text())
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/post-service"
 IMAGE, LATEST = f"{REPOSITORY}:0123456789ab", f"{REPOSITORY}:latest"
-PHASES = ("install", "pre_build", "build", "post_build")
-
-# A stub notes its arguments and what it reads, says what it is told to say, and fails where it is told to.
-STUB = """#!{python}
-import json, os, re, sys
-call = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-read = sys.stdin.read() if "--password-stdin" in sys.argv else None
-with open(os.environ["STUB_CALLS"], "a") as calls:
-    calls.write(json.dumps([call, read]) + "\\n")
-for pattern, said in json.loads(os.environ["STUB_SAYS"]).items():
-    if re.search(pattern, call):
-        print(said)
-sys.exit(1 if re.search(os.environ["STUB_FAILS"] or "$^", call) else 0)
-"""
 BASE = f"public.ecr.aws/docker/library/python@sha256:{'0' * 64}"
 SAYS = {"get-login-password": "a-token", "get deployment": "7", "docker inspect": BASE}
 # ECR says that there is no such image.
 NOT_PUSHED = "describe-images"
 
 
-class Build(NamedTuple):
-    """What a build did: whether it succeeded, which phases began, which programs it called, what it exported."""
-
-    succeeded: bool
-    phases: list[str]
-    calls: list[str]
-    exported: dict[str, str]
-
-    def place(self, pattern: str) -> int:
-        """Where the one call is that matches."""
-        found = [number for number, call in enumerate(self.calls) if re.search(pattern, call)]
-        assert len(found) == 1, f"{pattern}: {len(found)} in {self.calls}"
-        return found[0]
-
-    def has(self, pattern: str) -> bool:
-        return any(re.search(pattern, call) for call in self.calls)
-
-
-def run_phase(commands: list[str], env: dict[str, str], folder: Path) -> tuple[bool, dict[str, str]]:
-    """Run commands one by one in one shell's environment; the first that fails is the last."""
-    for command in commands:
-        script = ["bash", "-c", f"{command}\nstatus=$?; env -0 >{folder}/env; exit $status"]
-        done = subprocess.run(script, check=False, cwd=PROJECT, env=env, timeout=60, capture_output=True)
-        pairs = (folder / "env").read_text().split("\0")
-        env = dict(pair.split("=", 1) for pair in pairs if pair)
-        if done.returncode != 0:
-            return False, env
-    return True, env
-
-
-def built(text: str, folder: Path, *, fails: str = "", says: dict[str, str] | None = None, **given: str) -> Build:
-    """
-    Run a buildspec.
-
-    Follows CodeBuild's "Build phase transitions": a phase that fails ends the build, but after `build` there is
-    `post_build` all the same, unless `on-failure` is ABORT.
-    """
-    spec, calls = yaml.safe_load(text), folder / "calls"
-    calls.touch()
-    for name in ("aws", "docker", "kubectl"):
-        (folder / name).write_text(STUB.format(python=sys.executable))
-        (folder / name).chmod(0o755)
-    env = {
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "STUB_CALLS": str(calls),
-        "STUB_SAYS": json.dumps(SAYS | (says or {})),
-        "STUB_FAILS": fails,
-        **{name: str(value) for name, value in spec["env"]["variables"].items()},
-        **given,
-    }
-    began, succeeded = [], True
-    for name in [phase for phase in PHASES if phase in spec["phases"]]:
-        phase = spec["phases"][name]
-        began.append(name)
-        good, env = run_phase(phase["commands"], env, folder)
-        succeeded = succeeded and good
-        if not good and (name != "build" or phase.get("on-failure") == "ABORT"):
-            break
-    lines = [json.loads(line) for line in calls.read_text().splitlines()]
-    assert all(read in (None, "a-token\n") for _, read in lines)
-    exported = {name: env.get(name, "") for name in spec["env"].get("exported-variables", [])}
-    return Build(succeeded, began, [call for call, _ in lines], exported)
-
-
-def build(folder: Path, text: str = "", *, fails: str = NOT_PUSHED, commit: str = COMMIT, **options: Any) -> Build:
+def build(
+    folder: Path,
+    text: str = "",
+    *,
+    fails: str = NOT_PUSHED,
+    says: dict[str, str] | None = None,
+    commit: str = COMMIT,
+) -> Build:
     given = {"REPOSITORY_URL": REPOSITORY, "CODEBUILD_RESOLVED_SOURCE_VERSION": commit}
-    return built(text or BUILD.read_text(), folder, fails=fails, **given, **options)
+    return built(text or BUILD.read_text(), folder, says=SAYS | (says or {}), fails=fails, **given)
 
 
-def deploy(folder: Path, text: str = "", *, image: str = IMAGE, **options: Any) -> Build:
-    return built(text or DEPLOY.read_text(), folder, IMAGE_URI=image, CLUSTER_NAME="post", **options)
+def deploy(
+    folder: Path, text: str = "", *, fails: str = "", says: dict[str, str] | None = None, image: str = IMAGE
+) -> Build:
+    given = {"IMAGE_URI": image, "CLUSTER_NAME": "post"}
+    return built(text or DEPLOY.read_text(), folder, says=SAYS | (says or {}), fails=fails, **given)
 
 
 # Build
@@ -153,7 +82,9 @@ def test_the_check_is_run_whatever_modes_its_files_have(tmp_path):
     script = script.replace("/src", f"{tmp_path}/src").replace("/check", f"{tmp_path}/check")
 
     runs = [
-        subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
+        subprocess.run(
+            ["bash", "-c", script], check=False, env=env, capture_output=True, text=True, timeout=HANG_SECONDS
+        )
         for env in ({}, {"STATUS": "3"})
     ]
 
@@ -264,14 +195,7 @@ def test_a_rollout_is_waited_for_as_long_as_it_may_take():
 
 @pytest.mark.parametrize("file", [BUILD, DEPLOY], ids=lambda file: file.name)
 def test_a_buildspec_is_of_codebuild_s_shape(file):
-    """Its members are those of the "Build specification reference for CodeBuild"."""
-    spec = yaml.safe_load(file.read_text())
-
-    assert spec["version"] == 0.2  # from which on a phase's commands share one shell
-    assert set(spec) <= {"version", "env", "phases", "cache", "artifacts", "reports", "proxy", "batch", "run-as"}
-    assert set(spec["env"]) <= {"shell", "variables", "exported-variables", "parameter-store", "secrets-manager"}
-    assert set(spec["phases"]) <= set(PHASES)
-    assert all(phase["on-failure"] == "ABORT" for phase in spec["phases"].values())
+    check_shape(file.read_text())
 
 
 def test_a_build_keeps_what_it_has_downloaded(tmp_path):

@@ -56,8 +56,9 @@ def values(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
     elif shape.type_name == "string":
         if shape.enum and value not in shape.enum:
             yield f"{path}: {value} is none of {shape.enum}"
-        if not re.fullmatch(shape.metadata.get("pattern", ".*"), value):
-            yield f"{path}: {value} is not {shape.metadata['pattern']}"
+        pattern = shape.metadata.get("pattern")
+        if pattern and not re.fullmatch(pattern, value):
+            yield f"{path}: {value} is not {pattern}"
 
 
 def refused_by_the_model(found: dict[str, Any]) -> list[str]:

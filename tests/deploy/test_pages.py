@@ -23,7 +23,7 @@ from tests.deploy.kubernetes_rules import configured
 from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken, mutations
 from tests.pages import broken_links
-from tests.servers import PROJECT
+from tests.servers import HANG_SECONDS, PROJECT
 
 PAGE = PROJECT / "docs" / "deployment.md"
 MANIFEST, DISTRIBUTION = PROJECT / "k8s" / "deployment.yaml", PROJECT / "cloudfront-config.json"
@@ -61,7 +61,9 @@ def section(page: str, title: str) -> str:
 
 def syntax(page: str) -> Iterator[str]:
     for block in blocks(page):
-        done = subprocess.run(["bash", "-n"], check=False, input=block, capture_output=True, text=True)
+        done = subprocess.run(
+            ["bash", "-n"], check=False, input=block, capture_output=True, text=True, timeout=HANG_SECONDS
+        )
         if done.returncode != 0:
             yield done.stderr
 
@@ -271,7 +273,9 @@ def called(function: str, file: Path, env: dict[str, str]) -> subprocess.Complet
     """Call one of the page's functions."""
     functions = re.findall(r"^\w+\(\) \{.*?^\}$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
     script = "\n".join([*functions, f"{function} {file}"])
-    return subprocess.run(["bash", "-c", script], check=False, env=env, capture_output=True, text=True)
+    return subprocess.run(
+        ["bash", "-c", script], check=False, env=env, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
 
 
 @pytest.mark.parametrize("file", [MANIFEST, DISTRIBUTION], ids=lambda file: file.name)
@@ -367,7 +371,7 @@ def test_the_site_s_routes_are_its_first_page():
     calls = ", ".join(f"handler({{request: {{uri: {uri!r}}}}}).uri" for uri in uris)
     script = f"{code}\nconsole.log([{calls}].join(' '))"
 
-    done = subprocess.run(["node", "-e", script], check=True, capture_output=True, text=True)
+    done = subprocess.run(["node", "-e", script], check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
 
     assert done.stdout.split() == ["/index.html"] * 3 + ["/assets/app.9f3c.js", "/favicon.ico"]
 

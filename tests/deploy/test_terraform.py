@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.mutations import broken, mutations
-from tests.servers import PROJECT
+from tests.servers import PROJECT, wait_until
 
 FILE = PROJECT / "post-cicd.tf"
 TESTS = Path(__file__).with_name("pipeline.tftest.hcl")
@@ -30,7 +30,14 @@ needs_schema = pytest.mark.skipif(
 def provider_to_oneself() -> Iterator[None]:
     """Terraform-validate lays its provider out anew each time: not while another process of the suite runs it."""
     with (Path(tempfile.gettempdir()) / "post-service-terraform.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def is_locked() -> bool:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            return False
+
+        wait_until(is_locked, seconds=500, what=f"another process keeps {file.name}")
         yield
 
 
