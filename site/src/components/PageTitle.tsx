@@ -1,0 +1,30 @@
+import { useEffect, useRef } from "react";
+import { useLocation, useNavigationType } from "react-router";
+import { useText } from "../i18n/language";
+
+/**
+ * Heading of a page, and the title of its tab.
+ *
+ * After a link was followed the heading has the focus, so that a screen reader says where one is and Tab goes on
+ * from there. A first load and the back button leave the focus to the browser.
+ */
+export function PageTitle({ children, tab, hidden = false }: { children: string; tab?: string; hidden?: boolean }) {
+  const text = useText();
+  const heading = useRef<HTMLHeadingElement>(null);
+  const { pathname } = useLocation();
+  const arrival = useNavigationType();
+  const title = tab ?? children;
+
+  useEffect(() => {
+    document.title = title === text.siteName ? title : `${title} · ${text.siteName}`;
+  }, [title, text.siteName]);
+  useEffect(() => {
+    if (arrival !== "POP") heading.current?.focus({ preventScroll: true });
+  }, [pathname, arrival]);
+
+  return (
+    <h1 ref={heading} tabIndex={-1} className={hidden ? "visually-hidden" : "page-title"}>
+      {children}
+    </h1>
+  );
+}
