@@ -30,8 +30,7 @@ def new_runner():
 
     yield make
     for runner in made:
-        if runner._process is not None:
-            runner._end()
+        runner.stop()
 
 
 def test_no_thread_runs_before_the_start_and_one_after_it(new_runner):
@@ -75,8 +74,21 @@ def test_a_fault_is_logged_once_and_the_thread_goes_on(new_runner, caplog, fault
     runner.start()
 
     assert all(calls.acquire(timeout=HANG_SECONDS) for _ in range(4))
-    runner._end()
+    runner.stop()
     assert [(record.message, record.levelno) for record in caplog.records] == [("tasks_not_done", level)]
+
+
+def test_a_stopped_runner_has_no_thread_and_begins_again_when_it_is_woken(new_runner):
+    before = len(work_threads())
+    calls = threading.Semaphore(0)
+    runner = new_runner(lambda _should_stop: calls.release())
+
+    for _ in range(2):
+        runner.wake()
+        assert calls.acquire(timeout=HANG_SECONDS)
+        runner.stop()
+        runner.stop()
+        assert len(work_threads()) == before
 
 
 def test_a_fork_has_no_thread_until_it_starts_its_own(new_runner):

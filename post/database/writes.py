@@ -2,11 +2,11 @@
 
 import functools
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from random import SystemRandom
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from pymysql.err import Error as PyMySQLError
@@ -28,6 +28,8 @@ R = TypeVar("R")
 
 WRITE_ATTEMPTS = 6
 WRITE_RETRY_SECONDS = 6
+
+_CHANCE = SystemRandom()  # no state that forks share
 
 
 def retried(write: Callable[P, R]) -> Callable[P, R]:
@@ -54,7 +56,7 @@ def retried(write: Callable[P, R]) -> Callable[P, R]:
                     raise
                 metrics.WRITE_RETRIES.labels(error_number(exc)).inc()
                 logger.warning("write_retried", extra={"attempt": attempt, "error": error_number(exc)})
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries; no secret
+                time.sleep(_CHANCE.uniform(0, 0.02 * 2**attempt))  # spreads retries
         return write(*args, **kwargs)
 
     return run

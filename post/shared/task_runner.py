@@ -3,15 +3,17 @@
 import atexit
 import logging
 import os
-import random
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from random import SystemRandom
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 5
+
+_CHANCE = SystemRandom()  # no state: none that forks share, and none of the process that a thread moves
 
 
 class TasksUnavailable(Exception):
@@ -61,7 +63,18 @@ class TaskRunner:
                 target=self._run, args=[self._ended, self._woken], name="tasks", daemon=True
             )
             self._thread.start()
-            atexit.register(self._end)
+            atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """End the thread of this process, if there is one, after its present batch; ``start`` begins another."""
+        with self._lock:
+            if self._process != os.getpid():  # a fork has no thread
+                return
+            thread, self._process = self._thread, None
+            self._ended.set()
+            self._woken.set()
+            atexit.unregister(self.stop)
+        thread.join()
 
     def wake(self) -> None:
         """Look for tasks at once; begins if needed."""
@@ -71,7 +84,7 @@ class TaskRunner:
     def _run(self, ended: threading.Event, woken: threading.Event) -> None:
         while True:
             # At random, so that the processes of all machines do not ask together.
-            woken.wait(self._every_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            woken.wait(self._every_seconds * _CHANCE.uniform(0.5, 1.5))
             woken.clear()
             if ended.is_set():
                 return
@@ -88,9 +101,3 @@ class TaskRunner:
             level, shown = (logging.ERROR, fault) if is_ours else (logging.WARNING, None)
             logger.log(level, "tasks_not_done", exc_info=shown)
         self._logged = type(fault)
-
-    def _end(self) -> None:
-        if self._process == os.getpid():  # not in a fork
-            self._ended.set()
-            self._woken.set()
-            self._thread.join()
