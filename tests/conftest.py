@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 import pytest
 from flask import Flask
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from app import create_app
 from config import load_config
 from post import services
+from post.components import EXTENSION
 from post.database.writes import transaction
 from post.models import LogEntry, Media, Post, db
 from post.services.derived import IndexedPost, update_derived
@@ -31,6 +33,7 @@ NOT_QUICK = re.compile(
     r"\b(subprocess|playwright|answering|JwksServer|moto_server|private_mysql|private_redis|running_\w+|start_service"
     r"|proxied_service|redis_replicas|pytestmark = pytest\.mark\.slow)\b"
 )
+MADE_APPS = WeakSet[Flask]()
 NO_MYSQL = "MYSQL HALF NOT RUN: set TEST_DATABASE_URL, or install mariadb-server or mysql-server"
 
 
@@ -65,6 +68,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not config.getoption("--quick") or not collection_path.match("test_*.py"):
         return None
     return True if NOT_QUICK.search(collection_path.read_text()) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """End the threads that a test has woken for long tasks: they would use the database beside all later tests."""
+    for app in [*MADE_APPS]:
+        app.extensions[EXTENSION].task_runner.stop()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -123,7 +133,9 @@ def make_app(instance: Any) -> Callable[..., Flask]:
         defaults["VIEW_FLUSH_SECONDS"] = "0"  # a test finds in the database what it has just done
         defaults["DATABASE_READ_TIMEOUT_SECONDS"] = "15"  # a busy machine's server is slow, and not away
         defaults["DATABASE_POOL_TIMEOUT_SECONDS"] = "10"  # tests use more threads at once than a worker has
-        return create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
+        app = create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
+        MADE_APPS.add(app)
+        return app
 
     return make
 
