@@ -15,6 +15,7 @@ export class Session {
   private tokens: Tokens | null = null;
   private renewing: Promise<string | null> | null = null;
   private listeners = new Set<Listener>();
+  private lastTasks: (() => Promise<void>)[] = [];
   private started: Promise<void> | null = null;
   state: SessionState = { status: "starting", user: null };
 
@@ -65,7 +66,13 @@ export class Session {
     if (tokens) this.hold(tokens);
   }
 
+  /** Have a task done with the user's token before they sign out. */
+  beforeSignOut(task: () => Promise<void>): void {
+    this.lastTasks.push(task);
+  }
+
   async signOut(): Promise<void> {
+    await Promise.allSettled(this.lastTasks.map((task) => task()));
     this.hold(null);
     await this.issuer.signOut();
   }
