@@ -1,0 +1,34 @@
+"""axe-core in a page."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tests.servers import PROJECT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+AXE = PROJECT / "site" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """
+async (rules) => {
+  const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
+  return violations.map(({ id, help, nodes }) =>
+    `${id}: ${help}\\n` + nodes.map((node) => `  ${node.html}\\n    ${node.failureSummary}`).join("\\n"));
+}
+"""
+
+
+@cache
+def _axe() -> str:
+    return AXE.read_text()
+
+
+def check_accessible(page: Page) -> None:
+    """Raise AssertionError where axe-core finds a violation of WCAG 2.2 AA, or of its best practices."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(_axe())  # a script element is refused by the page's policy
+    violations = page.evaluate(RUN, RULES)
+    assert not violations, f"{page.url}\n" + "\n".join(violations)

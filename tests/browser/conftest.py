@@ -1,0 +1,201 @@
+"""Fixtures: the board with its site on each database, and Chromium on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from config import Settings
+from tests.browser import accessibility
+from tests.browser.board import Board
+from tests.browser.faults import Faults
+from tests.browser.front import front
+from tests.conftest import drop_database
+from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, free_port, private_redis, running_service
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+SITE = PROJECT / "site"
+DIST = SITE / "dist"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+READER = {"locale": "ko-KR", "timezone_id": "Asia/Seoul", "viewport": {"width": 1280, "height": 800}}
+KEPT_USER = "board.local-user"  # where site/src/session/local.ts keeps the name
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Leave all of them out of ``--quick``."""
+    return True if config.getoption("--quick") else None
+
+
+def _lack(what: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site; built where its sources are newer."""
+    if not (SITE / "node_modules").is_dir():
+        _lack("no packages of site/ (Node.js 20 and npm, then: make site)")
+    lock = os.open(SITE, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start together: one builds, the others wait
+        if _is_stale():
+            subprocess.run(["npx", "vite", "build"], cwd=SITE, check=True, timeout=HANG_SECONDS, capture_output=True)
+    finally:
+        os.close(lock)
+    return DIST
+
+
+def _is_stale() -> bool:
+    sources = [*(SITE / "src").rglob("*"), *(SITE / "public").rglob("*"), *SITE.glob("*.*")]
+    page = DIST / "index.html"
+    return not page.is_file() or max(path.stat().st_mtime for path in sources) > page.stat().st_mtime
+
+
+@pytest.fixture(scope="session")
+def board(database: str, site: Path, request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Board]:
+    """The board on SQLite, then on MySQL or MariaDB with Redis. Tests share it, and use names of their own."""
+    folder = tmp_path_factory.mktemp("board")
+    if database == "sqlite":
+        yield from _running_board(folder, site)
+        return
+    server = make_url(request.getfixturevalue("mysql_server"))
+    url = server.set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
+    with private_redis(folder) as redis:
+        yield from _running_board(folder, site, DATABASE_URL=url, REDIS_URL=redis.url)
+    drop_database(url)
+
+
+def _running_board(folder: Path, site: Path, **settings: str) -> Iterator[Board]:
+    settings = {**UNLIMITED, "WEB_CONCURRENCY": "1", "VIEW_FLUSH_SECONDS": "0", **settings}
+    port = free_port()
+    url = f"http://localhost:{port}"
+    if "site_path" in Settings.model_fields:
+        with running_service(folder, PORT=str(port), SITE_PATH=str(site), **settings):
+            yield Board(url)
+        return
+    with running_service(folder, PUBLIC_URL=url, **settings) as service, front(site, port, service.url):
+        yield Board(url)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for the worker's tests of this folder."""
+    from playwright.sync_api import expect, sync_playwright
+
+    if CHROMIUM is None:
+        _lack("no Chromium on this machine (Debian: apt install chromium)")
+    expect.set_options(timeout=HANG_SECONDS * 1000 / 4)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def faults() -> Faults:
+    """What goes wrong in the test's pages; ``expect`` allows, and requires, some of it."""
+    return Faults()
+
+
+@pytest.fixture
+def contexts() -> list[BrowserContext]:
+    """The contexts that a test has opened."""
+    return []
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, board: Board, faults: Faults, contexts: list[BrowserContext]
+) -> Iterator[Callable[..., Page]]:
+    """
+    Open a page in a context of its own, such as another person's browser.
+
+    It takes Playwright's options of a context, such as ``viewport``, ``locale``, ``color_scheme``, ``reduced_motion``;
+    ``width`` is short for a viewport of this width.
+    """
+
+    def open_one(*, width: int | None = None, **options: Any) -> Page:
+        if width is not None:
+            options["viewport"] = {"width": width, "height": 800}
+        context = browser.new_context(**{**READER, "base_url": board.url, **options})
+        contexts.append(context)
+        context.set_default_timeout(HANG_SECONDS * 1000 / 4)
+        faults.watch(context)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """A page of 1,280 × 800 pixels that prefers Korean."""
+    return open_page()
+
+
+@pytest.fixture
+def sign_in(board: Board) -> Callable[..., None]:
+    """Sign a page's tab in by the local issuer, as the sign-in page does; what it shows is loaded again."""
+
+    def sign(page: Page, name: str, *, admin: bool = False) -> None:
+        is_open = page.url.startswith(board.url)
+        if not is_open:
+            page.goto("/robots.txt")
+        page.evaluate(
+            "([key, user]) => sessionStorage.setItem(key, JSON.stringify(user))",
+            [KEPT_USER, {"username": name, "isAdmin": admin}],
+        )
+        if is_open:
+            page.reload()
+
+    return sign
+
+
+@pytest.fixture
+def check_accessible() -> Callable[[Page], None]:
+    """Run axe-core on a page; fail on any violation of WCAG 2.2 AA, or of its best practices."""
+    return accessibility.check_accessible
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """End a test by its faults, and keep a screenshot of each page of a test that fails."""
+    faults, contexts = pyfuncitem.funcargs.get("faults"), pyfuncitem.funcargs.get("contexts")
+    if not isinstance(faults, Faults):
+        return (yield)
+    try:
+        result = yield
+        for page in _pages(contexts):
+            page.evaluate("1")  # what the browser has sent before is known then
+        faults.check()
+    except BaseException:
+        for page in _pages(contexts):
+            _keep_screenshot(pyfuncitem, page)
+        pyfuncitem.add_report_section("call", "faults in the browser", "\n".join(faults.seen))
+        raise
+    return result
+
+
+def _pages(contexts: list[BrowserContext] | None) -> list[Page]:
+    return [page for context in contexts or [] for page in context.pages]
+
+
+def _keep_screenshot(item: pytest.Function, page: Page) -> None:
+    path = item.config._tmp_path_factory.mktemp("failed") / "page.png"
+    page.screenshot(path=path, full_page=True)
+    item.add_report_section("call", f"screenshot of {page.url}", str(path))
