@@ -88,7 +88,8 @@ def last_deed(client, as_user):
 
 
 def test_a_report_is_answered_listed_and_counted(make_post, report, listed, row, user_id):
-    post_id = make_post(author="ana", title="싸게 팝니다")
+    text = "가" * 201
+    post_id = make_post(author="ana", title="싸게 팝니다", content=text)
     before = row(post_id)
 
     answer = report(post_id, "bo", reason="other", text="  광고\n같아요")
@@ -107,7 +108,7 @@ def test_a_report_is_answered_listed_and_counted(make_post, report, listed, row,
         "resolved_by": None,
         "resolution": None,
     }
-    of_post = {"title": "싸게 팝니다", "status": "visible", "hidden_by": None}
+    of_post = {"title": "싸게 팝니다", "excerpt": text[:200], "status": "visible", "hidden_by": None}
     of_post |= {"username": "ana", "user_id": user_id("ana"), "report_count": 1}
     assert listed() == [made | {"post": of_post}]
     after = row(post_id)

@@ -153,6 +153,7 @@ class ReportedPost(Answer):
     """The post of a report, as a moderator needs it."""
 
     title: str
+    excerpt: Annotated[str, Field(max_length=200, description="The text's first 200 characters.")]
     status: Literal["visible", "hidden", "deleted"]
     hidden_by: Literal["author", "moderator"] | None
     username: str

@@ -12,6 +12,7 @@ from post.models import BY_AUTHOR, HIDDEN, Like, Media, Post
 from post.utils import Caller, isoformat_utc
 
 EXCERPT_CHARS = 200
+EXCERPT = func.substr(Post.content, 1, EXCERPT_CHARS).label("excerpt")
 
 # A summary has the same columns in the same order, with an excerpt in place of the text.
 _BEFORE_TEXT = (Post.id, Post.No, Post.title)
@@ -30,11 +31,7 @@ _AFTER_TEXT = (
     Post.updated_at,
 )
 POST_COLUMNS: tuple[Any, ...] = (*_BEFORE_TEXT, Post.content, *_AFTER_TEXT)
-SUMMARY_COLUMNS: tuple[Any, ...] = (
-    *_BEFORE_TEXT,
-    func.substr(Post.content, 1, EXCERPT_CHARS).label("excerpt"),
-    *_AFTER_TEXT,
-)
+SUMMARY_COLUMNS: tuple[Any, ...] = (*_BEFORE_TEXT, EXCERPT, *_AFTER_TEXT)
 # In the query that reads the post: a page needs no other.
 IS_LIKED = select(Like.id).where(Like.post_id == Post.id, Like.user_id == bindparam("viewer_id")).exists()
 # Further columns, for a caller with a token: their ``sub`` is the parameter ``viewer_id``.

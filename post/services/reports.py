@@ -28,6 +28,7 @@ from post.services.derived import IndexedPost, update_derived
 from post.services.moderation_log import BY_REPORTS, Deed, record
 from post.services.numbered_lists import Filter, NumberedList
 from post.services.pages import ListPage
+from post.services.post_rows import EXCERPT
 from post.services.posts import DECIDED, LOCKED, STANDING, change_post, deletion, lock_post, lock_seen_post
 from post.services.report_rows import resolve_reports
 from post.utils import Caller, isoformat_utc, new_id
@@ -41,7 +42,7 @@ _AUTHOR_ID = Post.user_id.label("author_id")
 _MINE = select(Report.No).where(Report.post_id == Post.id, Report.user_id == bindparam("reporter_id"))
 _MINE_COLUMN = _MINE.with_for_update().scalar_subquery().label("mine")
 _LOCKED_TO_REPORT = Statement(LOCKED.add_columns(*STANDING, _NOW, _MINE_COLUMN))
-_LOCKED_TO_RESOLVE = Statement(LOCKED.add_columns(*STANDING, Post.username, _AUTHOR_ID))
+_LOCKED_TO_RESOLVE = Statement(LOCKED.add_columns(*STANDING, EXCERPT, Post.username, _AUTHOR_ID))
 _COLUMNS = (
     Report.id,
     Report.post_id,
@@ -58,7 +59,7 @@ _ADD = Statement(insert(Report), "created_at", "id", "post_id", "reason", "state
 _COUNT = Statement(setting(Post.report_count, Post.report_count + 1, post_id=bindparam("this_id")))
 _POST_ID = select(Report.post_id).where(Report.id == bindparam("report_id"))
 _REPORT = select(*_COLUMNS).where(Report.id == bindparam("report_id"))
-_OF_POST = (Post.title, Post.status, Post.hidden_by, Post.username, Post.report_count)
+_OF_POST = (Post.title, EXCERPT, Post.status, Post.hidden_by, Post.username, Post.report_count)
 _LISTED = select(Report.No, *_COLUMNS, _AUTHOR_ID, *_OF_POST)
 _LIST = NumberedList(
     _LISTED.join_from(Report, Post, Post.id == Report.post_id),
@@ -214,7 +215,7 @@ def _to_listed(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _post_of(row: Any, **changed: Any) -> dict[str, Any]:
     """Return what a moderator is shown of a reported post."""
-    names = ("title", "status", "hidden_by", "username", "report_count")
+    names = ("title", "excerpt", "status", "hidden_by", "username", "report_count")
     post = {name: changed.get(name, getattr(row, name)) for name in names}
     hidden_by = (post["hidden_by"] or BY_AUTHOR) if post["status"] == HIDDEN else None
     return {**post, "hidden_by": hidden_by, "user_id": row.author_id}

@@ -1976,6 +1976,11 @@ export interface components {
             /** Title */
             title: string;
             /**
+             * Excerpt
+             * @description The text's first 200 characters.
+             */
+            excerpt: string;
+            /**
              * Status
              * @enum {string}
              */
