@@ -27,6 +27,7 @@ from post.images.storage import FileStorage, ImageStorage, S3Storage
 from post.models import db
 from post.openapi.document import new_openapi_app
 from post.routes import internal, system
+from post.routes import site as site_routes
 from post.shared.category_cache import CategoryCache, NoCategoryCache
 from post.shared.comment_counter import CommentCounter, fetch_comment_total
 from post.shared.memory import Counters, SharedCounters
@@ -42,6 +43,7 @@ from post.web.error_answers import init_errors
 from post.web.rate_limits import init_rate_limits
 from post.web.read_routing import init_read_routing
 from post.web.requests import init_requests
+from post.web.site import Site, load_site
 
 IMAGES_PATH = "/api/v1/images/"
 THREADS_KEPT_FREE = 2  # of each worker, for other requests than uploads; by default ten may wait for images
@@ -71,17 +73,20 @@ def create_app(config: Settings | Mapping[str, Any] | None = None, *, for_comman
     _trace_requests(app, settings)  # before all other hooks, and inside the next
     init_client_address(app, hops=settings.trusted_proxy_hops, header=settings.trusted_proxy_header)
     init_requests(app)
-    init_errors(app)
+    site = None if for_command else load_site(settings)
+    init_errors(app, page_for_error=site.page_for_error if site else None)
     init_cors(app, origins=settings.cors_origins)
     db.init_app(app)
     _watch_database(app, settings)
     commands.register(app)
-    for blueprint in (*routes.BLUEPRINTS, system.bp):
+    for blueprint in (*routes.BLUEPRINTS, system.bp, site_routes.bp):
         app.register_api(blueprint)
     app.register_blueprint(internal.bp)  # not of the API, and so not in its document
+    if site is not None:
+        site_routes.register(app, site)
     if settings.uses_local_issuer:
         app.register_api(system.dev_bp)
-    app.extensions[EXTENSION] = _components(app, settings)
+    app.extensions[EXTENSION] = _components(app, settings, site)
     if for_command:
         init_migrations(app)
     else:
@@ -123,7 +128,7 @@ def _watch_database(app: Flask, settings: Settings) -> None:
         tracing.trace_queries(engines)
 
 
-def _components(app: OpenAPI, settings: Settings) -> Components:
+def _components(app: OpenAPI, settings: Settings, site: Site | None) -> Components:
     issuer = _dev_issuer(settings)
     redis, views, limits, categories, writers = _shared_state(settings)
     limiter = init_rate_limits(app, settings, limits)
@@ -144,6 +149,7 @@ def _components(app: OpenAPI, settings: Settings) -> Components:
         task_runner=TaskRunner(services.work_at_tasks, context=app.app_context),
         limiter=limiter,
         redis=redis,
+        site=site,
     )
 
 

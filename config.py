@@ -139,6 +139,10 @@ class Settings(BaseModel):
     """Users who may create categories, alone or by a post with a new name: `anyone` with a token, or `admins`."""
     reports_to_hide: Annotated[int, Field(ge=0, le=10_000), BeforeValidator(_whole_number)] = 0
     """Open reports that hide a post until an admin decides; each is another user's. 0 hides none."""
+    site_path: Annotated[Path, AfterValidator(Path.absolute)] = PROJECT_ROOT / "site" / "dist"
+    """
+    Folder of the built site, which `/` then shows. A build of other sources than those beside it is not served.
+    """
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """Address to listen on; the container image sets `0.0.0.0`."""
@@ -150,8 +154,9 @@ class Settings(BaseModel):
         )
     )
     """
-    Base URL at which browsers reach the service, for the URLs of images where `CLOUDFRONT_DOMAIN` is unset. Unset in
-    production: they are paths.
+    Base URL at which browsers reach the service, for the URLs of images where `CLOUDFRONT_DOMAIN` is unset, and for
+    those of posts in the feed and in link previews. Unset in production: images have paths, and posts the first of
+    `CORS_ORIGINS`.
     """
     metrics_port: Annotated[int, Field(ge=1, le=MAX_PORT), BeforeValidator(_whole_number)] = 9102
     """Port of `/metrics` for Prometheus, at the address of `HOST`; never `PORT`."""
@@ -203,7 +208,12 @@ class Settings(BaseModel):
     cognito_region: Region | None = None
     """Region of the pool."""
     cognito_client_id: CommaList = ()
-    """App clients of the pool whose tokens are accepted, separated by commas."""
+    """App clients of the pool whose tokens are accepted, separated by commas; the first is the site's."""
+    cognito_domain: Annotated[str, AfterValidator(check_base_url)] | None = None
+    """
+    Base URL of the pool's hosted sign-in page, such as `https://board.auth.ap-northeast-2.amazoncognito.com`. Unset:
+    the site lets nobody sign in with the pool.
+    """
     aws_endpoint_url_cognito_identity_provider: Annotated[str, AfterValidator(check_base_url)] | None = None
     """Base URL for the pool's keys and API instead of AWS's; `iss` stays AWS's."""
 
@@ -283,6 +293,11 @@ class Settings(BaseModel):
         return not self.is_production and self.cognito_user_pool_id is None
 
     @property
+    def site_url(self) -> str:
+        """The base URL of the site's pages in the feed and in link previews; in production a site's, never a host's."""
+        return self.public_url or next(iter(self.cors_origins), SITE_ORIGINS[0])
+
+    @property
     def token_issuer(self) -> str:
         """The exact ``iss`` of accepted tokens (AWS: "Verifying a JSON web token")."""
         if self.uses_local_issuer:
@@ -326,6 +341,8 @@ class Settings(BaseModel):
         if any(pool) and not all(pool):
             names = "COGNITO_USER_POOL_ID, COGNITO_REGION, COGNITO_CLIENT_ID"
             raise ValueError(f"{names}: must be set together or not at all")
+        if self.cognito_domain and not self.cognito_user_pool_id:
+            raise ValueError("COGNITO_USER_POOL_ID: must be set if COGNITO_DOMAIN is")
         return self
 
     @model_validator(mode="after")

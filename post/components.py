@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from post.shared.view_counter import ViewCounter
     from post.telemetry.report_gauges import ReportGauges
     from post.web.rate_limits import RateLimiter
+    from post.web.site import Site
 
 EXTENSION = "post"  # the key of the application's ``Components`` in ``app.extensions``
 
@@ -47,6 +48,7 @@ class Components:
         task_runner: Works at long tasks.
         limiter: Counts requests.
         redis: Shared by the replicas, where there is one.
+        site: The board's pages, where they are built.
     """
 
     settings: "Settings"
@@ -64,6 +66,7 @@ class Components:
     task_runner: "TaskRunner"
     limiter: "RateLimiter"
     redis: "RedisState | None"
+    site: "Site | None"
 
 
 def components() -> Components:

@@ -130,6 +130,7 @@ def make_app(instance: Any) -> Callable[..., Flask]:
 
     def make(**settings: str) -> Flask:
         defaults = {"INSTANCE_PATH": str(instance), **UNLIMITED}
+        defaults["SITE_PATH"] = str(instance / "no-site")  # whatever is built on this machine
         defaults["VIEW_FLUSH_SECONDS"] = "0"  # a test finds in the database what it has just done
         defaults["DATABASE_READ_TIMEOUT_SECONDS"] = "15"  # a busy machine's server is slow, and not away
         defaults["DATABASE_POOL_TIMEOUT_SECONDS"] = "10"  # tests use more threads at once than a worker has

@@ -278,7 +278,8 @@ def start_service(
     port = int(settings.setdefault("PORT", str(free_port())))
     settings.setdefault("METRICS_PORT", str(free_port()))
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL")}
-    env |= {"INSTANCE_PATH": str(folder / "instance"), "PYTHONPATH": str(PROJECT)} | settings
+    env |= {"INSTANCE_PATH": str(folder / "instance"), "PYTHONPATH": str(PROJECT)}
+    env |= {"SITE_PATH": str(folder / "no-site")} | settings  # whatever is built on this machine
     log = folder / f"service-{port}.log"
     command = [*prefix, sys.executable, "-m", "gunicorn", "-c", str(configuration), "app:app"]
     with log.open("ab") as output:

@@ -4,11 +4,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
-from flask import Response, current_app, redirect, send_file
+from flask import Response, current_app, send_file
 from flask_openapi import OpenAPI
 from pydantic import Field
 from werkzeug.exceptions import NotFound
-from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import __version__
 from post.auth_utils.dev_issuer import DevIssuer
@@ -94,12 +93,6 @@ def docs_asset(path: AssetPath) -> Response:
 
 def _whole_file(path: Path, *, max_age_seconds: int) -> Response:
     return not_modified_if_known(send_file(path, conditional=False, max_age=max_age_seconds))
-
-
-@bp.get("/", tags=[SYSTEM], responses={302: {"description": "To `/api/docs`."}, **error_answers(429)})
-def index() -> WerkzeugResponse:
-    """Redirect to the documentation."""
-    return redirect("/api/docs")
 
 
 @dev_bp.post(

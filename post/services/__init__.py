@@ -12,6 +12,7 @@ from post.services.moderation_log import export_log, list_log, missing_guards
 from post.services.pages import list_my_posts, list_posts, list_posts_for_admins
 from post.services.pins import pin_post, unpin_post
 from post.services.posts import create_post, delete_post, edit_post, get_post
+from post.services.previews import preview_post
 from post.services.purging import purge_post
 from post.services.reports import list_reports, report_backlog, report_post, resolve_report
 from post.services.tasks import work_at_tasks
@@ -49,6 +50,7 @@ __all__ = [
     "merge_category",
     "missing_guards",
     "pin_post",
+    "preview_post",
     "prune_idempotency_keys",
     "prune_images",
     "purge_post",

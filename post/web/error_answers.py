@@ -1,6 +1,8 @@
 """The HTTP answer to each error."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from flask import Flask, Response
 from flask.typing import ResponseReturnValue
@@ -49,10 +51,21 @@ HTTP_CODES = {
     503: "overloaded",
     504: "gateway_timeout",
 }
+PAGE_STATUSES = (404, 429, 500, 503)  # the site's page says them in its own words
 
 
-def init_errors(app: Flask) -> None:
-    """Make an app answer every error in the envelope."""
+def init_errors(app: Flask, *, page_for_error: Callable[[int], Response | None] | None = None) -> None:
+    """
+    Make an app answer every error in the envelope.
+
+    Args:
+        app: The application.
+        page_for_error: Returns the site's page for a status, or None where the envelope is due; None without a site.
+    """
+
+    def respond(code: str, status: int, **more: Any) -> Response:
+        page = page_for_error(status) if page_for_error and status in PAGE_STATUSES else None
+        return page or respond_error(code, status, **more)
 
     @app.errorhandler(ServiceError)
     def refused(error: ServiceError) -> Response:
@@ -63,7 +76,7 @@ def init_errors(app: Flask) -> None:
             {"field": detail.field, "message": messages.text(detail.key, language, **detail.params)}
             for detail in error.details
         ]
-        return respond_error(error.code, status, details=details, headers=headers)
+        return respond(error.code, status, details=details, headers=headers)
 
     @app.errorhandler(HTTPException)
     def refused_by_werkzeug(error: HTTPException) -> ResponseReturnValue:
@@ -72,7 +85,7 @@ def init_errors(app: Flask) -> None:
             return error
         code = HTTP_CODES.get(status, "malformed_request" if status < 500 else "internal_error")
         kept = {name: value for name, value in error.get_headers() if name == "Allow"}
-        return respond_error(code, status, headers=kept)
+        return respond(code, status, headers=kept)
 
     @app.errorhandler(SQLAlchemyError)
     def database_failed(error: SQLAlchemyError) -> Response:
@@ -84,9 +97,9 @@ def init_errors(app: Flask) -> None:
     @app.errorhandler(Exception)
     def crashed(error: Exception) -> Response:
         if type(error).__module__.startswith("gunicorn."):  # the chunks of a body break HTTP
-            return respond_error("malformed_request", 400)
+            return respond("malformed_request", 400)
         logger.error("request_failed", exc_info=error)
-        return respond_error("internal_error", 500)
+        return respond("internal_error", 500)
 
 
 def _challenge(code: str) -> str:

@@ -12,8 +12,20 @@ from post.auth_utils.guards import READS, optional_caller
 from post.shared.rate_windows import Hit, RateWindows
 from post.telemetry import metrics
 
-EXEMPT_ENDPOINTS = {"system.health", "system.ready", "dev.issue_token", "internal.check_uploader"}
-IMAGE_ENDPOINT = "media.get_image"
+# The site's files and its page without a preview cost next to nothing, and would use up its visitors' reads.
+EXEMPT_ENDPOINTS = {
+    "system.health",
+    "system.ready",
+    "dev.issue_token",
+    "internal.check_uploader",
+    "site.index",
+    "pages.page",
+    "pages.page_of",
+    "pages.asset",
+}
+FILE_ENDPOINTS = "pages.file:"
+# Of their own counters: a page of thumbnails must not use up its visitor's reads, nor must pages.
+SCOPES = {"media.get_image": "image", "pages.post_page": "page", "site.feed": "page"}
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -30,8 +42,7 @@ class RateLimiter:
         """
         self.windows = windows
         reads, writes = (sorted(parse_many(rates)) for rates in (settings.ratelimit_read, settings.ratelimit_write))
-        # Images have counters of their own: a page of thumbnails must not use up its visitor's reads.
-        self._limits = {"read": reads, "image": reads, "write": writes}
+        self._limits = {"read": reads, "image": reads, "page": reads, "write": writes}
 
     def count_request(self) -> None:
         """
@@ -65,13 +76,13 @@ def init_rate_limits(app: Flask, settings: Settings, windows: RateWindows) -> Ra
 @functools.cache  # a rule's methods are few: a request with another one has no endpoint
 def _scope(endpoint: str, method: str) -> str | None:
     """Return the name of a request's limits, or None if it has none."""
-    if endpoint in EXEMPT_ENDPOINTS:
+    if endpoint in EXEMPT_ENDPOINTS or endpoint.startswith(FILE_ENDPOINTS):
         return None
     if method in WRITES:
         return "write"
     if method not in READS:
         return None
-    return "image" if endpoint == IMAGE_ENDPOINT else "read"
+    return SCOPES.get(endpoint, "read")
 
 
 def _client() -> str:

@@ -14,11 +14,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.engine import make_url
 
-from config import Settings
+from post.web.site import DIGEST, sources_digest
 from tests.browser import accessibility
 from tests.browser.board import Board
 from tests.browser.faults import Faults
-from tests.browser.front import front
 from tests.conftest import drop_database
 from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, free_port, private_redis, running_service
 
@@ -46,23 +45,22 @@ def _lack(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """The folder of the built site; built where its sources are newer."""
+    """The folder of the built site; built anew where its sources are others."""
     if not (SITE / "node_modules").is_dir():
         _lack("no packages of site/ (Node.js 20 and npm, then: make site)")
     lock = os.open(SITE, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start together: one builds, the others wait
-        if _is_stale():
-            subprocess.run(["npx", "vite", "build"], cwd=SITE, check=True, timeout=HANG_SECONDS, capture_output=True)
+        if not _is_current():
+            subprocess.run(["npm", "run", "build"], cwd=SITE, check=True, timeout=HANG_SECONDS, capture_output=True)
     finally:
         os.close(lock)
     return DIST
 
 
-def _is_stale() -> bool:
-    sources = [*(SITE / "src").rglob("*"), *(SITE / "public").rglob("*"), *SITE.glob("*.*")]
-    page = DIST / "index.html"
-    return not page.is_file() or max(path.stat().st_mtime for path in sources) > page.stat().st_mtime
+def _is_current() -> bool:
+    digest = DIST / DIGEST
+    return digest.is_file() and digest.read_text().strip() == sources_digest(SITE)
 
 
 @pytest.fixture(scope="session")
@@ -82,13 +80,8 @@ def board(database: str, site: Path, request: pytest.FixtureRequest, tmp_path_fa
 def _running_board(folder: Path, site: Path, **settings: str) -> Iterator[Board]:
     settings = {**UNLIMITED, "WEB_CONCURRENCY": "1", "VIEW_FLUSH_SECONDS": "0", **settings}
     port = free_port()
-    url = f"http://localhost:{port}"
-    if "site_path" in Settings.model_fields:
-        with running_service(folder, PORT=str(port), SITE_PATH=str(site), **settings):
-            yield Board(url)
-        return
-    with running_service(folder, PUBLIC_URL=url, **settings) as service, front(site, port, service.url):
-        yield Board(url)
+    with running_service(folder, PORT=str(port), SITE_PATH=str(site), **settings):
+        yield Board(f"http://localhost:{port}")
 
 
 @pytest.fixture(scope="package")
