@@ -8,7 +8,10 @@ import { ListPage } from "./pages/list/ListPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PostPage } from "./pages/post/PostPage";
 
-const SignInPage = lazy(() => import("./pages/SignInPage"));
+const SignInPage = lazy(() => import("./pages/sign-in/SignInPage"));
+const SignedInPage = lazy(() => import("./pages/sign-in/SignedInPage"));
+const MyPostsPage = lazy(() => import("./pages/my/MyPostsPage"));
+const AccountPage = lazy(() => import("./pages/account/AccountPage"));
 
 export function App() {
   return (
@@ -18,6 +21,9 @@ export function App() {
           <Route path="/" element={<ListPage />} />
           <Route path="/posts/:id" element={<PostPage />} />
           <Route path="/sign-in" element={<SignInPage />} />
+          <Route path="/signed-in" element={<SignedInPage />} />
+          <Route path="/my" element={<MyPostsPage />} />
+          <Route path="/account" element={<AccountPage />} />
           <Route path="*" element={<NotFoundPage />} />
         </Routes>
       </Suspense>

@@ -19,11 +19,11 @@ import "./styles/base.css";
 const RETRIES = 2;
 
 const config = readConfig(document);
-const session = new Session(issuerFor(config));
+const session = new Session(issuerFor(config), new BroadcastChannel("board.session"));
 const api = createApi({
   base: config.api,
   token: () => session.token(),
-  renewedToken: () => session.renew(),
+  renewedToken: (refused) => session.renew(refused),
   language: () => document.documentElement.lang,
 });
 

@@ -10,7 +10,7 @@ export interface ClientOptions {
   /** A good token, or null for an anonymous caller; refreshed where it is about to expire. */
   token: () => Promise<string | null>;
   /** A token that replaces one which the service has just refused; null if there is none. */
-  renewedToken: () => Promise<string | null>;
+  renewedToken: (refused: string) => Promise<string | null>;
   /** Language of messages, such as `ko`. */
   language: () => string;
 }
@@ -22,12 +22,13 @@ export function createApi(options: ClientOptions): Api {
 }
 
 async function send(request: Request, options: ClientOptions): Promise<Response> {
-  const again = request.clone();
   const token = await options.token();
+  if (token === null) return fetchWith(request, null, options.language());
+  const again = request.clone(); // a body is read once
   const response = await fetchWith(request, token, options.language());
-  if (response.status !== 401 || token === null) return response;
+  if (response.status !== 401) return response;
   // The token ended on the way, or the clocks differ: one more try with a new one.
-  const renewed = await options.renewedToken();
+  const renewed = await options.renewedToken(token);
   return renewed === null ? response : fetchWith(again, renewed, options.language());
 }
 

@@ -1,17 +1,21 @@
 /** Frame of all pages: skip link, header with the menu, main, footer. */
 
-import type { ReactNode } from "react";
-import { Link, NavLink, useLocation, useNavigate } from "react-router";
-import { useConfig, useSession, useSessionState } from "../context";
+import type { MouseEvent, ReactNode } from "react";
+import { Link } from "react-router";
+import { useConfig } from "../context";
 import { useLanguage, useText } from "../i18n/language";
+import { focusMain } from "./focus";
+import { Menu } from "./Menu";
 import { useScrollMemory } from "./scroll";
+import { useSessionNotices } from "./sessionNotices";
 
 export function Layout({ children }: { children: ReactNode }) {
   const text = useText();
   useScrollMemory();
+  useSessionNotices();
   return (
     <>
-      <a className="skip" href="#main">
+      <a className="skip" href="#main" onClick={skip}>
         {text.skip}
       </a>
       <header className="site-header">
@@ -19,9 +23,7 @@ export function Layout({ children }: { children: ReactNode }) {
           <Link className="brand" to="/">
             <img src="/favicon.svg" alt="" width="28" height="28" /> {text.siteName}
           </Link>
-          <nav className="menu" aria-label={text.nav.label}>
-            <Menu />
-          </nav>
+          <Menu />
         </div>
       </header>
       <main id="main" tabIndex={-1}>
@@ -35,43 +37,10 @@ export function Layout({ children }: { children: ReactNode }) {
   );
 }
 
-function Menu() {
-  const text = useText();
-  const state = useSessionState();
-  const session = useSession();
-  const navigate = useNavigate();
-  if (state.status === "starting") return null;
-  if (state.status === "anonymous") return <SignInButton />;
-  return (
-    <>
-      <NavLink to="/write">{text.nav.write}</NavLink>
-      <NavLink to="/my">{text.nav.my}</NavLink>
-      {state.user.isAdmin && <NavLink to="/admin/reports">{text.nav.admin}</NavLink>}
-      <NavLink to="/account">{state.user.username}</NavLink>
-      <button className="link-button" onClick={() => void session.signOut().then(() => navigate("/"))}>
-        {text.nav.signOut}
-      </button>
-    </>
-  );
-}
-
-function SignInButton() {
-  const text = useText();
-  const session = useSession();
-  const { pathname, search } = useLocation();
-  const here = pathname + search;
-  if (session.issuer.asksName) {
-    return (
-      <Link className="button small" to={`/sign-in?to=${encodeURIComponent(here)}`}>
-        {text.nav.signIn}
-      </Link>
-    );
-  }
-  return (
-    <button className="button small" onClick={() => void session.signIn(here)}>
-      {text.nav.signIn}
-    </button>
-  );
+/** Go to the content; the router would take the address with `#main` for another page. */
+function skip(event: MouseEvent) {
+  event.preventDefault();
+  focusMain();
 }
 
 function LanguageSwitch() {

@@ -28,6 +28,11 @@ export const en: Texts = {
     account: "Account",
     admin: "Moderate",
   },
+  session: {
+    expired: "Your session has ended. Sign in again to go on.",
+    elsewhere: "You have signed out in another tab.",
+    signedOut: "You are signed out.",
+  },
   errors: {
     unreachable: "The server cannot be reached. Check your connection and try again.",
     unexpected: "The answer was not as expected. Try again in a moment.",

@@ -24,6 +24,11 @@ export const ko = {
     account: "계정",
     admin: "관리",
   },
+  session: {
+    expired: "로그인이 만료되었습니다. 계속하려면 다시 로그인하세요.",
+    elsewhere: "다른 탭에서 로그아웃했습니다.",
+    signedOut: "로그아웃했습니다.",
+  },
   errors: {
     unreachable: "서버에 연결할 수 없습니다. 인터넷 연결을 확인하고 다시 시도하세요.",
     unexpected: "예상하지 못한 응답입니다. 잠시 후 다시 시도하세요.",

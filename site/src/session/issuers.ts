@@ -1,9 +1,48 @@
-/** The issuer that the configuration names. */
+/** The issuer that the configuration names. Its code is loaded for who is signed in, or about to be. */
 
 import type { Config } from "../config";
+import type { Browser } from "./cognito";
 import type { Issuer } from "./issuer";
-import { localIssuer } from "./local";
+import { CALLBACK, MARK } from "./marks";
 
-export function issuerFor(config: Config): Issuer {
-  return localIssuer(config.api, sessionStorage);
+/** The issuer; null where nobody can sign in: a pool without its page. */
+export function issuerFor(config: Config): Issuer | null {
+  const { cognito, api } = config;
+  if (cognito !== null) {
+    return onDemand(false, async () => (await import("./cognito")).cognitoIssuer(cognito, browser));
+  }
+  if (!config.local_issuer) return null;
+  return onDemand(true, async () => (await import("./local")).localIssuer(api, sessionStorage));
 }
+
+function onDemand(asksName: boolean, load: () => Promise<Issuer>): Issuer {
+  let loaded: Promise<Issuer> | null = null;
+  const issuer = (): Promise<Issuer> => {
+    loaded ??= load().catch((error: unknown) => {
+      loaded = null; // the next call tries again
+      throw error;
+    });
+    return loaded;
+  };
+  return {
+    asksName,
+    async resume() {
+      const isNeeded = sessionStorage.getItem(MARK) !== null || (!asksName && location.pathname === CALLBACK);
+      return isNeeded ? (await issuer()).resume() : { tokens: null };
+    },
+    signIn: async (returnTo, choice) => (await issuer()).signIn(returnTo, choice),
+    renew: async () => (await issuer()).renew(),
+    forget: async () => (await issuer()).forget(),
+    signOut: async () => (await issuer()).signOut(),
+  };
+}
+
+const browser: Browser = {
+  origin: location.origin,
+  storage: sessionStorage,
+  language: () => document.documentElement.lang,
+  path: () => location.pathname + location.search + location.hash,
+  historyState: () => history.state as unknown,
+  leave: (url, isInPlace) => (isInPlace ? location.replace(url) : location.assign(url)),
+  rename: (path) => history.replaceState(history.state, "", path),
+};

@@ -1,15 +1,9 @@
 /** The service's own issuer, in development: it signs a token for any name. */
 
 import { ApiError, errorOf, UNREACHABLE } from "../api/errors";
-import type { Issuer } from "./issuer";
+import type { Choice, Issuer } from "./issuer";
+import { MARK } from "./marks";
 import { readToken, type Tokens } from "./tokens";
-
-const KEPT = "board.local-user";
-
-interface Choice {
-  username: string;
-  isAdmin: boolean;
-}
 
 /** Issuer at `base`; a name is no secret, so it is kept for this tab and a reload stays signed in. */
 export function localIssuer(base: string, storage: Storage): Issuer {
@@ -25,27 +19,38 @@ export function localIssuer(base: string, storage: Storage): Issuer {
   }
 
   function kept(): Choice | null {
-    const text = storage.getItem(KEPT);
+    const text = storage.getItem(MARK);
     return text === null ? null : (JSON.parse(text) as Choice);
   }
 
+  const forget = async (): Promise<void> => storage.removeItem(MARK);
+
   async function again(): Promise<Tokens | null> {
     const choice = kept();
-    return choice && tokensFor(choice);
+    if (choice === null) return null;
+    try {
+      return await tokensFor(choice);
+    } catch (error) {
+      const isRefusal = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;
+      if (!isRefusal) throw error;
+      await forget();
+      return null;
+    }
   }
 
   return {
     asksName: true,
-    resume: again,
+    async resume() {
+      return { tokens: await again() };
+    },
     renew: again,
     async signIn(_returnTo, choice) {
       if (!choice) return null;
       const tokens = await tokensFor(choice);
-      storage.setItem(KEPT, JSON.stringify(choice));
+      storage.setItem(MARK, JSON.stringify(choice));
       return tokens;
     },
-    async signOut() {
-      storage.removeItem(KEPT);
-    },
+    forget,
+    signOut: forget,
   };
 }

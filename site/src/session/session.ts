@@ -1,34 +1,55 @@
 /** The session: who is signed in, and a good token for each request. Tokens are in memory alone. */
 
-import type { Issuer } from "./issuer";
+import { SignInError, type Arrival, type Choice, type Issuer } from "./issuer";
 import type { Tokens, User } from "./tokens";
 
 /** Tokens are replaced this long before they end, so that none ends on its way. */
 const MARGIN_MS = 30_000;
 
-export type SessionState = { status: "starting"; user: null } | { status: "anonymous"; user: null } | { status: "signed-in"; user: User };
+/** Reason for which a session ended without a click on "Sign out" in this tab. */
+export type Ending = "expired" | "elsewhere";
+
+export type SessionState =
+  | { status: "starting"; user: null }
+  | { status: "anonymous"; user: null; ended: Ending | null }
+  | { status: "signed-in"; user: User };
+
+/** Messages between the tabs of a browser; a `BroadcastChannel`. */
+export interface Channel {
+  postMessage: (message: unknown) => void;
+  onmessage: ((event: MessageEvent) => void) | null;
+}
 
 type Listener = () => void;
 
 export class Session {
-  readonly issuer: Issuer;
+  /** Null where nobody can sign in. */
+  readonly issuer: Issuer | null;
+  state: SessionState = { status: "starting", user: null };
   private tokens: Tokens | null = null;
-  private renewing: Promise<string | null> | null = null;
+  private renewing: Promise<Tokens | null> | null = null;
+  private started: Promise<Arrival | SignInError | null> | null = null;
   private listeners = new Set<Listener>();
   private lastTasks: (() => Promise<void>)[] = [];
-  private started: Promise<void> | null = null;
-  state: SessionState = { status: "starting", user: null };
 
-  constructor(issuer: Issuer) {
+  constructor(
+    issuer: Issuer | null,
+    private channel: Channel,
+  ) {
     this.issuer = issuer;
+    channel.onmessage = ({ data }: MessageEvent<{ signedOut?: string }>) => {
+      // In development each tab may have a user of its own.
+      if (data.signedOut !== undefined && data.signedOut === this.state.user?.sub) void this.end("elsewhere");
+    };
   }
 
-  /** Resume what an earlier page of this tab had; requests wait for it. */
-  start(): Promise<void> {
-    this.started ??= this.issuer
-      .resume()
-      .catch(() => null) // the page stays readable; the next write asks to sign in
-      .then((tokens) => this.hold(tokens));
+  /**
+   * Resume what an earlier page of this tab had, or complete a sign-in; requests wait for it.
+   *
+   * @returns The page to go to after the issuer's, the problem with what it sent, or null where there was neither.
+   */
+  start(): Promise<Arrival | SignInError | null> {
+    this.started ??= this.resume();
     return this.started;
   }
 
@@ -39,30 +60,41 @@ export class Session {
 
   current = (): SessionState => this.state;
 
-  /** A token that is good for the next seconds, or null for nobody. */
+  /**
+   * A token that is good for the next seconds, or null for nobody.
+   *
+   * @throws ApiError if it has ended and the issuer cannot be reached.
+   */
   async token(): Promise<string | null> {
     await this.start();
-    if (this.tokens === null) return null;
-    if (this.tokens.endsAt - MARGIN_MS > Date.now()) return this.tokens.token;
-    return this.renew();
+    const held = this.tokens;
+    if (held === null || held.endsAt - MARGIN_MS > Date.now()) return held?.token ?? null;
+    try {
+      return await this.renew(held.token);
+    } catch (error) {
+      if (held.endsAt > Date.now()) return held.token;
+      throw error;
+    }
   }
 
-  /** Replace the token; requests that need one at the same time share the one that comes. */
-  renew(): Promise<string | null> {
-    this.renewing ??= this.issuer
-      .renew()
-      .then((tokens) => {
-        this.hold(tokens);
-        return tokens?.token ?? null;
-      })
-      .finally(() => {
-        this.renewing = null;
-      });
-    return this.renewing;
+  /**
+   * Replace a token; requests that need another at the same time share the one that comes.
+   *
+   * @param old Token that ends, or that the service has refused; if it was replaced already, the newer one is given.
+   */
+  async renew(old: string): Promise<string | null> {
+    if (this.tokens?.token !== old || this.issuer === null) return this.tokens?.token ?? null;
+    this.renewing ??= this.issuer.renew().finally(() => {
+      this.renewing = null;
+    });
+    const renewed = await this.renewing;
+    // The user may have signed out meanwhile.
+    if (this.tokens?.token === old) this.hold(renewed, "expired");
+    return this.tokens?.token ?? null;
   }
 
-  async signIn(returnTo: string, choice?: { username: string; isAdmin: boolean }): Promise<void> {
-    const tokens = await this.issuer.signIn(returnTo, choice);
+  async signIn(returnTo: string, choice?: Choice): Promise<void> {
+    const tokens = (await this.issuer?.signIn(returnTo, choice)) ?? null;
     if (tokens) this.hold(tokens);
   }
 
@@ -72,14 +104,37 @@ export class Session {
   }
 
   async signOut(): Promise<void> {
-    await Promise.allSettled(this.lastTasks.map((task) => task()));
+    const sub = this.state.user?.sub;
+    await this.finishTasks();
     this.hold(null);
-    await this.issuer.signOut();
+    if (sub !== undefined) this.channel.postMessage({ signedOut: sub });
+    await this.issuer?.signOut();
   }
 
-  private hold(tokens: Tokens | null): void {
+  private async end(ending: Ending): Promise<void> {
+    await this.finishTasks();
+    this.hold(null, ending);
+    await this.issuer?.forget();
+  }
+
+  private async finishTasks(): Promise<void> {
+    await Promise.allSettled(this.lastTasks.map((task) => task()));
+  }
+
+  private async resume(): Promise<Arrival | SignInError | null> {
+    try {
+      const { tokens, arrival = null } = (await this.issuer?.resume()) ?? { tokens: null };
+      this.hold(tokens, arrival?.hasEnded ? "expired" : null);
+      return arrival;
+    } catch (error) {
+      this.hold(null); // the page stays readable; the next write asks to sign in
+      return error instanceof SignInError ? error : null;
+    }
+  }
+
+  private hold(tokens: Tokens | null, ended: Ending | null = null): void {
     this.tokens = tokens;
-    this.state = tokens ? { status: "signed-in", user: tokens.user } : { status: "anonymous", user: null };
+    this.state = tokens ? { status: "signed-in", user: tokens.user } : { status: "anonymous", user: null, ended };
     for (const listener of this.listeners) listener();
   }
 }

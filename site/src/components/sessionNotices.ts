@@ -1,0 +1,21 @@
+import { useEffect } from "react";
+import { useNavigate } from "react-router";
+import { useSessionState } from "../context";
+import { useText } from "../i18n/language";
+import { signInLink } from "../session/paths";
+import { useNotice } from "./notices";
+
+/** Say that the session has ended by itself or in another tab, with the way to sign in again and come back. */
+export function useSessionNotices(): void {
+  const text = useText();
+  const state = useSessionState();
+  const notice = useNotice();
+  const navigate = useNavigate();
+  const ended = state.status === "anonymous" ? state.ended : null;
+
+  useEffect(() => {
+    if (ended === null) return;
+    const signIn = () => void navigate(signInLink(location.pathname + location.search + location.hash));
+    return notice({ kind: "problem", text: text.session[ended], action: { label: text.nav.signIn, run: signIn } });
+  }, [ended, text, notice, navigate]);
+}
