@@ -29,7 +29,7 @@ DIST = SITE / "dist"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 READER = {"locale": "ko-KR", "timezone_id": "Asia/Seoul", "viewport": {"width": 1280, "height": 800}}
-KEPT_USER = "board.local-user"  # where site/src/session/local.ts keeps the name
+KEPT_USER = "board.user"  # where site/src/session/local.ts keeps the name
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
