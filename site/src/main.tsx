@@ -1,5 +1,6 @@
 /** Start of the pages: configuration, session, client, then the first render. */
 
+import "./styles/base.css"; // before the parts, whose styles add to it
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -14,7 +15,6 @@ import { BoardContext } from "./context";
 import { LanguageProvider } from "./i18n/language";
 import { issuerFor } from "./session/issuers";
 import { Session } from "./session/session";
-import "./styles/base.css";
 
 const RETRIES = 2;
 

@@ -11,6 +11,7 @@ import { useText } from "../i18n/language";
 export function PageTitle({ children, tab, hidden = false }: { children: string; tab?: string; hidden?: boolean }) {
   const text = useText();
   const heading = useRef<HTMLHeadingElement>(null);
+  const shownPath = useRef<string>(undefined);
   const { pathname } = useLocation();
   const arrival = useNavigationType();
   const title = tab ?? children;
@@ -19,11 +20,13 @@ export function PageTitle({ children, tab, hidden = false }: { children: string;
     document.title = title === text.siteName ? title : `${title} · ${text.siteName}`;
   }, [title, text.siteName]);
   useEffect(() => {
+    if (shownPath.current === pathname) return; // a link within the page: the focus stays where it is
+    shownPath.current = pathname;
     if (arrival !== "POP") heading.current?.focus({ preventScroll: true });
   }, [pathname, arrival]);
 
   return (
-    <h1 ref={heading} tabIndex={-1} className={hidden ? "visually-hidden" : "page-title"}>
+    <h1 ref={heading} tabIndex={-1} dir="auto" className={hidden ? "visually-hidden" : "page-title"}>
       {children}
     </h1>
   );

@@ -3,6 +3,7 @@
 import { ApiError, UNREACHABLE } from "../api/errors";
 import { useText } from "../i18n/language";
 import type { Texts } from "../i18n/ko";
+import { focusMain } from "./focus";
 
 /** Sentence for people about an error; the service's own where it sent one. */
 export function sentenceFor(error: Error, text: Texts): string {
@@ -17,6 +18,12 @@ interface Props {
   retry?: () => void;
 }
 
+/** The button goes away while the answer is awaited, and would take the focus with it. */
+function retryKeepingFocus(retry: () => void) {
+  focusMain();
+  retry();
+}
+
 /** An error in place of what could not be shown or done. */
 export function Problem({ error, retry }: Props) {
   const text = useText();
@@ -26,7 +33,7 @@ export function Problem({ error, retry }: Props) {
       <p>{sentenceFor(error, text)}</p>
       {isFault && <p className="fine">{text.errors.requestId(error.requestId ?? "")}</p>}
       {retry && (
-        <button className="button" onClick={retry}>
+        <button className="button" onClick={() => retryKeepingFocus(retry)}>
           {text.retry}
         </button>
       )}
