@@ -1,6 +1,6 @@
 /** Queries of posts and categories, and what their answers are called. */
 
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, type QueryClient } from "@tanstack/react-query";
 import { answerOf, bodyOf, type Api } from "./client";
 import type { components } from "./schema";
 
@@ -32,37 +32,48 @@ export interface PostPage {
 
 export const POSTS_PER_PAGE = 20;
 
+/** Pictures are uploaded after their post was created, which is no edit that readers are told of. */
+const UPLOADS_MS = 10 * 60_000;
+
+/** True if the post was changed after it was written. */
+export function isEdited(post: { created_at: string; updated_at: string }): boolean {
+  return Date.parse(post.updated_at) - Date.parse(post.created_at) > UPLOADS_MS;
+}
+
 /** Cursor of a neighbouring page in a `Link` header (RFC 8288); null where there is none. */
 export function cursorIn(link: string | null, relation: "next" | "prev"): string | null {
   const target = [...(link ?? "").matchAll(/<([^>]*)>;\s*rel="([^"]*)"/g)].find(([, , rel]) => rel === relation)?.[1];
   return target === undefined ? null : new URL(target, "http://board.invalid").searchParams.get("cursor");
 }
 
-/** Pages of visible posts; while another page loads, the last one stays. */
-export function postPage(api: Api, choice: ListChoice) {
-  const query = {
-    view: "summary" as const,
-    per_page: POSTS_PER_PAGE,
-    ...(choice.category !== null && { category: choice.category }),
-    ...(choice.q !== null && { q: choice.q }),
-    ...(choice.sort !== "latest" && { sort: choice.sort }),
-    ...(choice.period !== null && { period: choice.period }),
-    ...(choice.cursor !== null && { cursor: choice.cursor }),
+type ListQuery = Partial<Omit<ListChoice, "sort" | "period">> & { sort?: Sort; period?: Period };
+
+async function readPage(api: Api, query: ListQuery, signal: AbortSignal): Promise<PostPage> {
+  const { cursor, category, q, ...rest } = query;
+  const named = { ...rest, ...(cursor && { cursor }), ...(category && { category }), ...(q && { q }) };
+  const params = { query: { view: "summary" as const, per_page: POSTS_PER_PAGE, ...named } };
+  const { body, response } = await answerOf(api.GET("/api/v1/posts", { params, signal }));
+  return {
+    posts: body.data as PostSummary[],
+    pinned: (body.meta.pinned ?? []) as PostSummary[],
+    total: body.meta.total,
+    totalCapped: body.meta.total_capped ?? false,
+    next: body.meta.next_cursor,
+    previous: cursorIn(response.headers.get("Link"), "prev"),
   };
+}
+
+/** Pages of visible posts; while another page loads, the last one stays. */
+export function postPage(api: Api, { sort, period, ...choice }: ListChoice) {
+  const query = { ...choice, ...(sort !== "latest" && { sort }), ...(period !== null && { period }) };
   return queryOptions({
     queryKey: ["posts", "list", query],
     placeholderData: keepPreviousData,
     queryFn: async ({ signal }): Promise<PostPage> => {
-      const { body, response } = await answerOf(api.GET("/api/v1/posts", { params: { query }, signal }));
-      const link = response.headers.get("Link");
-      return {
-        posts: body.data as PostSummary[],
-        pinned: (body.meta.pinned ?? []) as PostSummary[],
-        total: body.meta.total,
-        totalCapped: body.meta.total_capped ?? false,
-        next: body.meta.next_cursor,
-        previous: cursorIn(link, "prev"),
-      };
+      const page = await readPage(api, query, signal);
+      const isFirst = choice.cursor !== null && page.previous === null && page.posts.length > 0;
+      // Who comes back to the start by "previous" sees the first page as others do: with the pinned posts.
+      return isFirst ? readPage(api, { ...query, cursor: null }, signal) : page;
     },
   });
 }
@@ -73,15 +84,30 @@ export interface VersionedPost {
   etag: string | null;
 }
 
+/** A post. The lists that the cache keeps get its counts, so that going back shows the same. */
 export function postQuery(api: Api, id: string) {
   return queryOptions({
     queryKey: ["posts", "one", id],
-    queryFn: async ({ signal }): Promise<VersionedPost> => {
+    queryFn: async ({ client, signal }): Promise<VersionedPost> => {
       const pending = api.GET("/api/v1/posts/{post_id}", { params: { path: { post_id: id } }, signal });
       const { body, response } = await answerOf(pending);
+      const { view_count, like_count, comment_count, is_liked } = body.data;
+      showCounts(client, id, { view_count, like_count, comment_count, ...(is_liked !== undefined && { is_liked }) });
       return { post: body.data, etag: response.headers.get("ETag") };
     },
   });
+}
+
+type Counts = Partial<Pick<Post, "view_count" | "like_count" | "comment_count" | "is_liked">>;
+
+/** Show a post's counts wherever the cache has the post: on its page, in lists and among the pinned. */
+export function showCounts(queries: QueryClient, id: string, counts: Counts): void {
+  const changed = <T extends { id: string }>(posts: T[]): T[] =>
+    posts.map((post) => (post.id === id ? { ...post, ...counts } : post));
+  queries.setQueriesData<PostPage>({ queryKey: ["posts", "list"] }, (page) =>
+    page && { ...page, posts: changed(page.posts), pinned: changed(page.pinned) },
+  );
+  queries.setQueryData<VersionedPost>(["posts", "one", id], (found) => found && { ...found, post: { ...found.post, ...counts } });
 }
 
 export function categoriesQuery(api: Api) {

@@ -2,12 +2,16 @@
 
 import type { Texts } from "./ko";
 
-const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+const numbers = new Intl.NumberFormat("en");
+
+const said = (count: number): string => numbers.format(count);
+const plural = (count: number, one: string, many: string): string => `${said(count)} ${count === 1 ? one : many}`;
 
 export const en: Texts = {
   siteName: "Board",
   skip: "Skip to the content",
   language: "Language",
+  count: (count) => said(count),
   loading: "Loading…",
   retry: "Try again",
   close: "Close",
@@ -50,6 +54,11 @@ export const en: Texts = {
     title: "Board",
     categories: "Categories",
     all: "All",
+    moreCategories: (count) => plural(count, "more category", "more categories"),
+    findCategory: "Find a category",
+    noCategory: "No category has this name.",
+    inCategory: (name) => `Category: ${name}`,
+    found: (words) => `Results for “${words}”`,
     search: "Search titles",
     searchButton: "Search",
     clearSearch: "Clear the search",
@@ -58,9 +67,13 @@ export const en: Texts = {
     popular: "Popular",
     period: { label: "Period", day: "Day", week: "Week", month: "Month", all: "All time" },
     pinned: "Notice",
-    total: (count, capped) => `${count}${capped ? " or more" : ""} posts`,
+    total: (count, capped) => (capped ? `${said(count)} or more posts` : plural(count, "post", "posts")),
     empty: "There are no posts yet.",
+    emptyPeriod: "There are no posts of this period.",
     emptySearch: "No title matches your search.",
+    pastEnd: "There are no more posts this way.",
+    brokenPlace: "This address leads to no page of the list. Start at the first page.",
+    toFirst: "To the first page",
     first: "First",
     next: "Next",
     previous: "Previous",
@@ -68,13 +81,25 @@ export const en: Texts = {
     feed: "Feed of new posts (Atom)",
   },
   post: {
-    by: (name) => name,
+    author: "Author",
     views: (count) => plural(count, "view", "views"),
     likes: (count) => plural(count, "like", "likes"),
     comments: (count) => plural(count, "comment", "comments"),
     images: (count) => plural(count, "picture", "pictures"),
+    picture: (place, count, name) => `Picture ${place} of ${count}: ${name}`,
+    newTab: "Open in full in a new tab",
     edited: "edited",
     hidden: "Hidden",
     draft: "Draft",
+    deleted: "Deleted",
+    isDraft: "Only its author sees this post. It is not published yet.",
+    isHidden: "A moderator has hidden this post. Only its author and moderators see it.",
+    isDeleted: "This post is deleted. Only moderators see it.",
+    like: "Like",
+    signInToLike: "Sign in to like this post.",
+    notLiked: (reason) => `Your like could not be saved. ${reason}`,
+    missing: "Post not found",
+    missingText: "It was deleted or hidden, or there is no such post.",
+    back: "To the list",
   },
 };

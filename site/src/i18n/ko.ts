@@ -1,9 +1,15 @@
 /** Korean texts; `en.ts` has the same keys. */
 
+const numbers = new Intl.NumberFormat("ko");
+
+/** 1,234: a number as Korean has it. */
+const said = (count: number): string => numbers.format(count);
+
 export const ko = {
   siteName: "게시판",
   skip: "본문으로 건너뛰기",
   language: "언어",
+  count: (count: number): string => said(count),
   loading: "불러오는 중…",
   retry: "다시 시도",
   close: "닫기",
@@ -46,6 +52,11 @@ export const ko = {
     title: "게시판",
     categories: "분류",
     all: "전체",
+    moreCategories: (count: number) => `다른 분류 ${said(count)}개`,
+    findCategory: "분류 이름 찾기",
+    noCategory: "찾는 이름의 분류가 없습니다.",
+    inCategory: (name: string) => `분류: ${name}`,
+    found: (words: string) => `‘${words}’ 검색 결과`,
     search: "제목 검색",
     searchButton: "검색",
     clearSearch: "검색 지우기",
@@ -54,9 +65,13 @@ export const ko = {
     popular: "인기",
     period: { label: "기간", day: "하루", week: "한 주", month: "한 달", all: "전체" },
     pinned: "공지",
-    total: (count: string, capped: boolean) => `글 ${count}개${capped ? " 이상" : ""}`,
+    total: (count: number, capped: boolean) => `글 ${said(count)}개${capped ? " 이상" : ""}`,
     empty: "아직 글이 없습니다.",
+    emptyPeriod: "이 기간에 쓴 글이 없습니다.",
     emptySearch: "찾는 제목의 글이 없습니다.",
+    pastEnd: "이쪽에는 글이 더 없습니다.",
+    brokenPlace: "이 주소가 가리키는 쪽이 올바르지 않습니다. 첫 쪽부터 보세요.",
+    toFirst: "첫 쪽으로",
     first: "처음",
     next: "다음",
     previous: "이전",
@@ -64,14 +79,26 @@ export const ko = {
     feed: "새 글 피드(Atom)",
   },
   post: {
-    by: (name: string) => `${name}`,
-    views: (count: number) => `조회 ${count}`,
-    likes: (count: number) => `좋아요 ${count}`,
-    comments: (count: number) => `댓글 ${count}`,
-    images: (count: number) => `사진 ${count}장`,
+    author: "작성자",
+    views: (count: number) => `조회 ${said(count)}`,
+    likes: (count: number) => `좋아요 ${said(count)}`,
+    comments: (count: number) => `댓글 ${said(count)}`,
+    images: (count: number) => `사진 ${said(count)}장`,
+    picture: (place: number, count: number, name: string) => `사진 ${place}/${count}: ${name}`,
+    newTab: "새 탭에서 크게 보기",
     edited: "수정됨",
     hidden: "숨김",
     draft: "임시 글",
+    deleted: "삭제됨",
+    isDraft: "작성자만 볼 수 있는 글입니다. 아직 공개하지 않았습니다.",
+    isHidden: "관리자가 숨긴 글입니다. 작성자와 관리자만 볼 수 있습니다.",
+    isDeleted: "삭제한 글입니다. 관리자만 볼 수 있습니다.",
+    like: "좋아요",
+    signInToLike: "좋아요를 누르려면 로그인하세요.",
+    notLiked: (reason: string) => `좋아요를 반영하지 못했습니다. ${reason}`,
+    missing: "글을 찾을 수 없습니다",
+    missingText: "삭제했거나 숨긴 글, 또는 없는 글입니다.",
+    back: "목록으로",
   },
 };
 
