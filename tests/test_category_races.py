@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, make_url, select, text, update
 
-from post.database.writes import transaction
+from post.database.writes import insert_unless_there, transaction
 from post.models import Category, Post, PostCount, Task, db
 from post.services import tasks
+from post.services.categories import lock_names
 from post.services.derived import derive_new
 from post.utils import new_id
-from tests.conftest import at_once, wrong_in
+from tests.conftest import at_once, impatient_engine, wrong_in
 from tests.servers import HANG_SECONDS, UNLIMITED, children_of, running_service, wait_until
 
 pytestmark = pytest.mark.slow
@@ -87,7 +88,8 @@ def make_category(client, as_user):
 
 
 def deadlocks(caplog):
-    return [record for record in caplog.records if record.message == "write_retried"]
+    """The errors of the database for which a write was made again."""
+    return [record.error for record in caplog.records if record.message == "write_retried"]
 
 
 def misnamed(rows):
@@ -133,6 +135,50 @@ def test_posts_written_while_their_category_gets_new_names_show_the_last_one(
     assert set(sum(answers[3:], Counter())) == {("create", 201), ("edit", 200), ("delete", 200)}
     assert misnamed(rows) == []
     assert wrong_in(app) == []
+    assert deadlocks(caplog) == []
+
+
+@pytest.fixture
+def new_names(new_mysql_database, make_app):
+    """An app on a database of its own, with the category "옛 이름"; returns it with two transactions of others."""
+    app = make_app(DATABASE_URL=new_mysql_database)
+    with app.app_context(), db.engine.connect() as renaming, db.engine.connect() as inserting:
+        with transaction() as connection:
+            connection.execute(insert(Category), {"id": new_id(), "name": "옛 이름", "name_key": "옛 이름"})
+            lock_names(connection)
+        yield app, renaming, inserting
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_post_that_waited_for_a_new_name_of_its_category_locks_no_entry_of_the_old_one(
+    new_names, mysql_server, as_user, caplog
+):
+    app, renaming, inserting = new_names
+    administrator = impatient_engine(make_url(mysql_server).set(database=""))
+
+    def wait_until_waiting(statement):
+        waiting = text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_query LIKE :s AND trx_state = :w")
+        values = {"s": f"{statement}%", "w": "LOCK WAIT"}
+        with administrator.connect() as connection:
+            wait_until(lambda: connection.scalar(waiting, values), seconds=HANG_SECONDS, what=statement)
+
+    body = {"title": "제목", "content": "내용", "category": "옛 이름"}
+    row = {"id": new_id(), "name": "옛 이름", "name_key": "옛 이름"}
+    with ThreadPoolExecutor(1) as pool:
+        renaming.execute(update(Category).values(name="새 이름", name_key="새 이름"))
+        created = pool.submit(app.test_client().post, POSTS, json=body, headers=as_user("ana"))
+        wait_until_waiting("SELECT")
+        lock_names(inserting)
+        renaming.commit()
+        wait_until_waiting("INSERT INTO locks")
+        insert_unless_there(inserting, Category, row)
+        inserting.commit()
+        answer = created.result(HANG_SECONDS)
+
+    assert answer.status_code == 201
+    with app.app_context():
+        assert db.session.scalars(select(Post.category_id)).all() == [row["id"]]
     assert deadlocks(caplog) == []
 
 

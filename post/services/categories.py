@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy.orm import aliased
 
 from post.components import components
 from post.database.reads import Prepared, read
@@ -22,17 +23,24 @@ _POST_COUNT = (
     .where(PostCount.scope == CATEGORY, PostCount.subject == Category.id)
     .scalar_subquery()
 )
-_HAS_KEY = Category.name_key == bindparam("name_key")
 _COLUMNS = (Category.id, Category.name, Category.created_at, Category.is_open, Category.merged_into)
 # A shared lock, as the post's foreign key will acquire it anyway: until the transaction ends nobody renames, closes,
 # merges or deletes the category.
 _FOUND = select(*_COLUMNS, utc_now().label("now"), CALLER_COLUMN).with_for_update(read=True)
-_KEYED = Statement(_FOUND.where(_HAS_KEY))
 _TARGET = Statement(_FOUND.where(Category.id == bindparam("category_id")))
+
+
+# A category is found without a lock, and locked by its id if it still has the name. A transaction that waits for a lock
+# by the key, while another gives the category a new name, gets it: for the index's entry of a name that has gone. The
+# next to insert that name waits for the lock, and holds that of ``lock_names``, for which the first one waits then.
+_SEEN = aliased(Category)
+_SEEN_KEY, _HAS_KEY = (category.name_key == bindparam("name_key") for category in (_SEEN, Category))
+_KEYED = Statement(_FOUND.where(Category.id == select(_SEEN.id).where(_SEEN_KEY).scalar_subquery(), _HAS_KEY))
 # Of two names of earlier releases that look alike, one has another key than its own: it is found as it is written,
 # where nothing else is.
-_EITHER = or_(_HAS_KEY, Category.name == bindparam("name"))
-_NAMED = Statement(_FOUND.where(_EITHER).order_by(_HAS_KEY.desc()).limit(1))
+_SEEN_NAME, _HAS_NAME = (category.name == bindparam("name") for category in (_SEEN, Category))
+_SEEN_EITHER = select(_SEEN.id).where(or_(_SEEN_KEY, _SEEN_NAME)).order_by(_SEEN_KEY.desc()).limit(1)
+_NAMED = Statement(_FOUND.where(Category.id == _SEEN_EITHER.scalar_subquery(), or_(_HAS_KEY, _HAS_NAME)))
 _NUMBER = select(func.count()).select_from(Category)
 _SHOWN = select(
     Category.id,

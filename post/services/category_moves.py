@@ -30,7 +30,7 @@ _LOCKED = (
 )
 _NAME = select(Category.name).where(Category.id == bindparam("category_id"))
 _NAME_SHARED = _NAME.with_for_update(read=True)
-_KEY = select(Category.name_key).where(Category.id == bindparam("category_id"))
+_LOCK = select(Category.id).where(Category.id == bindparam("category_id")).with_for_update()
 
 
 class _Place(NamedTuple):
@@ -96,8 +96,7 @@ def lock_category(connection: Connection, category_id: str) -> None:
     """
     Wait for all transactions that write posts of a category, and keep others from it until this one ends.
 
-    By the key, as ``ensure_category`` finds it: two that locked the entries of two indexes in another order would
+    By the id, as ``ensure_category`` locks it: two that locked the entries of two indexes in another order would
     deadlock.
     """
-    key = connection.scalar(_KEY, {"category_id": category_id})
-    connection.execute(select(Category.id).where(Category.name_key == key).with_for_update())
+    connection.execute(_LOCK, {"category_id": category_id})
