@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -26,18 +25,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
+from tests.ports import free_port
+
 PROJECT = Path(__file__).resolve().parent.parent
 HANG_SECONDS = 120  # what takes longer hangs, on a busy machine too
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-
-
-def free_port() -> int:
-    """Return a port that nobody uses; below those that the system gives to connections (ip(7): ip_local_port_range)."""
-    while True:
-        port = 10_000 + secrets.randbelow(10_000)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("0.0.0.0", port))
-            return port
 
 
 def find_mariadbd() -> str | None:

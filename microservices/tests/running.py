@@ -1,28 +1,20 @@
 """The Lambda host and the gateway as processes on free ports, in front of a stand-in for AWS."""
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 # For what ends by itself: no test measures it, and a machine may be busy.
 PATIENCE_SECONDS = 120.0
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
-
-
-def free_port() -> int:
-    """Return a port that nobody uses; below those that the system gives to connections (ip(7): ip_local_port_range)."""
-    while True:
-        port = 10_000 + secrets.randbelow(10_000)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("0.0.0.0", port))
-            return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -17,31 +16,13 @@ from pathlib import Path
 import pytest
 
 from microservices.tests.running import PATIENCE_SECONDS, PROJECT
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
 READY_SECONDS = 60
 STOP_SECONDS = 5
 PORTS = 6
-GIVEN = set()
-
-
-def six_free_ports():
-    """The first of six ports that nobody uses; below those that the kernel hands out, and never the same twice."""
-    while True:
-        first = random.randrange(20_000, 32_000, 10)
-        if first not in GIVEN and all(can_bind(port) for port in range(first, first + PORTS)):
-            GIVEN.add(first)
-            return first
-
-
-def can_bind(port):
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def listening(first):
@@ -138,7 +119,7 @@ def grant(first, email):
 
 @contextmanager
 def running(tmp_path):
-    first = six_free_ports()
+    first = free_ports(PORTS)
     state = PROJECT / "instance" / f"platform-{first}"
     run = Run(first, state, tmp_path / f"{first}.log")
     try:
@@ -218,7 +199,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("offset", [0, 4])
 def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path, offset):
-    first = six_free_ports()
+    first = free_ports(PORTS)
     with socket.socket() as other:
         other.bind(("127.0.0.1", first + offset))
         other.listen()
@@ -241,14 +222,14 @@ def test_a_port_that_is_none_is_refused_in_one_line(tmp_path, port):
 
 
 def test_without_a_platform_nobody_becomes_an_admin():
-    first = six_free_ports()
+    first = free_ports(PORTS)
 
     assert grant(first, "a@example.com") == (1, f"No platform runs on port {first}; start it with make platform\n")
 
 
 def test_without_postgresql_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PG_BIN", str(tmp_path))
-    run = Run(six_free_ports(), None, tmp_path / "log")
+    run = Run(free_ports(PORTS), None, tmp_path / "log")
     run.process.wait(20)
 
     assert run.process.returncode == 1
