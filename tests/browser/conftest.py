@@ -31,6 +31,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 READER = {"locale": "ko-KR", "timezone_id": "Asia/Seoul", "viewport": {"width": 1280, "height": 800}}
 KEPT_USER = "board.user"  # where site/src/session/local.ts keeps the name
 
+EMPTY_PAGE = "/empty"
+NO_ICON = '<link rel="icon" href="data:,">'  # Chromium asks for /favicon.ico otherwise
+
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Leave all of them out of ``--quick``."""
@@ -52,7 +55,9 @@ def site() -> Path:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start together: one builds, the others wait
         if not _is_current():
-            subprocess.run(["npm", "run", "build"], cwd=SITE, check=True, timeout=HANG_SECONDS, capture_output=True)
+            command = ["node", "scripts/build.mjs"]
+            built = subprocess.run(command, cwd=SITE, check=False, timeout=HANG_SECONDS, capture_output=True, text=True)
+            assert built.returncode == 0, built.stdout + built.stderr
     finally:
         os.close(lock)
     return DIST
@@ -81,7 +86,7 @@ def _running_board(folder: Path, site: Path, **settings: str) -> Iterator[Board]
     settings = {**UNLIMITED, "WEB_CONCURRENCY": "1", "VIEW_FLUSH_SECONDS": "0", **settings}
     port = free_port()
     with running_service(folder, PORT=str(port), SITE_PATH=str(site), **settings):
-        yield Board(f"http://localhost:{port}")
+        yield Board(f"http://localhost:{port}")  # as PUBLIC_URL has it: images are of the page's own origin
 
 
 @pytest.fixture(scope="package")
@@ -147,8 +152,10 @@ def sign_in(board: Board) -> Callable[..., None]:
 
     def sign(page: Page, name: str, *, admin: bool = False) -> None:
         is_open = page.url.startswith(board.url)
-        if not is_open:
-            page.goto("/robots.txt")
+        if not is_open:  # an empty page of the board's origin
+            page.route(EMPTY_PAGE, lambda route: route.fulfill(content_type="text/html", body=NO_ICON))
+            page.goto(EMPTY_PAGE)
+            page.unroute(EMPTY_PAGE)
         page.evaluate(
             "([key, user]) => sessionStorage.setItem(key, JSON.stringify(user))",
             [KEPT_USER, {"username": name, "isAdmin": admin}],
