@@ -25,6 +25,7 @@ from post.components import EXTENSION
 from post.database.writes import transaction
 from post.models import LogEntry, Media, Post, db
 from post.services.derived import IndexedPost, update_derived
+from post.shared.task_runner import TaskRunner
 from post.utils import Caller
 from tests.servers import HANG_SECONDS, UNLIMITED, find_mysqld, private_mysql
 
@@ -33,7 +34,7 @@ NOT_QUICK = re.compile(
     r"\b(subprocess|playwright|answering|JwksServer|moto_server|private_mysql|private_redis|running_\w+|start_service"
     r"|proxied_service|redis_replicas|pytestmark = pytest\.mark\.slow)\b"
 )
-MADE_APPS = WeakSet[Flask]()
+TASK_RUNNERS = WeakSet[TaskRunner]()  # of the apps that tests have made
 NO_MYSQL = "MYSQL HALF NOT RUN: set TEST_DATABASE_URL, or install mariadb-server or mysql-server"
 
 
@@ -73,8 +74,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
     """End the threads that a test has woken for long tasks: they would use the database beside all later tests."""
-    for app in [*MADE_APPS]:
-        app.extensions[EXTENSION].task_runner.stop()
+    for runner in [*TASK_RUNNERS]:
+        runner.stop()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -135,7 +136,7 @@ def make_app(instance: Any) -> Callable[..., Flask]:
         defaults["DATABASE_READ_TIMEOUT_SECONDS"] = "15"  # a busy machine's server is slow, and not away
         defaults["DATABASE_POOL_TIMEOUT_SECONDS"] = "10"  # tests use more threads at once than a worker has
         app = create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
-        MADE_APPS.add(app)
+        TASK_RUNNERS.add(app.extensions[EXTENSION].task_runner)  # now: a test may put another in its place
         return app
 
     return make
