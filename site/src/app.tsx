@@ -12,6 +12,7 @@ const SignInPage = lazy(() => import("./pages/sign-in/SignInPage"));
 const SignedInPage = lazy(() => import("./pages/sign-in/SignedInPage"));
 const MyPostsPage = lazy(() => import("./pages/my/MyPostsPage"));
 const AccountPage = lazy(() => import("./pages/account/AccountPage"));
+const WritePage = lazy(() => import("./pages/write/WritePage"));
 
 export function App() {
   return (
@@ -20,6 +21,10 @@ export function App() {
         <Routes>
           <Route path="/" element={<ListPage />} />
           <Route path="/posts/:id" element={<PostPage />} />
+          <Route element={<WritePage />}>
+            <Route path="/write" element={null} />
+            <Route path="/posts/:id/edit" element={null} />
+          </Route>
           <Route path="/sign-in" element={<SignInPage />} />
           <Route path="/signed-in" element={<SignedInPage />} />
           <Route path="/my" element={<MyPostsPage />} />

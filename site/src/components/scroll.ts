@@ -5,6 +5,11 @@ const KEPT = "board.scroll.";
 /** What a reader does to scroll by hand; from then on nothing scrolls for them. */
 const BY_HAND = ["wheel", "touchmove", "keydown", "pointerdown"] as const;
 
+/** True for a navigation that leaves the page as it is, and only gives it another address. */
+export function stays(state: unknown): boolean {
+  return typeof state === "object" && state !== null && "stays" in state && state.stays === true;
+}
+
 /** True on a load that shows a page again: a reload, or the back button from another site. */
 function isShownAgain(): boolean {
   const [navigation] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
@@ -19,7 +24,7 @@ let isFirstPage = true;
  * The place may be there only when the page's content has come, so it is waited for, until the reader scrolls.
  */
 export function useScrollMemory(): void {
-  const { key, pathname, search } = useLocation();
+  const { key, pathname, search, state } = useLocation();
   const arrival = useNavigationType();
 
   useLayoutEffect(() => {
@@ -28,11 +33,11 @@ export function useScrollMemory(): void {
     const name = `${KEPT}${key} ${pathname}${search}`;
     const isBack = arrival === "POP" && (!isFirstPage || isShownAgain());
     isFirstPage = false;
-    const place = isBack ? Number(sessionStorage.getItem(name) ?? 0) : 0;
+    const place = stays(state) && !isBack ? scrollY : isBack ? Number(sessionStorage.getItem(name) ?? 0) : 0;
     const keep = () => sessionStorage.setItem(name, String(Math.round(scrollY)));
     const stop = isThere(place) ? scrollNow(place, keep) : scrollWhenThere(place, keep);
     return stop;
-  }, [key, pathname, search, arrival]);
+  }, [key, pathname, search, arrival, state]);
 }
 
 function isThere(place: number): boolean {

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import type { MouseEvent } from "react";
+import { lazy, Suspense, type MouseEvent } from "react";
 import { Link, useLocation, useNavigate, useParams } from "react-router";
 import { ApiError } from "../../api/errors";
 import { isEdited, postQuery, type Post } from "../../api/posts";
@@ -9,7 +9,7 @@ import { PageTitle } from "../../components/PageTitle";
 import { StatusBadge } from "../../components/PostList";
 import { Problem } from "../../components/problems";
 import { Time } from "../../components/Time";
-import { useApi } from "../../context";
+import { useApi, useUser } from "../../context";
 import { useText } from "../../i18n/language";
 import { listLink, WHOLE_LIST } from "../list/choice";
 import { LikeButton } from "./LikeButton";
@@ -17,8 +17,11 @@ import { partsOf } from "./links";
 import { Pictures } from "./Pictures";
 import "./post.css";
 
+const PostActions = lazy(() => import("./PostActions"));
+
 export function PostPage() {
   const { id = "" } = useParams();
+  const user = useUser();
   const { data, error, refetch } = useQuery(postQuery(useApi(), id));
   if (error && isMissing(error)) return <MissingPost />;
   if (!data) return error ? <Problem error={error} retry={() => void refetch()} /> : <Loading />;
@@ -33,6 +36,13 @@ export function PostPage() {
         <div className="post-foot">
           <LikeButton post={post} />
         </div>
+        {user !== null && user.sub === post.user_id && (
+          <div className="post-actions-place">
+            <Suspense fallback={null}>
+              <PostActions versioned={data} />
+            </Suspense>
+          </div>
+        )}
       </article>
       <BackToList />
     </div>
