@@ -223,10 +223,10 @@ def test_a_session_that_ends_while_writing_loses_no_text(board, page, sign_in, f
     expect(page.get_by_role("alert")).to_contain_text("로그인이 끝났습니다")
     expect(page.get_by_label("제목")).to_have_value(title)
     page.get_by_role("alert").get_by_role("link", name="로그인").click()
-    expect(page).to_have_url(re.compile("/sign-in"))
-    sign_in(page, name)
-    page.goto("/write")
+    page.get_by_label("이름").fill(name)
+    page.get_by_role("button", name="로그인").click()
 
+    expect(page).to_have_url(re.compile("/write$"))
     expect(page.get_by_label("제목")).to_have_value(title)  # without a question
     page.get_by_role("button", name="올리기").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
