@@ -28,7 +28,7 @@ def titles_of(board: Board, name: str) -> list[str]:
     return [post["title"] for post in board.call("GET", "/posts/my", name=name)]
 
 
-def test_a_post_is_written_by_keyboard_alone(board, page, sign_in, faults, check_accessible):
+def test_a_post_is_written_by_keyboard_alone(board, page, sign_in, check_accessible):
     name, title, category = board.fresh(), board.fresh("고양이"), board.fresh("분류")
     page.goto("/write")
     expect(page).to_have_url(re.compile("/sign-in"))  # and back, once somebody is signed in
@@ -62,7 +62,8 @@ def test_limits_and_refusals_are_said_at_their_field(board, page, sign_in, fault
     name = board.fresh()
     sign_in(page, name)
     page.goto("/write")
-    title, content, publish = page.get_by_label("제목"), page.get_by_label("내용"), page.get_by_role("button", name="올리기")
+    title, content = page.get_by_label("제목"), page.get_by_label("내용")
+    publish = page.get_by_role("button", name="올리기")
 
     publish.click()
     expect(title).to_be_focused()
@@ -214,8 +215,8 @@ def test_a_session_that_ends_while_writing_loses_no_text(board, page, sign_in, f
     sign_in(page, name)
     page.goto("/write")
     write(page, title, "길게 쓴 글")
-    refused = {"success": False, "message": "로그인이 만료되었습니다.", "error": {"code": "token_expired", "status": 401}}
-    page.route(POSTS, lambda route: route.fulfill(status=401, json=refused), times=1)
+    expired = {"success": False, "message": "만료", "error": {"code": "token_expired", "status": 401, "details": []}}
+    page.route(POSTS, lambda route: route.fulfill(status=401, json=expired), times=1)
     page.evaluate("sessionStorage.clear()")  # so that there is no other token
     faults.expect("status of 401")
 
@@ -224,7 +225,7 @@ def test_a_session_that_ends_while_writing_loses_no_text(board, page, sign_in, f
     expect(page.get_by_label("제목")).to_have_value(title)
     page.get_by_role("alert").get_by_role("link", name="로그인").click()
     page.get_by_label("이름").fill(name)
-    page.get_by_role("button", name="로그인").click()
+    page.get_by_role("main").get_by_role("button", name="로그인").click()
 
     expect(page).to_have_url(re.compile("/write$"))
     expect(page.get_by_label("제목")).to_have_value(title)  # without a question

@@ -10,7 +10,7 @@ import { PageTitle } from "../../components/PageTitle";
 import { Problem } from "../../components/problems";
 import { SignIn } from "../../components/SignIn";
 import { Time } from "../../components/Time";
-import { useApi, useConfig, useSession, useSessionState } from "../../context";
+import { useApi, useConfig, useSession, useSessionState, useUser } from "../../context";
 import { useText, useTexts } from "../../i18n/language";
 import { signInLink } from "../../session/paths";
 import type { User } from "../../session/tokens";
@@ -109,7 +109,12 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   const [attempt, setAttempt] = useState(0);
   const [service] = useState(() => new BoardService(api));
   const [store] = useState(() => new DraftStore(localStorage, user.sub));
-  const limits = useQuery({ queryKey: ["upload-limits"], queryFn: () => service.limits(), staleTime: Infinity });
+  const limits = useQuery({
+    queryKey: ["upload-limits"],
+    queryFn: () => service.limits(),
+    staleTime: Infinity,
+    enabled: useUser() !== null, // the form stays when the session ends
+  });
   const writing = form?.writing ?? null;
 
   const open = (draft: Draft, found: VersionedPost | null, begin: FieldName | null = null) => {
