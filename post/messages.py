@@ -296,7 +296,9 @@ SUCCESSES: dict[str, Message] = {
     ),
 }
 
-_ALL = {**ERRORS, **FIELDS, **SUCCESSES}
+FEED: dict[str, Message] = {"feed_title": Message("게시판", "Board")}
+
+_ALL = {**ERRORS, **FIELDS, **SUCCESSES, **FEED}
 
 
 def text(key: str, language: Language, **params: Any) -> str:
@@ -304,7 +306,7 @@ def text(key: str, language: Language, **params: Any) -> str:
     Return a sentence of the catalogue.
 
     Args:
-        key: An error's ``code``, or a key of ``FIELDS`` or ``SUCCESSES``.
+        key: An error's ``code``, or a key of ``FIELDS``, ``SUCCESSES`` or ``FEED``.
         language: ``ko`` or ``en``.
         params: The sentence's parameters.
 

@@ -290,17 +290,17 @@ def count_media(stored: Callable[[Any], Any]) -> Callable[[], int]:
 @pytest.fixture
 def sending(app: Flask) -> Callable[[], Any]:
     """Note the statements that a block sends to the database, each with its parameters."""
-    return lambda: _noting(app, lambda *sent: sent)
+    return lambda: noting(app, lambda *sent: sent)
 
 
 @pytest.fixture
 def count_queries(app: Flask) -> Callable[[], Any]:
     """Count the statements that a block sends to the database."""
-    return lambda: _noting(app, lambda statement, _parameters: statement)
+    return lambda: noting(app, lambda statement, _parameters: statement)
 
 
 @contextmanager
-def _noting(app: Flask, what: Callable[[str, Any], Any]) -> Iterator[list[Any]]:
+def noting(app: Flask, what: Callable[[str, Any], Any]) -> Iterator[list[Any]]:
     sent: list[Any] = []
 
     def note(_connection, _cursor, statement, parameters, *_rest) -> None:

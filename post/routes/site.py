@@ -1,4 +1,4 @@
-"""The site's pages and files, for people in the browser; the OpenAPI document has the first alone."""
+"""The site's pages and files, for people in the browser; the OpenAPI document has the first and the feed alone."""
 
 import re
 from functools import partial
@@ -10,14 +10,20 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from post import services
 from post.components import components
-from post.openapi.document import SYSTEM, error_answers, new_blueprint
+from post.openapi.document import POSTS, SYSTEM, error_answers, file_answers, new_blueprint
+from post.paging import PageRequest
+from post.services.pages import ListPage
 from post.utils import ID_PATTERN
+from post.validators import FeedQuery
+from post.web.feed import CONTENT_TYPE, PATH, respond_feed
+from post.web.request_checks import checked
 from post.web.site import HASHED, LinkPreview, Site
 
 bp = new_blueprint("site", __name__)
 pages = Blueprint("pages", __name__)  # of a built site; none of them is of the API
 
 DOCS = "/api/docs"
+NEWEST = PageRequest(per_page=20, view="summary")
 
 
 @bp.get(
@@ -34,6 +40,14 @@ def index() -> WerkzeugResponse:
     """Show the board's site, or redirect to the documentation."""
     site = components().site
     return redirect(DOCS) if site is None else site.page()
+
+
+@bp.get(PATH, tags=[POSTS], responses=file_answers(CONTENT_TYPE, errors=(400, 503)))
+@checked
+def feed(query: FeedQuery) -> Response:
+    """List the newest posts, or those of a category, as an Atom feed."""
+    page = cast(ListPage, services.list_posts(NEWEST, category=query.category).value)
+    return respond_feed(page.items, category=query.category, site_url=components().settings.site_url)
 
 
 @pages.get("/write")

@@ -92,7 +92,17 @@ class IdempotencyHeader(RequestModel):
     idempotency_key: IdempotencyToken = Field(default=ABSENT, alias="Idempotency-Key")
 
 
-class _PlaceQuery(RequestModel):
+class _Filtered(RequestModel):
+    """The parameters of any list: an empty filter is none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty_filters(cls, values: dict[str, Any]) -> dict[str, Any]:
+        filters = {"q", "category_id", "category", "user_id", "post_id", "actor", "action", "cursor"}
+        return {name: value for name, value in values.items() if name not in filters or value.strip()}
+
+
+class _PlaceQuery(_Filtered):
     """The parameters of a page of any list, which is in the order of numbers unless it has a ``sort``."""
 
     page: Annotated[int, Field(ge=1, le=INTEGER_MAX), BeforeValidator(read_integer)] = 1
@@ -105,12 +115,6 @@ class _PlaceQuery(RequestModel):
             {"type": "string", "format": "cursor", "description": "In place of `page`: a `next_cursor` of this list."}
         ),
     ] = ABSENT
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty_filters(cls, values: dict[str, Any]) -> dict[str, Any]:
-        filters = {"q", "category_id", "category", "user_id", "post_id", "actor", "action", "cursor"}
-        return {name: value for name, value in values.items() if name not in filters or value.strip()}
 
     @field_validator("cursor", mode="before")
     @classmethod
@@ -201,6 +205,12 @@ class ListQuery(PageQuery, _PublicFilters):
         wanted = super().page_request(sort)
         asked = wanted.per_page if "per_page" in self.model_fields_set else 1
         return wanted if self.ids is ABSENT else replace(wanted, per_page=max(asked, len(self.ids)))
+
+
+class FeedQuery(_Filtered):
+    """The filter of the feed."""
+
+    category: Annotated[CategoryName, Field(json_schema_extra=OR_EMPTY)] = ABSENT
 
 
 class AdminListQuery(PageQuery, _Filters):

@@ -94,6 +94,12 @@ def not_modified_if_known(file: Response) -> Response:
     return file
 
 
+def set_digest(response: Response) -> Response:
+    """Give a response the digest of its body as ``ETag``; return it."""
+    response.set_etag(hashlib.blake2b(response.get_data(), digest_size=2 * _DIGEST_BYTES).hexdigest())
+    return response
+
+
 @lru_cache(maxsize=TAGS_KEPT)
 def _tag(version: str, language: Language) -> str:
     # Another release or language words the same data differently; the edition is the same.

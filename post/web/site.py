@@ -15,7 +15,7 @@ from flask import Response, request
 
 from config import ConfigError, Settings
 from post.web.envelope import RETRY_AFTER_SECONDS
-from post.web.http_cache import not_modified_if_known
+from post.web.http_cache import not_modified_if_known, set_digest
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +127,7 @@ class Site:
         if status != 200:
             return response
         response.headers["Cache-Control"] = "no-cache"
-        response.set_etag(_digest(body))
-        return not_modified_if_known(response)
+        return not_modified_if_known(set_digest(response))
 
     def page_for_error(self, status: int) -> Response | None:
         """Return the page with an error's status, if a browser navigates where pages may be; else None."""
@@ -174,7 +173,7 @@ class Site:
             url, width, height = preview.image
             tags |= {"og:image": self._absolute(url), "og:image:width": str(width), "og:image:height": str(height)}
         lines = [
-            f"<title>{_text(f'{title} - {self.name}')}</title>",
+            f"<title>{_text(f'{title} · {self.name}')}</title>",
             f'<meta name="description" content="{_text(description)}">',
             f'<link rel="canonical" href="{_text(address)}">',
             *(f'<meta property="{name}" content="{_text(value)}">' for name, value in tags.items()),
