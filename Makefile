@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run platform test quick coverage drills mutations bench lint format docs requirements clean
+.PHONY: help run site site-types platform test quick coverage drills mutations bench lint format docs requirements clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,19 +12,32 @@ SECONDS ?= 3
 ONLY ?=
 # More options of pytest, for test.
 PYTEST_OPTIONS ?=
-# Packages of clients in JavaScript; without npm, their tests are skipped.
-SITE := $(if $(shell command -v npm),tests/site/node_modules)
+# Packages of the site, and of clients in JavaScript; without npm, their tests are skipped.
+PACKAGES := $(if $(shell command -v npm),tests/site/node_modules site/node_modules)
+# As in site/package.json: "engines".
+HAS_NODE = command -v npm >/dev/null && node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)' 2>/dev/null
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/run ## Serve on port 8082, with SQLite unless DATABASE_URL is set
+run: .venv/run ## Serve on port 8082, with SQLite unless DATABASE_URL is set; with the pages where Node.js 20 is
+	@if ! { $(HAS_NODE); }; then \
+		echo "The pages need Node.js 20.19 or newer with npm; without them / leads to the API's documentation"; \
+	elif ! $(MAKE) --no-print-directory site; then \
+		echo "The pages are not built (see above); without them / leads to the API's documentation"; \
+	fi
 	@exec $(BIN)/python app.py
 
 platform: .venv/platform ## Serve the microservices on port 8090; FRESH=1 forgets, PLATFORM_PORT=8190 moves them
 	@exec $(BIN)/python -m microservices.local
 
-test: .venv/dev .venv/checkov $(SITE) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (10 minutes on two cores)
+site: site/node_modules ## Build the board's pages into site/dist (Node.js 20), if their sources have changed
+	@cd site && { node scripts/sources.mjs --current || npm run --silent build; }
+
+site-types: .venv/run site/node_modules ## Write the pages' types of the API from its OpenAPI document
+	$(BIN)/python site/scripts/write_types.py
+
+test: .venv/dev .venv/checkov $(PACKAGES) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (10 minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/drills --ignore=microservices/tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/ microservices/tests/
 	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
 
@@ -68,7 +81,7 @@ requirements: .venv/dev ## Pin all packages by hash, from requirements*.in (UPGR
 	done
 
 clean: ## Remove what was installed and generated, but no data
-	rm -rf .venv tests/site/node_modules .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/site/node_modules site/node_modules site/dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -104,7 +117,7 @@ $(BIN)/python:
 	@.venv/checkov/bin/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-checkov.txt
 	@touch $@
 
-tests/site/node_modules: tests/site/package-lock.json
-	@echo "Installing tests/site/package-lock.json"
-	@cd tests/site && npm ci --ignore-scripts --no-audit --no-fund --silent
+site/node_modules tests/site/node_modules: %/node_modules: %/package-lock.json
+	@echo "Installing $<"
+	@cd $* && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
