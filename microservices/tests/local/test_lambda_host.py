@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from microservices.local import lambda_host
+from microservices.tests.running import PATIENCE_SECONDS
 
 
 def invoke(client, event, **options):
@@ -49,11 +50,12 @@ def test_a_child_runs_many_events_one_after_the_other(start_host):
     assert len({one["request_id"] for one in shown}) == 20
 
 
-def test_events_at_once_run_in_children_of_their_own_up_to_the_limit(start_host, monkeypatch):
+def test_events_at_once_run_in_children_of_their_own_up_to_the_limit(start_host, monkeypatch, tmp_path):
     monkeypatch.setattr(lambda_host, "MAX_CHILDREN", 2)
-    client = start_host("slow", timeout_seconds=5.0)
-    shown = []
-    threads = [threading.Thread(target=lambda: shown.append(invoke(client, {"seconds": 0.2})[1])) for _ in range(6)]
+    client = start_host("slow", timeout_seconds=PATIENCE_SECONDS)
+    shown, event = [], {"folder": str(tmp_path / "begun"), "children": 2}
+    (tmp_path / "begun").mkdir()
+    threads = [threading.Thread(target=lambda: shown.append(invoke(client, event)[1])) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -86,15 +88,15 @@ def test_a_child_that_dies_fails_its_event_and_the_next_one_has_another(start_ho
 
 
 def test_a_late_function_is_ended_at_its_timeout(start_host):
-    client = start_host("misbehave", timeout_seconds=0.5)
+    client = start_host("misbehave", timeout_seconds=2.0)
     invoke(client, {"do": "text"})  # so that no start is measured
     started = time.monotonic()
 
     error, shown = invoke(client, {"do": "sleep"})
 
     assert (error, shown["errorType"]) == ("Unhandled", "Sandbox.Timedout")
-    assert shown["errorMessage"].endswith("Task timed out after 0.50 seconds")
-    assert 0.5 <= time.monotonic() - started < 2
+    assert shown["errorMessage"].endswith("Task timed out after 2.00 seconds")
+    assert time.monotonic() - started >= 2
     assert invoke(client, {"do": "text"}) == (None, "no answer")
 
 
