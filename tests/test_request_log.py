@@ -26,7 +26,7 @@ from post.server.request_log import JsonRequestLogger, log_refusal
 from post.telemetry.request_info import RequestInfo, attach_caller, attach_request_info, attach_trace
 from post.utils import Caller, new_id
 from post.web.client_address import client_key
-from tests.servers import Service, answering, running_service, wait_until
+from tests.servers import HANG_SECONDS, Service, answering, running_service, wait_until, wait_until_in_flight
 
 POSTS = "/api/v1/posts"
 SECRETS = ("비밀제목", "비밀내용", "secret-query", "secret-header", "secret-line", "eyJ")
@@ -50,13 +50,15 @@ class Logged:
         def found() -> list[dict]:
             return [line for line in self.lines() if (line["event"], line.get("request_id")) == (event, request_id)]
 
-        wait_until(found, seconds=10, what=f"no {event} of {request_id}: {self.service.log}")
+        wait_until(found, what=f"no {event} of {request_id}: {self.service.log}")
         (line,) = found()
         return line
 
     def send(self, content: bytes) -> tuple[int, dict]:
         """Send bytes as they are; returns the answer's status and body."""
-        with socket.create_connection(("127.0.0.1", int(self.service.url.rpartition(":")[2])), timeout=10) as peer:
+        with socket.create_connection(
+            ("127.0.0.1", int(self.service.url.rpartition(":")[2])), timeout=HANG_SECONDS
+        ) as peer:
             peer.sendall(content)
             head, _, body = peer.makefile("rb").read().partition(b"\r\n\r\n")
         return int(head.split()[1]), json.loads(body)
@@ -78,14 +80,14 @@ def logged(tmp_path_factory):
 @pytest.fixture(scope="module")
 def post_path(logged):
     body = {"title": "비밀제목", "content": "비밀내용"}
-    made = requests.post(logged.service.url + POSTS, json=body, headers=logged.headers("ana"), timeout=10)
+    made = requests.post(logged.service.url + POSTS, json=body, headers=logged.headers("ana"), timeout=HANG_SECONDS)
     return made.headers["Location"]
 
 
 def test_a_request_is_one_line_that_says_who_did_what_and_how_it_went(logged, post_path):
     headers = {**logged.headers("ana"), "X-Forwarded-For": "198.51.100.7, 203.0.113.9", "X-Request-ID": new_id()}
 
-    answer = requests.get(f"{logged.service.url}{post_path}?q=secret-query", headers=headers, timeout=10)
+    answer = requests.get(f"{logged.service.url}{post_path}?q=secret-query", headers=headers, timeout=HANG_SECONDS)
     line = logged.line_of(headers["X-Request-ID"])
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
@@ -116,7 +118,7 @@ def test_a_request_is_one_line_that_says_who_did_what_and_how_it_went(logged, po
     ],
 )
 def test_a_refused_request_is_logged_as_well(logged, method, path, headers, status, route, user):
-    answer = requests.request(method, logged.service.url + path, headers=headers, timeout=10)
+    answer = requests.request(method, logged.service.url + path, headers=headers, timeout=HANG_SECONDS)
 
     line = logged.line_of(answer.headers["X-Request-ID"])
 
@@ -150,7 +152,7 @@ def test_a_crash_is_in_the_log_and_its_id_alone_in_the_answer(logged, post_path)
         database.execute("ALTER TABLE likes RENAME TO hidden_likes")
     try:
         url = f"{logged.service.url}{post_path}/like"
-        answer = requests.put(url, json={"x": "비밀내용"}, headers=logged.headers("bo"), timeout=10)
+        answer = requests.put(url, json={"x": "비밀내용"}, headers=logged.headers("bo"), timeout=HANG_SECONDS)
     finally:
         with sqlite3.connect(logged.database) as database:
             database.execute("ALTER TABLE hidden_likes RENAME TO likes")
@@ -168,7 +170,8 @@ def test_a_slow_statement_is_logged_with_its_request(logged, post_path):
     url, headers = f"{logged.service.url}{post_path}/like", logged.headers("ana")
     with closing(sqlite3.connect(logged.database, isolation_level=None)) as lock, ThreadPoolExecutor(1) as pool:
         lock.execute("BEGIN IMMEDIATE")
-        sent = pool.submit(requests.put, url, headers=headers, timeout=20)
+        sent = pool.submit(requests.put, url, headers=headers, timeout=HANG_SECONDS)
+        wait_until_in_flight(logged.service, 1)
         time.sleep(1)
         lock.rollback()
         answer = sent.result()
@@ -179,9 +182,9 @@ def test_a_slow_statement_is_logged_with_its_request(logged, post_path):
 
 
 def test_every_line_is_json_and_none_has_a_token_a_body_or_a_query(logged, post_path):
-    requests.get(f"{logged.service.url}{POSTS}?q=secret-query", headers=logged.headers("ana"), timeout=10)
-    requests.get(f'{logged.service.url}/x%0A{{"event":"forged"}}%E2%80%A8%1B[31m', timeout=10)
-    time.sleep(0.5)
+    for path in (f"{POSTS}?q=secret-query", '/x%0A{"event":"forged"}%E2%80%A8%1B[31m'):
+        answer = requests.get(logged.service.url + path, headers=logged.headers("ana"), timeout=HANG_SECONDS)
+        logged.line_of(answer.headers["X-Request-ID"])
 
     events = {line["event"] for line in logged.lines()}
 
@@ -198,9 +201,9 @@ def test_of_a_start_gunicorn_alone_tells(logged):
 
 def test_in_development_the_lines_are_text(tmp_path):
     with running_service(tmp_path) as service:
-        answer = requests.get(f"{service.url}{POSTS}?q=secret-query", timeout=10)
+        answer = requests.get(f"{service.url}{POSTS}?q=secret-query", timeout=HANG_SECONDS)
         request_id = answer.headers["X-Request-ID"]
-        wait_until(lambda: request_id in service.log, seconds=10, what=service.log)
+        wait_until(lambda: request_id in service.log, what=service.log)
         (line,) = [line for line in service.log.splitlines() if request_id in line]
 
     assert f" request request_id={request_id} method=GET route={POSTS} path={POSTS} ms=" in line

@@ -26,11 +26,12 @@ from tests.servers import (
     stop,
     wait_until,
     wait_until_healthy,
+    wait_until_in_flight,
 )
 
 
 def token(url: str, name: str = "ana", *groups: str) -> dict[str, str]:
-    answer = requests.post(f"{url}/dev/token", json={"username": name, "groups": groups}, timeout=5).json()
+    answer = requests.post(f"{url}/dev/token", json={"username": name, "groups": groups}, timeout=HANG_SECONDS).json()
     return {"Authorization": f"Bearer {answer['data']['access_token']}"}
 
 
@@ -48,7 +49,7 @@ def test_python_app_py_serves_and_shows_how_to_create_a_post(tmp_path):
         return "content" in output.read_text().rpartition("\n")[0]
 
     try:
-        wait_until(shows_all, seconds=HANG_SECONDS, what="no command is shown")
+        wait_until(shows_all, what="no command is shown")
         shown = output.read_text()
         lines = [line for line in shown.splitlines() if line.startswith(("  TOKEN", "    -d", "  curl", "    -H"))]
         created = subprocess.run(
@@ -70,17 +71,21 @@ def test_python_app_py_serves_and_shows_how_to_create_a_post(tmp_path):
 def test_a_reload_is_not_counted_whichever_worker_it_meets(workers, tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY=workers) as service:
         body = {"title": "제목", "content": "내용"}
-        created = requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=5)
+        created = requests.post(
+            f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=HANG_SECONDS
+        )
         url = service.url + created.headers["Location"]
 
-        views = [requests.get(url, timeout=5).json()["data"]["view_count"] for _ in range(20)]
+        views = [requests.get(url, timeout=HANG_SECONDS).json()["data"]["view_count"] for _ in range(20)]
 
     assert views == [1] * 20
 
 
 def test_a_limit_holds_across_workers(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="4", RATELIMIT_READ="10/hour") as service:
-        statuses = [requests.get(f"{service.url}/api/v1/categories", timeout=5).status_code for _ in range(20)]
+        statuses = [
+            requests.get(f"{service.url}/api/v1/categories", timeout=HANG_SECONDS).status_code for _ in range(20)
+        ]
 
     assert statuses == [200] * 10 + [429] * 10
 
@@ -99,7 +104,7 @@ def test_a_limit_holds_across_workers(tmp_path):
 )
 def test_a_request_that_gunicorn_refuses_is_answered_in_the_envelope(request_, status, code, refusing):
     port = int(refusing.url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as peer:
         peer.sendall(request_)
         answer = peer.makefile("rb").read().decode()
 
@@ -125,7 +130,7 @@ def test_a_chunked_body_over_the_limit_is_413(tmp_path):
     with running_service(tmp_path) as service:
         headers = {**token(service.url), "Content-Type": "application/json"}
 
-        answer = requests.post(f"{service.url}/api/v1/posts", data=chunks, headers=headers, timeout=10)
+        answer = requests.post(f"{service.url}/api/v1/posts", data=chunks, headers=headers, timeout=HANG_SECONDS)
 
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "payload_too_large"
@@ -136,10 +141,10 @@ def test_three_masters_started_at_once_on_an_empty_mysql_all_serve_one_schema(ne
     try:
         for service in services:
             wait_until_healthy(service)
-        ready = [requests.get(f"{service.url}/health/ready", timeout=5).json() for service in services]
+        ready = [requests.get(f"{service.url}/health/ready", timeout=HANG_SECONDS).json() for service in services]
         body = {"title": "제목", "content": "내용"}
         made = [
-            requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=5)
+            requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=HANG_SECONDS)
             for service in services
         ]
     finally:
@@ -165,16 +170,16 @@ def test_requests_in_flight_are_answered_when_the_service_is_told_to_stop(tmp_pa
         lock.execute("BEGIN IMMEDIATE")
 
         sent = [
-            pool.submit(requests.post, f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=20)
+            pool.submit(requests.post, f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS)
             for _ in range(8)
         ]
-        time.sleep(2)  # until all of them wait for the lock
+        wait_until_in_flight(service, 8)
         service.process.terminate()
         time.sleep(0.5)
         waiting = [future.done() for future in sent]
         lock.close()
         statuses = [future.result().status_code for future in sent]
-        exit_code = service.process.wait(timeout=30)
+        exit_code = service.process.wait(timeout=HANG_SECONDS)
 
     assert waiting == [False] * 8
     assert statuses == [201] * 8
@@ -183,7 +188,7 @@ def test_requests_in_flight_are_answered_when_the_service_is_told_to_stop(tmp_pa
 
 def exchange(port: int, request: bytes) -> tuple[int, str]:
     """Send bytes as they are; returns the answer's status and body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as peer:
         peer.sendall(request)
         peer.shutdown(socket.SHUT_WR)
         head, _, body = peer.makefile("rb").read().decode().partition("\r\n\r\n")
@@ -218,8 +223,8 @@ def test_a_body_that_breaks_http_is_refused_and_is_no_crash(rest, code, port):
 def test_a_long_bad_token_leaves_a_public_page_readable(length, port):
     headers = {"Authorization": f"Bearer {'x' * length}"}
 
-    read = requests.get(f"http://127.0.0.1:{port}/api/v1/posts", headers=headers, timeout=5)
-    written = requests.post(f"http://127.0.0.1:{port}/api/v1/posts", headers=headers, timeout=5)
+    read = requests.get(f"http://127.0.0.1:{port}/api/v1/posts", headers=headers, timeout=HANG_SECONDS)
+    written = requests.post(f"http://127.0.0.1:{port}/api/v1/posts", headers=headers, timeout=HANG_SECONDS)
 
     assert read.status_code == 200
     assert (written.status_code, written.json()["error"]["code"]) == (401, "token_invalid")

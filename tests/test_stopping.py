@@ -24,11 +24,14 @@ from tests.servers import (
     HANG_SECONDS,
     PROJECT,
     UNLIMITED,
+    Service,
     children_of,
     running_service,
     start_service,
+    stop,
     wait_until,
     wait_until_healthy,
+    wait_until_in_flight,
 )
 from tests.test_service import token
 
@@ -57,7 +60,7 @@ def folder():
 
 
 def connect(url: str) -> HTTPConnection:
-    connection = HTTPConnection(url.removeprefix("http://"), timeout=20)
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=HANG_SECONDS)
     connection.connect()
     return connection
 
@@ -99,7 +102,7 @@ class LoadBalancer:
 
     def _look(self) -> None:
         while not self._ended.wait(0.1) and self.is_ready:
-            self.is_ready = requests.get(f"{self._url}/health/ready", timeout=10).ok
+            self.is_ready = requests.get(f"{self._url}/health/ready", timeout=HANG_SECONDS).ok
 
     def close(self) -> None:
         self._ended.set()
@@ -144,7 +147,7 @@ def test_a_pod_that_stops_under_load_resets_nobody(tmp_path):
             for thread in threads:
                 thread.join()
         pod.service.process.terminate()
-        exit_code = pod.service.process.wait(timeout=60)
+        exit_code = pod.service.process.wait(timeout=HANG_SECONDS)
 
     answers = sum((caller.answers for caller in callers), Counter())
     print(answers)
@@ -159,7 +162,7 @@ def test_while_it_stops_it_is_not_ready_and_serves_on(tmp_path):
     with proxied_service(tmp_path, **UNLIMITED) as pod, closing(connect(pod.url)) as kept:
         first = ask(kept)
         pod.nginx.begin_stop()
-        readiness = requests.get(f"{pod.url}/health/ready", timeout=10)
+        readiness = requests.get(f"{pod.url}/health/ready", timeout=HANG_SECONDS)
         last = ask(kept)
         written = write(pod.url, token(pod.url))
 
@@ -197,7 +200,7 @@ def test_a_body_that_ends_8_seconds_after_the_stop_is_answered(behind_nginx, fol
         if behind_nginx:
             assert stopping.result() == 0
             pod.service.process.terminate()
-        exit_code = pod.service.process.wait(timeout=60)
+        exit_code = pod.service.process.wait(timeout=HANG_SECONDS)
 
     assert [status for status, _ in answers] == [200, 200]
     assert exit_code == 0
@@ -212,7 +215,7 @@ def test_requests_in_flight_are_answered_and_a_second_sigterm_does_no_harm(tmp_p
         headers = token(service.url)
         with locked_database(tmp_path):
             sent = [pool.submit(write, service.url, headers) for _ in range(8)]
-            time.sleep(1)
+            wait_until_in_flight(service, 8)
             service.process.terminate()
             time.sleep(0.5)
             service.process.terminate()
@@ -221,21 +224,47 @@ def test_requests_in_flight_are_answered_and_a_second_sigterm_does_no_harm(tmp_p
             time.sleep(1)
             waiting = [future.done() for future in sent]
         statuses = [future.result() for future in sent]
-        exit_code = service.process.wait(timeout=60)
+        exit_code = service.process.wait(timeout=HANG_SECONDS)
 
     assert waiting == [False] * 8
     assert statuses == [201] * 8
     assert exit_code == 0
 
 
+def sleeps_on(service: Service, looks: Counter) -> int:
+    """Look whether all workers' main threads sleep (proc(5)); returns for how many looks they have by now."""
+    states = [
+        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in children_of(service.process.pid)
+    ]
+    looks["asleep"] = looks["asleep"] + 1 if set(states) == {"S"} else 0
+    return looks["asleep"]
+
+
+def changed_configuration(folder: Path, changes: str) -> Path:
+    """Write gunicorn's configuration with lines of Python after it; returns the file's path."""
+    own, changed = PROJECT / "gunicorn.conf.py", folder / "gunicorn.conf.py"
+    changed.write_text(f"exec(compile(open({str(own)!r}).read(), {str(own)!r}, 'exec'))\n{changes}\n")
+    return changed
+
+
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGQUIT])
 def test_a_developer_need_not_wait(stop_signal, tmp_path):
-    with running_service(tmp_path) as service, closing(connect(service.url)) as kept:
-        ask(kept)
+    """For a client that keeps its connection, however long it may."""
+    patient = changed_configuration(tmp_path, "graceful_timeout = keepalive = 3600")
+    service = start_service(tmp_path, configuration=patient)
+    try:
+        wait_until_healthy(service)
+        with closing(connect(service.url)) as kept:
+            ask(kept)
+            # Gunicorn's handler of SIGQUIT locks up where it meets a worker that hands over a request.
+            looks = Counter()
+            wait_until(lambda: sleeps_on(service, looks) >= 5, what="the workers do not rest")
 
-        service.process.send_signal(stop_signal)
+            service.process.send_signal(stop_signal)
 
-        assert service.process.wait(timeout=15) == 0
+            assert service.process.wait(timeout=HANG_SECONDS) == 0
+    finally:
+        stop(service.process)
 
 
 @pytest.mark.parametrize("reload", [False, True], ids=["its only worker told to stop", "told to reload"])
@@ -243,10 +272,10 @@ def test_it_listens_again_after_its_workers_have_left(reload, tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
         (first,) = children_of(service.process.pid)
         os.kill(*((service.process.pid, signal.SIGHUP) if reload else (first, signal.SIGTERM)))
-        wait_until(lambda: first not in children_of(service.process.pid), seconds=20, what="the worker does not go")
-        wait_until(lambda: service.log.count("Booting worker") == 2, seconds=10, what="no other comes")
+        wait_until(lambda: first not in children_of(service.process.pid), what="the worker does not go")
+        wait_until(lambda: service.log.count("Booting worker") == 2, what="no other comes")
 
-        statuses = [requests.get(f"{service.url}/health/ready", timeout=5).status_code for _ in range(10)]
+        statuses = [requests.get(f"{service.url}/health/ready", timeout=HANG_SECONDS).status_code for _ in range(10)]
 
     assert statuses == [200] * 10
 
@@ -255,12 +284,12 @@ def test_it_listens_again_after_its_workers_have_left(reload, tmp_path):
 def test_a_worker_that_has_just_begun_hears_that_it_is_to_stop(seed, folder):
     service = start_service(folder, prefix=without_rights())
     try:
-        wait_until(lambda: "Booting worker" in service.log, seconds=60, what="it does not start")
+        wait_until(lambda: "Booting worker" in service.log, what="it does not start")
         time.sleep(random.Random(seed).uniform(0, 0.03))
 
         service.process.terminate()
 
-        assert service.process.wait(timeout=90) == 0
+        assert service.process.wait(timeout=HANG_SECONDS) == 0
         assert "SIGKILL" not in service.log  # as whoever has not heard is ended, after 30 s
     finally:
         service.process.kill()
@@ -269,24 +298,20 @@ def test_a_worker_that_has_just_begun_hears_that_it_is_to_stop(seed, folder):
 
 def test_a_worker_that_is_told_to_stop_before_it_has_handlers_hears_of_it(tmp_path):
     """Told by itself, in the first thing that it does after the fork."""
-    told = tmp_path / "gunicorn.conf.py"
-    told.write_text(
-        f"""
+    told = """
 import os, signal
-exec(compile(open({str(PROJECT / "gunicorn.conf.py")!r}).read(), {str(PROJECT / "gunicorn.conf.py")!r}, "exec"))
 begin = post_fork
 def post_fork(server, worker):
     if worker.age == 1:
         os.kill(os.getpid(), signal.SIGTERM)
     begin(server, worker)
 """
-    )
-    service = start_service(tmp_path, configuration=told)
+    service = start_service(tmp_path, configuration=changed_configuration(tmp_path, told))
     try:
-        wait_until(lambda: service.log.count("Booting worker") == 3, seconds=60, what="the first has not heard of it")
+        wait_until(lambda: service.log.count("Booting worker") == 3, what="the first has not heard of it")
         wait_until_healthy(service)
         service.process.terminate()
-        assert service.process.wait(timeout=60) == 0
+        assert service.process.wait(timeout=HANG_SECONDS) == 0
     finally:
         service.process.kill()
         service.process.wait()
