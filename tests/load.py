@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import requests
 
+from tests.servers import HANG_SECONDS
+
 API = "/api/v1"
 GIVEN_UP_SECONDS = 30
 VIEW_PAUSE_SECONDS = 0.02
@@ -62,7 +64,7 @@ def new_post(url: str, name: str) -> str:
 
 
 def token(url: str, name: str) -> dict[str, str]:
-    answer = requests.post(f"{url}/dev/token", json={"username": name}, timeout=10).json()
+    answer = requests.post(f"{url}/dev/token", json={"username": name}, timeout=HANG_SECONDS).json()
     return {"Authorization": f"Bearer {answer['data']['access_token']}"}
 
 

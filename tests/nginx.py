@@ -11,7 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.servers import PROJECT, SBIN, Service, accepts_tcp, free_port, running_service, stop, wait_until
+from tests.servers import (
+    HANG_SECONDS,
+    PROJECT,
+    SBIN,
+    Service,
+    accepts_tcp,
+    free_port,
+    running_service,
+    stop,
+    wait_until,
+)
 
 CONFIGURATION = PROJECT / "k8s" / "nginx.conf"
 POD_USER = 10001
@@ -56,7 +66,7 @@ class Nginx:
             self.process = subprocess.Popen(
                 [*as_pod_user(self.folder), *command, "-g", "daemon off;"], stdout=errors, stderr=errors
             )
-        wait_until(lambda: accepts_tcp(self.port) or self.process.poll(), seconds=10, what="nginx does not start")
+        wait_until(lambda: accepts_tcp(self.port) or self.process.poll(), what="nginx does not start")
         assert self.process.poll() is None, self.errors
 
     @property
@@ -75,7 +85,7 @@ class Nginx:
     def quit(self) -> int:
         """End it as its container ends: what is under way is answered. Returns its exit code."""
         self.process.send_signal(signal.SIGQUIT)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=HANG_SECONDS)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def find_mysqld() -> str | None:
     return find_mariadbd() or shutil.which("mysqld", path=SBIN)
 
 
-def wait_until(condition, *, seconds: float, what: str) -> None:
+def wait_until(condition, *, what: str, seconds: float = HANG_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ class MysqlServer:
         """Start it, and wait until it accepts connections; after ``kill``, on the same data."""
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-        wait_until(lambda: _accepts(self.port), seconds=60, what=f"no start: {self._log.read_text()[-2000:]}")
+        wait_until(lambda: _accepts(self.port), what=f"no start: {self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """End it as a machine's fault does."""
@@ -198,7 +198,7 @@ class RedisServer:
         command += ["--save", "", "--enable-debug-command", "yes", *options]
         with (self._folder / "server.log").open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-        wait_until(self._answers, seconds=30, what="redis-server does not start")
+        wait_until(self._answers, what="redis-server does not start")
 
     def kill(self) -> None:
         """End it as a machine ends that loses its power, also while it is stopped."""
@@ -286,11 +286,22 @@ def wait_until_healthy(service: Service) -> None:
         if service.log.count("Booting worker") < service.workers:
             return False
         try:
-            return requests.get(f"{service.url}/health", timeout=2).ok
-        except requests.ConnectionError:
+            return requests.get(f"{service.url}/health", timeout=10).ok
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
-    wait_until(healthy, seconds=30, what=f"the service does not start: {service.log}")
+    wait_until(healthy, what=f"the service does not start: {service.log}")
+
+
+def wait_until_in_flight(service: Service, number: int) -> None:
+    """Wait until the service's workers have begun with so many requests, and ended none of them."""
+
+    def are_in_flight() -> bool:
+        text = requests.get(service.metrics_url, timeout=HANG_SECONDS).text
+        found = re.findall(r"^post_http_requests_in_flight(?:\{.*\})? (\S+)$", text, re.MULTILINE)
+        return sum(map(float, found)) == number
+
+    wait_until(are_in_flight, what=f"not {number} in flight: {service.log}")
 
 
 def children_of(process_id: int) -> Iterator[int]:
@@ -398,7 +409,7 @@ def moto_server() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(f"{url}/moto-api/"), seconds=60, what="moto does not start")
+        wait_until(lambda: _answers(f"{url}/moto-api/"), what="moto does not start")
         yield url
     finally:
         stop(process)
@@ -406,6 +417,6 @@ def moto_server() -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=2).ok
-    except requests.ConnectionError:
+        return requests.get(url, timeout=10).ok
+    except (requests.ConnectionError, requests.Timeout):
         return False

@@ -29,7 +29,7 @@ from post.auth_utils.jwks import JwksClient, fetch_jwks
 from post.auth_utils.tokens import TokenVerifier
 from post.errors import AuthUnavailable, ServiceError, TokenExpired, TokenInvalid
 from tests.conftest import at_once
-from tests.servers import free_port
+from tests.servers import HANG_SECONDS, free_port
 
 REGION = "ap-northeast-2"
 POOL = "ap-northeast-2_nneGIIVuJ"
@@ -1090,7 +1090,7 @@ def test_a_known_key_does_not_wait_for_a_fetch(key):
         first = next(answers, None)
         if first is None:
             is_fetching.set()
-            may_end.wait(30)
+            may_end.wait(HANG_SECONDS)
             raise requests.Timeout
         return first
 
@@ -1099,12 +1099,12 @@ def test_a_known_key_does_not_wait_for_a_fetch(key):
     clock.now += 60
     slow = threading.Thread(target=client.key, args=("made-up",))
     slow.start()
-    is_fetching.wait(30)
+    is_fetching.wait(HANG_SECONDS)
 
     found = client.key(key.kid)
     still_fetching = slow.is_alive()
     may_end.set()
-    slow.join(30)
+    slow.join(HANG_SECONDS)
 
     assert found is not None
     assert still_fetching

@@ -161,7 +161,7 @@ def test_a_post_that_waited_for_a_new_name_of_its_category_locks_no_entry_of_the
         waiting = text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_query LIKE :s AND trx_state = :w")
         values = {"s": f"{statement}%", "w": "LOCK WAIT"}
         with administrator.connect() as connection:
-            wait_until(lambda: connection.scalar(waiting, values), seconds=HANG_SECONDS, what=statement)
+            wait_until(lambda: connection.scalar(waiting, values), what=statement)
 
     body = {"title": "제목", "content": "내용", "category": "옛 이름"}
     row = {"id": new_id(), "name": "옛 이름", "name_key": "옛 이름"}
@@ -313,14 +313,16 @@ def test_a_merge_whose_worker_is_killed_is_ended_by_another(tmp_path, new_mysql_
         admin = {"username": "root", "groups": ["admin"]}
         tokens = requests.post(f"{service.url}/dev/token", json=admin, timeout=HANG_SECONDS).json()["data"]
         headers, url = {"Authorization": f"Bearer {tokens['access_token']}"}, f"{CATEGORIES}/{source}/merge"
-        answer = pool.submit(requests.post, service.url + url, json={"into": into}, headers=headers, timeout=30)
-        wait_until(lambda: progress() and progress().done, seconds=HANG_SECONDS, what="no batch of the merge")
+        answer = pool.submit(
+            requests.post, service.url + url, json={"into": into}, headers=headers, timeout=HANG_SECONDS
+        )
+        wait_until(lambda: progress() and progress().done, what="no batch of the merge")
         for worker in children_of(service.process.pid):
             os.kill(worker, signal.SIGKILL)
         with pytest.raises(requests.ConnectionError):
             answer.result(HANG_SECONDS)
         killed = progress()
-        wait_until(lambda: progress().ended_at, seconds=HANG_SECONDS, what="no other worker goes on")
+        wait_until(lambda: progress().ended_at, what="no other worker goes on")
 
     assert killed.ended_at is None
     assert 0 < killed.done < progress().done == 4000

@@ -9,7 +9,7 @@ from post.shared.memory import SharedCounters
 from post.shared.rate_windows import MemoryRateWindows
 from post.web.client_address import HEADER_MAX_CHARS, client_key
 from tests.nginx import proxied_service
-from tests.servers import wait_until
+from tests.servers import HANG_SECONDS, wait_until
 
 POSTS = "/api/v1/posts"
 V4, V6 = "203.0.113.9", "2001:db8:1:2::/64"
@@ -206,9 +206,9 @@ def test_a_view_counts_once_for_each_key(client, make_post, addresses, views):
 def test_nginx_adds_its_peer_to_forwarded(method, hops, headers, client, tmp_path):
     settings = {"TRUSTED_PROXY_HOPS": hops, "TRUSTED_PROXY_HEADER": "forwarded"}
     with proxied_service(tmp_path, WEB_CONCURRENCY="1", **settings) as proxied:
-        answer = requests.request(method, f"{proxied.url}{POSTS}", headers=headers, timeout=10)
+        answer = requests.request(method, f"{proxied.url}{POSTS}", headers=headers, timeout=HANG_SECONDS)
         request_id = answer.headers["X-Request-ID"]
-        wait_until(lambda: request_id in proxied.service.log, seconds=10, what="no line")
+        wait_until(lambda: request_id in proxied.service.log, what="no line")
 
         (line,) = [line for line in proxied.service.log.splitlines() if request_id in line]
 

@@ -123,11 +123,11 @@ def test_cognitos_tokens_create_edit_like_and_delete_posts(cognito, pool, servic
     headers = {"Authorization": f"Bearer {tokens[token]}"}
     body = {"title": "제목", "content": "내용"}
 
-    created = requests.post(f"{service}/api/v1/posts", json=body, headers=headers, timeout=10)
+    created = requests.post(f"{service}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS)
     url = service + created.headers["Location"]
-    edited = requests.patch(url, json={"title": "새 제목"}, headers=headers, timeout=10)
-    liked = requests.post(f"{url}/like", headers=headers, timeout=10)
-    deleted = requests.delete(url, headers=headers, timeout=10)
+    edited = requests.patch(url, json={"title": "새 제목"}, headers=headers, timeout=HANG_SECONDS)
+    liked = requests.post(f"{url}/like", headers=headers, timeout=HANG_SECONDS)
+    deleted = requests.delete(url, headers=headers, timeout=HANG_SECONDS)
 
     statuses = [answer.status_code for answer in (created, edited, liked, deleted)]
     assert statuses == [201, 200, 200, 200]
@@ -142,14 +142,14 @@ def test_a_token_of_another_pool_is_refused(cognito, service):
     tokens = sign_up(cognito, (other_id, client["ClientId"]), "eve")
     headers = {"Authorization": f"Bearer {tokens['AccessToken']}"}
 
-    answer = requests.post(f"{service}/api/v1/categories", json={"name": "x"}, headers=headers, timeout=10)
+    answer = requests.post(f"{service}/api/v1/categories", json={"name": "x"}, headers=headers, timeout=HANG_SECONDS)
 
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "token_invalid"
 
 
 def test_production_has_no_local_issuer(service):
-    answer = requests.post(f"{service}/dev/token", json={"username": "ana"}, timeout=10)
+    answer = requests.post(f"{service}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS)
 
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
@@ -176,10 +176,10 @@ def test_a_deactivated_user_is_disabled_and_signed_out_until_reactivated(cognito
     headers = bearer(tokens["AccessToken"])
 
     def write():
-        return requests.post(f"{service}{POSTS}", json=NEW, headers=headers, timeout=10).status_code
+        return requests.post(f"{service}{POSTS}", json=NEW, headers=headers, timeout=HANG_SECONDS).status_code
 
     before = write()
-    deactivated = requests.post(f"{service}{DEACTIVATE}", headers=headers, timeout=10)
+    deactivated = requests.post(f"{service}{DEACTIVATE}", headers=headers, timeout=HANG_SECONDS)
     after = {write() for _ in range(6)}  # whichever worker they meet
     enabled = is_enabled(cognito, pool, "leaver")
     with pytest.raises(cognito.exceptions.NotAuthorizedException, match="disabled"):
@@ -209,7 +209,7 @@ class Door:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answer(requests.get(behind + self.path, timeout=10))
+                self._answer(requests.get(behind + self.path, timeout=HANG_SECONDS))
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -219,7 +219,9 @@ class Door:
                     status, code = door.refusals[action]
                     self._write(status, json.dumps({"__type": code, "message": "for nobody's eyes"}).encode())
                     return
-                self._answer(requests.post(behind + self.path, data=body, headers=dict(self.headers), timeout=10))
+                self._answer(
+                    requests.post(behind + self.path, data=body, headers=dict(self.headers), timeout=HANG_SECONDS)
+                )
 
             def _answer(self, answer: requests.Response) -> None:
                 self._write(answer.status_code, answer.content)

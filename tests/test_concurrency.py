@@ -13,6 +13,7 @@ from post.models import Category, Like, Post, PostCount, SearchGram, db
 from post.services.posts import lock_seen_post
 from post.utils import Caller
 from tests.conftest import at_once, empty, wrong_in
+from tests.servers import HANG_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -194,7 +195,7 @@ def test_a_deadlocks_victim_is_run_again(make_app, mysql_server):
         one, other = (
             services.create_post(author=ana, title="제목", content="내용", category="일반")["id"] for _ in range(2)
         )
-    met = threading.Barrier(2, timeout=10)
+    met = threading.Barrier(2, timeout=HANG_SECONDS)
     runs = Counter()
 
     @retried

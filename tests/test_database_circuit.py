@@ -117,7 +117,7 @@ def test_a_write_whose_commit_is_not_answered_is_told_as_failed_and_done_once(pr
 
     assert fault(refused) == (503, "database_unavailable")
     assert proxy.cut_after is None
-    wait_until(lambda: count(mysql_server, Post) == 2, seconds=5, what="the server had the COMMIT")
+    wait_until(lambda: count(mysql_server, Post) == 2, what="the server had the COMMIT")
 
 
 def test_a_toggle_whose_commit_is_not_answered_is_not_toggled_back(proxied, proxy, mysql_server):
@@ -127,7 +127,7 @@ def test_a_toggle_whose_commit_is_not_answered_is_not_toggled_back(proxied, prox
     refused = proxied.test_client().post(path, headers=as_ana(proxied))
 
     assert fault(refused) == (503, "database_unavailable")
-    wait_until(lambda: count(mysql_server, Like) == 1, seconds=5, what="the server had the COMMIT")
+    wait_until(lambda: count(mysql_server, Like) == 1, what="the server had the COMMIT")
 
 
 def test_a_creation_in_doubt_is_found_again_by_its_key(proxied, proxy, mysql_server):

@@ -7,7 +7,7 @@ import pytest
 import requests
 from jose import jwt
 
-from tests.servers import UNLIMITED, running_service
+from tests.servers import HANG_SECONDS, UNLIMITED, running_service
 from tests.test_media import PNG
 from tests.test_service import token
 
@@ -72,7 +72,7 @@ def docs(browser, service):
 @pytest.fixture
 def post_id(service):
     body = {"title": "제목", "content": "내용"}
-    created = requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=10)
+    created = requests.post(f"{service.url}/api/v1/posts", json=body, headers=token(service.url), timeout=HANG_SECONDS)
     return created.json()["data"]["id"]
 
 

@@ -18,7 +18,7 @@ from post.services.idempotency import LAZY_BATCH
 from post.utils import Caller
 from tests.answers import fault, wrong_fields
 from tests.conftest import at_once
-from tests.servers import UNLIMITED, running_service
+from tests.servers import HANG_SECONDS, UNLIMITED, running_service
 
 API = "/api/v1"
 POSTS = f"{API}/posts"
@@ -521,7 +521,7 @@ def test_two_creations_that_each_want_the_key_that_the_other_removes_both_come_t
 ):
     """MySQL ends one of them for the deadlock, and it is run again."""
     keys = keep_answers(2 * LAZY_BATCH, age=KEPT_FOR + MINUTE)
-    removed, met, reserving = threading.Event(), threading.Barrier(2, timeout=10), set()
+    removed, met, reserving = threading.Event(), threading.Barrier(2, timeout=HANG_SECONDS), set()
 
     def meet_before_the_first_reservation(_connection, _cursor, statement, *_rest):
         if statement.startswith("INSERT INTO idempotency_keys") and threading.get_ident() not in reserving:
@@ -530,7 +530,7 @@ def test_two_creations_that_each_want_the_key_that_the_other_removes_both_come_t
             met.wait()
 
     def second():
-        assert removed.wait(10)
+        assert removed.wait(HANG_SECONDS)
         return copies(1, key=keys[0])[0]()
 
     with app.app_context():
@@ -563,14 +563,15 @@ def test_pruning_does_not_disturb_creations_nor_they_it(app, copies, keep_answer
 def test_50_copies_at_once_on_two_workers_create_one_post(new_mysql_database, tmp_path):
     settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": "2", **UNLIMITED}
     with running_service(tmp_path, **settings) as service:
-        issued = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=5).json()["data"]
+        answer = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS)
+        issued = answer.json()["data"]
         headers = with_key({"Authorization": f"Bearer {issued['access_token']}"})
 
         def send():
-            return requests.post(f"{service.url}{POSTS}", json=NEW, headers=headers, timeout=30)
+            return requests.post(f"{service.url}{POSTS}", json=NEW, headers=headers, timeout=HANG_SECONDS)
 
         answers = at_once([send] * 50)
-        total = requests.get(f"{service.url}{POSTS}", timeout=5).json()["meta"]["total"]
+        total = requests.get(f"{service.url}{POSTS}", timeout=HANG_SECONDS).json()["meta"]["total"]
 
     created = [answer for answer in answers if answer.status_code == 201]
     others = [answer.json()["error"]["code"] for answer in answers if answer.status_code != 201]

@@ -62,7 +62,7 @@ class Client:
 
     def upload(self) -> None:
         url = self.chance.choice(self.posts)
-        answer = requests.post(url, files={"file": ("a.png", self.image)}, headers=self.headers, timeout=30)
+        answer = requests.post(url, files={"file": ("a.png", self.image)}, headers=self.headers, timeout=HANG_SECONDS)
         assert answer.status_code == 201, answer.text
         media_id = answer.json()["data"]["id"]
         self.urls[media_id] = f"{url}/{media_id}"
@@ -71,7 +71,7 @@ class Client:
     def remove(self) -> None:
         media_id, url = self.urls.popitem()
         self.told.stored.remove(media_id)  # first: without an answer nobody knows
-        answer = requests.delete(url, headers=self.headers, timeout=30)
+        answer = requests.delete(url, headers=self.headers, timeout=HANG_SECONDS)
         assert answer.status_code == 200, answer.text
         self.told.removed.add(media_id)
 
@@ -91,10 +91,10 @@ def workers_of(master: int) -> set[int]:
 
 def kill_workers(master: int, folder: Path, progress: threading.Semaphore, chance: random.Random) -> set[int]:
     """Kill one worker or all of them while uploads go on; returns those that were there."""
-    wait_until(lambda: len(workers_of(master)) == WORKERS, seconds=30, what="no new worker")
+    wait_until(lambda: len(workers_of(master)) == WORKERS, what="no new worker")
     while progress.acquire(blocking=False):
         pass
-    assert progress.acquire(timeout=30)
+    assert progress.acquire(timeout=HANG_SECONDS)
     time.sleep(chance.uniform(0, 0.2))  # an upload takes about 0.1 s
     if chance.random() < 0.7:  # of which storing takes a small part, so that a random moment seldom meets it
         wait_for_an_object(folder)
@@ -111,14 +111,14 @@ def wait_for_an_object(folder: Path) -> None:
 
 
 def log_in(url: str) -> dict[str, str]:
-    answer = requests.post(f"{url}/dev/token", json={"username": "ana"}, timeout=5).json()
+    answer = requests.post(f"{url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS).json()
     return {"Authorization": f"Bearer {answer['data']['access_token']}"}
 
 
 def new_post(url: str, headers: dict[str, str]) -> str:
     """Create a post; returns where its images are uploaded."""
     body = {"title": "제목", "content": "내용"}
-    created = requests.post(f"{url}/api/v1/posts", json=body, headers=headers, timeout=5)
+    created = requests.post(f"{url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS)
     return f"{url}{created.headers['Location']}/media"
 
 

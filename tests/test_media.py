@@ -29,7 +29,7 @@ from post.web.multipart import read_parts
 from tests.answers import UNKNOWN_ID, fault, wrong_fields
 from tests.conftest import at_once
 from tests.image_samples import COMMENT, jpeg, segment
-from tests.servers import free_port, running_service
+from tests.servers import HANG_SECONDS, free_port, running_service
 
 POSTS = "/api/v1/posts"
 IMAGES = "/api/v1/images"
@@ -177,14 +177,14 @@ def while_held(monkeypatch):
 
         def held(*args, **kwargs):
             reached.set()
-            assert go_on.wait(timeout=60)
+            assert go_on.wait(timeout=HANG_SECONDS)
             return original(*args, **kwargs)
 
         monkeypatch.setattr(function, held)
         with ThreadPoolExecutor(1) as pool:
             sent = pool.submit(send)
             try:
-                assert reached.wait(timeout=60)
+                assert reached.wait(timeout=HANG_SECONDS)
                 yield sent
             finally:
                 go_on.set()
@@ -849,10 +849,11 @@ def service(tmp_path_factory):
     port = free_port()
     with running_service(tmp_path_factory.mktemp("service"), PORT=str(port), WEB_CONCURRENCY="1"):
         url = f"http://127.0.0.1:{port}"
-        token = requests.post(f"{url}/dev/token", json={"username": "ana"}, timeout=5).json()["data"]["access_token"]
+        data = requests.post(f"{url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS).json()["data"]
+        token = data["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         body = {"title": "제목", "content": "내용"}
-        created = requests.post(f"{url}/api/v1/posts", json=body, headers=headers, timeout=5)
+        created = requests.post(f"{url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS)
         yield port, f"{created.headers['Location']}/media", headers
 
 
@@ -872,7 +873,9 @@ def test_a_body_may_have_52_mib(service, transfer, size, expected):
     body = multipart(('name="file"; filename="a.png"', bytes(size - len(frame))))
     headers = headers | {"Content-Type": body["content_type"]}
 
-    answer = requests.post(f"http://127.0.0.1:{port}{path}", data=transfer(body["data"]), headers=headers, timeout=30)
+    answer = requests.post(
+        f"http://127.0.0.1:{port}{path}", data=transfer(body["data"]), headers=headers, timeout=HANG_SECONDS
+    )
 
     assert (answer.status_code, answer.json()["error"]["code"]) == expected
 
@@ -893,7 +896,7 @@ def test_a_body_that_breaks_http_is_refused_and_is_no_crash(service, rest, code)
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {headers['Authorization']}\r\n"
     head += "Content-Type: multipart/form-data; boundary=x\r\n"
 
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as peer:
         peer.sendall(head.encode() + rest)
         peer.shutdown(socket.SHUT_WR)
         answer = peer.makefile("rb").read().decode()
@@ -908,7 +911,9 @@ def test_a_chunked_upload_is_kept(service):
     body = multipart(FILE)
     headers = headers | {"Content-Type": body["content_type"]}
 
-    answer = requests.post(f"http://127.0.0.1:{port}{path}", data=iter([body["data"]]), headers=headers, timeout=10)
+    answer = requests.post(
+        f"http://127.0.0.1:{port}{path}", data=iter([body["data"]]), headers=headers, timeout=HANG_SECONDS
+    )
 
     assert answer.status_code == 201
 

@@ -48,7 +48,7 @@ class Scrape:
     """What one scrape tells."""
 
     def __init__(self, service: Service) -> None:
-        answer = requests.get(service.metrics_url, timeout=10)
+        answer = requests.get(service.metrics_url, timeout=HANG_SECONDS)
         answer.raise_for_status()
         families = list(text_string_to_metric_families(answer.text))
         self.samples = [sample for family in families for sample in family.samples]
@@ -72,12 +72,12 @@ def requests_to(service: Service, route: str) -> float:
 
 def ask(service: Service, times: int, path: str = CATEGORIES) -> list[int]:
     with ThreadPoolExecutor(8) as pool:
-        return [*pool.map(lambda _: requests.get(service.url + path, timeout=20).status_code, range(times))]
+        return [*pool.map(lambda _: requests.get(service.url + path, timeout=HANG_SECONDS).status_code, range(times))]
 
 
 def wait_until_counted(service: Service, count: int, route: str = CATEGORIES) -> None:
     # A request is counted when its answer has been sent, and so a moment after its client has it.
-    wait_until(lambda: requests_to(service, route) >= count, seconds=10, what=f"{requests_to(service, route)} counted")
+    wait_until(lambda: requests_to(service, route) >= count, what=f"{requests_to(service, route)} counted")
 
 
 def wait_until_total(service: Service, name: str, total: int) -> None:
@@ -89,7 +89,7 @@ def wait_until_total(service: Service, name: str, total: int) -> None:
         except requests.RequestException:  # it was asked of one that is ending, or answered by half
             return False
 
-    wait_until(is_reached, seconds=30, what=service.log)
+    wait_until(is_reached, what=service.log)
 
 
 def wait_until_started(service: Service, workers: int) -> None:
@@ -129,8 +129,8 @@ def test_a_thousand_requests_over_two_workers_are_a_thousand_in_one_scrape(tmp_p
         statuses = ask(service, 1000)
         wait_until_counted(service, 1000)
         scrape, shares = Scrape(service), [answered_by(service, worker) for worker in (1, 2)]
-        public = requests.get(f"{service.url}/metrics", timeout=10)
-        other = requests.get(service.metrics_url.replace("/metrics", "/health"), timeout=10)
+        public = requests.get(f"{service.url}/metrics", timeout=HANG_SECONDS)
+        other = requests.get(service.metrics_url.replace("/metrics", "/health"), timeout=HANG_SECONDS)
 
     assert statuses == [200] * 1000
     assert min(shares) > 0
@@ -167,22 +167,24 @@ def test_a_killed_worker_takes_neither_counts_nor_endpoint_with_it(tmp_path):
 
 def test_what_a_killed_worker_was_holding_is_not_held_for_ever(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as service:
-        token = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=10).json()["data"]
+        token = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS).json()["data"]
         headers = {"Authorization": f"Bearer {token['access_token']}"}
         database = tmp_path / "instance" / "postdb.sqlite3"
         with closing(sqlite3.connect(database, isolation_level=None)) as lock, ThreadPoolExecutor(4) as pool:
             lock.execute("BEGIN IMMEDIATE")
             body = {"title": "제목", "content": "내용"}
             sent = [
-                pool.submit(requests.post, f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=20)
+                pool.submit(
+                    requests.post, f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS
+                )
                 for _ in range(4)
             ]
-            wait_until(lambda: in_use(service) == [4, 4], seconds=HANG_SECONDS, what="not held")
+            wait_until(lambda: in_use(service) == [4, 4], what="not held")
             os.kill(worker_pids(service)[0], signal.SIGKILL)
-            errors = [future.exception(20) for future in sent]
+            errors = [future.exception(HANG_SECONDS) for future in sent]
         wait_until_started(service, 2)
         # Its threads for tasks and gauges use a connection now and then.
-        wait_until(lambda: in_use(service) == [0, 0], seconds=HANG_SECONDS, what="still held")
+        wait_until(lambda: in_use(service) == [0, 0], what="still held")
 
     assert [type(error) for error in errors] == [requests.ConnectionError] * 4
 
@@ -204,7 +206,7 @@ def test_the_port_of_the_metrics_must_be_free(tmp_path):
         port = taken.getsockname()[1]
         service = start_service(tmp_path, METRICS_PORT=str(port))
         try:
-            code = service.process.wait(60)
+            code = service.process.wait(HANG_SECONDS)
         finally:
             stop(service.process)
 
@@ -244,7 +246,7 @@ def test_a_scrape_that_has_begun_when_a_worker_ends_is_answered_whole(tmp_path):
             scraper.sendall(b"GET /metrics HTTP/1.0\r\n")
             time.sleep(0.2)
             os.kill(worker_pids(service)[0], signal.SIGTERM)
-            wait_until(lambda: "Worker exiting" in service.log, seconds=10, what=service.log)
+            wait_until(lambda: "Worker exiting" in service.log, what=service.log)
             time.sleep(0.5)  # longer than a worker takes to end
             scraper.sendall(b"\r\n")
             head, _, body = scraper.makefile("rb").read().partition(b"\r\n\r\n")
@@ -269,7 +271,8 @@ def test_prometheus_gets_the_format_that_it_asks_for(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
         accepted = "application/openmetrics-text;version=1.0.0"
         plain, openmetrics = (
-            requests.get(service.metrics_url, headers={"Accept": kind}, timeout=10) for kind in ("*/*", accepted)
+            requests.get(service.metrics_url, headers={"Accept": kind}, timeout=HANG_SECONDS)
+            for kind in ("*/*", accepted)
         )
 
     assert plain.headers["Content-Type"].startswith("text/plain")
@@ -305,9 +308,9 @@ def test_a_scrape_that_fails_is_in_the_log_and_the_next_is_answered(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
         broken = folder_of(service) / "counter_broken.db"
         broken.write_bytes(b"no numbers")
-        failed = requests.get(service.metrics_url, timeout=10)
+        failed = requests.get(service.metrics_url, timeout=HANG_SECONDS)
         broken.unlink()
-        answered = requests.get(service.metrics_url, timeout=10)
+        answered = requests.get(service.metrics_url, timeout=HANG_SECONDS)
 
     assert [failed.status_code, answered.status_code] == [500, 200]
     assert service.log.count("scrape_failed") == 1
@@ -326,7 +329,7 @@ def test_whether_servers_are_there_shows_whichever_worker_has_found_out(tmp_path
                     scrape = Scrape(service)
                     return {scrape.total("post_server_up", server=name) for name in ("database", "redis")} == {told}
 
-                wait_until(is_told, seconds=20, what=service.log)
+                wait_until(is_told, what=service.log)
                 return Scrape(service)
 
             never_lost = wait_until_told(1)
@@ -345,9 +348,9 @@ def test_whether_servers_are_there_shows_whichever_worker_has_found_out(tmp_path
 def test_strangers_do_not_make_up_series(tmp_path):
     with running_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as service:
         for number in range(20):
-            requests.request(f"METHOD{number}", f"{service.url}/made/up/{number}?x={number}", timeout=10)
-            requests.get(f"{service.url}/api/v1/posts/{number:032x}", timeout=10)
-            requests.put(f"{service.url}/api/v1/images/{number}", timeout=10)
+            requests.request(f"METHOD{number}", f"{service.url}/made/up/{number}?x={number}", timeout=HANG_SECONDS)
+            requests.get(f"{service.url}/api/v1/posts/{number:032x}", timeout=HANG_SECONDS)
+            requests.put(f"{service.url}/api/v1/images/{number}", timeout=HANG_SECONDS)
         port = int(service.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as peer:
             peer.sendall(b"nonsense\r\n\r\n")
@@ -365,14 +368,14 @@ def test_what_happens_on_the_board_is_counted(tmp_path, new_mysql_database):
     with running_service(tmp_path, WEB_CONCURRENCY="2", **settings) as service:
         wait_until_total(service, "post_database_connections_in_use", 0)  # by threads that begin with the workers
         before = Scrape(service)
-        token = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=10).json()["data"]
+        token = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS).json()["data"]
         headers = {"Authorization": f"Bearer {token['access_token']}"}
         body = {"title": "제목", "content": "내용"}
-        made = requests.post(f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=10)
+        made = requests.post(f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS)
         post = service.url + made.headers["Location"]
         for method in (requests.put, requests.put, requests.delete):
-            method(f"{post}/like", headers=headers, timeout=10)
-        statuses = [requests.get(post, timeout=10).status_code for _ in range(7)]
+            method(f"{post}/like", headers=headers, timeout=HANG_SECONDS)
+        statuses = [requests.get(post, timeout=HANG_SECONDS).status_code for _ in range(7)]
         wait_until_counted(service, 7, route="/api/v1/posts/<post_id>")
         wait_until_total(service, "post_database_connections_in_use", 0)
         scrape = Scrape(service)
@@ -411,12 +414,13 @@ def test_reports_and_what_moderators_do_are_counted(tmp_path, make_app):
         wait_until_total(service, "post_reports_open", 2)
         before = Scrape(service)
         admin = {"username": "root", "groups": ["admin"]}
-        token = requests.post(f"{service.url}/dev/token", json=admin, timeout=10).json()["data"]["access_token"]
+        data = requests.post(f"{service.url}/dev/token", json=admin, timeout=HANG_SECONDS).json()["data"]
+        token = data["access_token"]
         resolved = requests.post(
             f"{service.url}/api/v1/admin/reports/{report['id']}/resolve",
             json={"action": "hide"},
             headers={"Authorization": f"Bearer {token}"},
-            timeout=10,
+            timeout=HANG_SECONDS,
         )
         wait_until_total(service, "post_moderation_actions_total", 1)
         scrape = Scrape(service)

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from post import messages
-from tests.servers import PROJECT, UNLIMITED, running_service
+from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, running_service
 from tests.test_media import PNG, media_url, multipart
 
 # Codes of what reaches no operation.
@@ -23,7 +23,8 @@ OF_NO_OPERATION = (
 
 
 def issue(url: str, username: str) -> str:
-    return requests.post(f"{url}/dev/token", json={"username": username}, timeout=5).json()["data"]["access_token"]
+    data = requests.post(f"{url}/dev/token", json={"username": username}, timeout=HANG_SECONDS).json()["data"]
+    return data["access_token"]
 
 
 def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(tmp_path):
@@ -32,7 +33,9 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(tmp_path):
         for n in range(30):  # half of them are another's, who alone may write to them
             headers = {"Authorization": f"Bearer {token if n % 2 else issue(service.url, 'bo')}"}
             body = {"title": f"제목 {n}", "content": "내용"}
-            requests.post(f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=5).raise_for_status()
+            requests.post(
+                f"{service.url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS
+            ).raise_for_status()
 
         command = [
             str(Path(sys.executable).parent / "schemathesis"),

@@ -57,7 +57,7 @@ class Answer:
 
 def exchange(port: int, content: bytes) -> Answer:
     """Send bytes, and read until the connection ends or the answer is all there."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as connection:
         connection.sendall(content)
         return read_answer(connection)
 
@@ -178,7 +178,7 @@ def assert_is_own_refusal(answer: Answer, status: int, nginx, *, code: str | Non
 
 
 def lines_of(nginx, request_id: str) -> list[dict]:
-    wait_until(lambda: request_id in nginx.log, seconds=10, what=f"no line of {request_id}: {nginx.log}")
+    wait_until(lambda: request_id in nginx.log, what=f"no line of {request_id}: {nginx.log}")
     lines = [json.loads(line) for line in nginx.log.splitlines()]
     return [line for line in lines if line["request_id"] == request_id]
 
@@ -206,7 +206,9 @@ def test_a_refusal_is_in_the_envelope_and_in_the_log(content, status, proxied):
 )
 def test_its_words_are_the_services_own_in_the_language_that_is_preferred(preferred, language, proxied):
     refused = exchange(proxied.nginx.port, post("/api/v1/posts", 2 * MIB, f"Accept-Language: {preferred}"))
-    same = requests.get(proxied.service.url + "/nowhere", headers={"Accept-Language": preferred}, timeout=10).json()
+    same = requests.get(
+        proxied.service.url + "/nowhere", headers={"Accept-Language": preferred}, timeout=HANG_SECONDS
+    ).json()
 
     assert refused.error["message"] == messages.text("payload_too_large", language)
     assert same["message"] == messages.text("not_found", language)
@@ -239,14 +241,14 @@ def test_raw_korean_in_an_address_is_refused_with_words_and_logged_with_its_path
     assert "퍼센트 인코딩" in answer.error["message"]
     path = target.partition("?")[0].encode(encoding).decode(errors="replace")
     line = f"request_id={answer.error['request_id']} method=GET path={path} "
-    wait_until(lambda: line in proxied.service.log, seconds=10, what=f"no {line}: {proxied.service.log}")
+    wait_until(lambda: line in proxied.service.log, what=f"no {line}: {proxied.service.log}")
     assert "비밀" not in proxied.service.log
     assert "\xeb\xb9" not in proxied.service.log
 
 
 def test_percent_encoded_korean_is_read(port, proxied):
     title, posts = f"한글 {port}", f"{proxied.url}/api/v1/posts"
-    requests.post(posts, json={"title": title, "content": "c"}, headers=token(proxied.url), timeout=20)
+    requests.post(posts, json={"title": title, "content": "c"}, headers=token(proxied.url), timeout=HANG_SECONDS)
 
     found = exchange(port, get(f"/api/v1/posts?q={quote(title)}"))
 
@@ -260,7 +262,7 @@ def test_an_address_with_a_space_is_refused_with_words(port, proxied):
     assert "퍼센트 인코딩" in answer.error["message"]
     request_id = answer.error["request_id"]
     logs = [proxied.service, proxied.nginx]
-    wait_until(lambda: any(request_id in log.log for log in logs), seconds=10, what="no line of the refusal")
+    wait_until(lambda: any(request_id in log.log for log in logs), what="no line of the refusal")
     (line,) = [line for log in logs for line in log.log.splitlines() if request_id in line]
     assert "a b" not in line
     if port == proxied.nginx.port:  # gunicorn does not say which address it was
@@ -284,7 +286,7 @@ def test_a_page_of_an_allowed_origin_may_read_a_refusal(origin, is_allowed, prox
     answer = exchange(proxied.nginx.port, post("/api/v1/posts", 2 * MIB, f"Origin: {origin}"))
 
     allowed = {name.lower(): value for name, value in answer.headers.items() if name.lower().startswith("access-")}
-    own = requests.get(proxied.service.url + "/nowhere", headers={"Origin": SITE}, timeout=10).headers
+    own = requests.get(proxied.service.url + "/nowhere", headers={"Origin": SITE}, timeout=HANG_SECONDS).headers
     names = ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers")
     expected = {name.lower(): own[name] for name in names}
     assert allowed == (expected if is_allowed else {})
@@ -311,7 +313,7 @@ def test_a_callers_request_id_is_kept_where_it_is_one(offered, is_taken, proxied
 def test_what_gunicorn_answers_is_logged_by_gunicorn_alone(proxied):
     answers = [exchange(proxied.nginx.port, get(path)) for path in ("/health", "/nowhere", "/api/v1/posts?page=0")]
 
-    wait_until(lambda: answers[-1].headers["X-Request-ID"] in proxied.service.log, seconds=10, what="no line")
+    wait_until(lambda: answers[-1].headers["X-Request-ID"] in proxied.service.log, what="no line")
     assert [answer.status for answer in answers] == [200, 404, 400]
     for answer in answers:
         assert proxied.service.log.count(answer.headers["X-Request-ID"]) == 1
@@ -334,7 +336,7 @@ def test_an_answer_that_does_not_come_is_504(silent):
 
 def slow_upload(stack: ExitStack, port: int, *fields: str) -> socket.socket:
     """Begin an upload that does not end."""
-    upload = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+    upload = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS))
     upload.sendall(post(MEDIA, 50_000_000, *fields, body=b"x"))
     return upload
 
@@ -345,7 +347,9 @@ def field_of(url: str, name: str) -> str:
 
 def upload_picture(url: str, name: str) -> requests.Response:
     files = {"file": ("a.png", encoded(scene((20, 20)), "PNG"))}
-    return requests.post(f"{url}{new_post(url, name)}/media", files=files, headers=token(url, name), timeout=20)
+    return requests.post(
+        f"{url}{new_post(url, name)}/media", files=files, headers=token(url, name), timeout=HANG_SECONDS
+    )
 
 
 def lines_of_checks(proxied) -> int:
@@ -357,7 +361,7 @@ def test_more_uploads_than_there_is_room_for_are_503(tmp_path):
     with proxied_service(tmp_path, changes=changes, **UNLIMITED) as proxied, ExitStack() as stack:
         for name in ("ana", "bo"):
             slow_upload(stack, proxied.nginx.port, field_of(proxied.url, name))
-        wait_until(lambda: lines_of_checks(proxied) == 2, seconds=20, what="not all are checked")
+        wait_until(lambda: lines_of_checks(proxied) == 2, what="not all are checked")
         time.sleep(0.5)
 
         refused = exchange(proxied.nginx.port, post(MEDIA, 1000, field_of(proxied.url, "cy"), body=b"x"))
@@ -391,7 +395,7 @@ def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_hav
         def answered() -> list[socket.socket]:
             return select.select(slow, [], [], 0)[0]
 
-        wait_until(lambda: len(answered()) >= 70 - 12, seconds=20, what="not all but twelve are refused")
+        wait_until(lambda: len(answered()) >= 70 - 12, what="not all but twelve are refused")
 
         statuses = [upload_picture(proxied.url, name).status_code for name in ("bo", "hog")]
         refused = [read_answer(upload) for upload in answered()]
@@ -422,12 +426,12 @@ def test_an_upload_is_refused_before_its_body_as_the_service_refuses_it(who, sta
         headers["Authorization"] = "Bearer a.b.c"
     elif who == "gone":
         headers |= token(proxied.url, "gone")
-        requests.post(f"{proxied.url}/api/v1/users/me/deactivate", headers=headers, timeout=20)
+        requests.post(f"{proxied.url}/api/v1/users/me/deactivate", headers=headers, timeout=HANG_SECONDS)
     elif who == "held":
         headers |= token(proxied.url, "held")
         suspension = f"{proxied.url}/api/v1/admin/users/{sub_of(headers)}/suspension"
-        requests.put(suspension, headers=token(proxied.url, "root", "admin"), timeout=20).raise_for_status()
-    own = requests.post(proxied.service.url + MEDIA, headers=headers, timeout=20)
+        requests.put(suspension, headers=token(proxied.url, "root", "admin"), timeout=HANG_SECONDS).raise_for_status()
+    own = requests.post(proxied.service.url + MEDIA, headers=headers, timeout=HANG_SECONDS)
 
     headers["X-Request-ID"] += "-2"
     fields = [f"{name}: {value}" for name, value in headers.items()]
@@ -516,7 +520,7 @@ def test_a_body_reaches_gunicorn_only_when_all_of_it_is_there(path, chunked, sil
 
 def test_a_body_that_comes_slowly_is_served(proxied):
     body = json.dumps({"username": "ana"}).encode()
-    with socket.create_connection(("127.0.0.1", proxied.nginx.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", proxied.nginx.port), timeout=HANG_SECONDS) as client:
         client.sendall(post("/dev/token", len(body), "Content-Type: application/json", "Connection: close"))
         for byte in body:  # in all longer than it may stall
             client.sendall(bytes([byte]))
@@ -538,7 +542,7 @@ def test_a_photo_that_comes_slowly_for_longer_than_any_wait_is_served(tmp_path):
         head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
         body = head + encoded(scene((900, 700)), "JPEG", quality=95) + b"\r\n--x--\r\n"
         fields = [f"Authorization: {headers['Authorization']}", "Content-Type: multipart/form-data; boundary=x"]
-        with socket.create_connection(("127.0.0.1", service.nginx.port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", service.nginx.port), timeout=HANG_SECONDS) as client:
             client.sendall(post(f"{path}/media", len(body), *fields, "Connection: close"))
             step = len(body) // 20 + 1
             for start in range(0, len(body), step):
@@ -569,10 +573,10 @@ def test_a_refusal_of_a_body_that_nobody_reads_is_not_lost(path, size, proxied):
 def test_the_clients_address_is_what_the_proxies_before_have_said(method, hops, forwarded, client, tmp_path):
     with proxied_service(tmp_path, TRUSTED_PROXY_HOPS=hops) as proxied:
         answer = requests.request(
-            method, f"{proxied.url}/api/v1/posts", headers={"X-Forwarded-For": forwarded}, timeout=10
+            method, f"{proxied.url}/api/v1/posts", headers={"X-Forwarded-For": forwarded}, timeout=HANG_SECONDS
         )
         request_id = answer.headers["X-Request-ID"]
-        wait_until(lambda: request_id in proxied.service.log, seconds=10, what="no line")
+        wait_until(lambda: request_id in proxied.service.log, what="no line")
 
         (line,) = [line for line in proxied.service.log.splitlines() if request_id in line]
 
@@ -583,14 +587,14 @@ def test_the_clients_address_is_what_the_proxies_before_have_said(method, hops, 
 
 
 def test_unread_answers_hold_no_thread_and_arrive_whole(proxied):
-    document = requests.get(f"{proxied.url}/api/openapi.json", timeout=10).content
+    document = requests.get(f"{proxied.url}/api/openapi.json", timeout=HANG_SECONDS).content
     with ExitStack() as stack:
         address = ("127.0.0.1", proxied.nginx.port)
         readers = [stack.enter_context(socket.create_connection(address, timeout=HANG_SECONDS)) for _ in range(60)]
         for reader in readers:  # more than gunicorn has threads
             reader.sendall(get("/api/openapi.json", "Connection: close"))
         time.sleep(1)
-        others = [requests.get(f"{proxied.url}/health", timeout=10).status_code for _ in range(10)]
+        others = [requests.get(f"{proxied.url}/health", timeout=HANG_SECONDS).status_code for _ in range(10)]
 
         answers = [Answer(reader.makefile("rb").read()) for reader in readers]
 
@@ -610,7 +614,7 @@ def test_a_connection_is_kept_for_as_long_as_is_set(through_nginx, tmp_path):
     ):
         port = int((proxied.url if through_nginx else proxied.service.url).rpartition(":")[2])
         connections = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(120)
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS)) for _ in range(120)
         ]
         answers = []
         for pause in (2.5, 5.5):  # a client's, shorter than ours; then a longer one
@@ -634,7 +638,8 @@ def test_a_connection_is_kept_for_as_long_as_is_set(through_nginx, tmp_path):
 def test_what_a_killed_worker_had_is_sent_again_where_that_is_safe(method, path, status, tmp_path):
     with proxied_service(tmp_path, WEB_CONCURRENCY="1", **UNLIMITED) as proxied, ThreadPoolExecutor(1) as pool:
         headers, body = token(proxied.url), {"title": "제목", "content": "내용"}
-        url = requests.post(f"{proxied.url}/api/v1/posts", json=body, headers=headers, timeout=10).headers["Location"]
+        created = requests.post(f"{proxied.url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS)
+        url = created.headers["Location"]
         with closing(sqlite3.connect(tmp_path / "instance" / "postdb.sqlite3", isolation_level=None)) as lock:
             lock.execute("BEGIN IMMEDIATE")
             options = {"json": {"title": "neu"}, "headers": headers, "timeout": 30}
@@ -658,7 +663,7 @@ def test_a_killed_worker_costs_only_what_may_not_be_sent_again(tmp_path):
             with requests.Session() as session:
                 while not ended.is_set():
                     try:
-                        answer = session.get(f"{proxied.url}/api/v1/posts", headers=headers, timeout=10)
+                        answer = session.get(f"{proxied.url}/api/v1/posts", headers=headers, timeout=HANG_SECONDS)
                     except requests.exceptions.ChunkedEncodingError:  # cut off, since it had begun
                         statuses["cut off"] += 1
                     else:
@@ -672,7 +677,6 @@ def test_a_killed_worker_costs_only_what_may_not_be_sent_again(tmp_path):
             os.kill(next(children_of(proxied.service.process.pid)), signal.SIGKILL)
             wait_until(
                 lambda: proxied.service.log.count("Booting worker") == 2 + killed,  # noqa: B023 - called in this turn
-                seconds=15,
                 what="no other comes",
             )
         ended.set()
@@ -690,7 +694,7 @@ def test_reloading_it_resets_nobody(proxied):
     def ask() -> None:
         while not ended.is_set():  # each time by a new connection: an idle one may be closed at any time
             try:
-                statuses[requests.get(f"{proxied.url}/health", timeout=10).status_code] += 1
+                statuses[requests.get(f"{proxied.url}/health", timeout=HANG_SECONDS).status_code] += 1
             except requests.RequestException as exc:
                 faults.append(repr(exc))
 
@@ -714,6 +718,6 @@ def test_a_write_that_takes_long_is_waited_for(tmp_path):
         with closing(sqlite3.connect(tmp_path / "instance" / "postdb.sqlite3", isolation_level=None)) as lock:
             lock.execute("BEGIN IMMEDIATE")
             url = f"{proxied.url}/api/v1/posts"
-            created = pool.submit(requests.post, url, json=body, headers=headers, timeout=30)
+            created = pool.submit(requests.post, url, json=body, headers=headers, timeout=HANG_SECONDS)
             time.sleep(3)
         assert created.result().status_code == 201

@@ -19,7 +19,7 @@ import requests
 
 from post.auth_utils.tokens import TOKEN_MAX_BYTES
 from tests.nginx import proxied_service
-from tests.servers import UNLIMITED
+from tests.servers import HANG_SECONDS, UNLIMITED
 from tests.test_media import PNG
 from tests.test_service import token
 
@@ -432,7 +432,7 @@ def cases(proxied):
     bearer = token(proxied.service.url)["Authorization"]
     body = {"title": "제목", "content": "내용"}
     created = requests.post(
-        f"{proxied.service.url}/api/v1/posts", json=body, headers={"Authorization": bearer}, timeout=10
+        f"{proxied.service.url}/api/v1/posts", json=body, headers={"Authorization": bearer}, timeout=HANG_SECONDS
     )
     post_id = created.json()["data"]["id"]
     return [case.replace(b"POST_ID", post_id.encode()).replace(b"BEARER", bearer.encode()) for case in CASES]
@@ -451,4 +451,4 @@ def test_whatever_is_sent_is_answered_by_a_documented_code_or_a_close(way, proxi
     assert "/hidden" not in proxied.service.log
     assert [line for line in proxied.service.log.splitlines() if " ERROR " in line] == []
     assert proxied.service.log.count("Booting worker") == proxied.service.workers
-    assert requests.get(f"{proxied.url}/health/ready", timeout=10).json()["status"] == "ready"
+    assert requests.get(f"{proxied.url}/health/ready", timeout=HANG_SECONDS).json()["status"] == "ready"

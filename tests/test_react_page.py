@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from tests.servers import running_service
+from tests.servers import HANG_SECONDS, running_service
 from tests.site_packages import SITE, npm_packages
 from tests.test_docs_page import CHROMIUM, FLAGS
 from tests.test_media import PNG
@@ -63,7 +63,7 @@ class Board:
 
     def call(self, method, path, **body):
         url = f"{self.url}/api/v1/posts{path}"
-        answer = requests.request(method, url, headers=self.headers, timeout=10, **body)
+        answer = requests.request(method, url, headers=self.headers, timeout=HANG_SECONDS, **body)
         answer.raise_for_status()
         return answer.json()["data"]
 

@@ -19,7 +19,7 @@ from post.web.read_routing import RecentWriters
 from tests.certificates import Authority
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, view
-from tests.servers import RedisServer, free_port, start_service, stop, wait_until, wait_until_healthy
+from tests.servers import HANG_SECONDS, RedisServer, free_port, start_service, stop, wait_until, wait_until_healthy
 from tests.test_config import python
 from tests.test_service import rows, token
 from tests.test_shared_memory import in_forks
@@ -195,14 +195,16 @@ def test_views_and_limits_hold_across_two_gunicorns(new_mysql_database, redis, t
             wait_until_healthy(service)
         first, second = (service.url for service in services)
         body = {"title": "제목", "content": "내용"}
-        created = requests.post(f"{first}/api/v1/posts", json=body, headers=token(first), timeout=5)
+        created = requests.post(f"{first}/api/v1/posts", json=body, headers=token(first), timeout=HANG_SECONDS)
         path = created.headers["Location"]
-        counted = requests.get(first + path, timeout=5).json()["data"]["view_count"]
-        reloads = at_once([lambda url=url: requests.get(url + path, timeout=5) for url in (first, second) * 15])
-        rest = at_once([lambda url=url: requests.get(url + path, timeout=5) for url in (first, second) * 10])
+        counted = requests.get(first + path, timeout=HANG_SECONDS).json()["data"]["view_count"]
+        reloads = at_once(
+            [lambda url=url: requests.get(url + path, timeout=HANG_SECONDS) for url in (first, second) * 15]
+        )
+        rest = at_once([lambda url=url: requests.get(url + path, timeout=HANG_SECONDS) for url in (first, second) * 10])
         query = "SELECT view_count FROM posts"
-        wait_until(lambda: rows(new_mysql_database, query) == [(1,)], seconds=10, what="the view is not written")
-        told = [requests.get(f"{url}/health/ready", timeout=5).json()["checks"] for url in (first, second)]
+        wait_until(lambda: rows(new_mysql_database, query) == [(1,)], what="the view is not written")
+        told = [requests.get(f"{url}/health/ready", timeout=HANG_SECONDS).json()["checks"] for url in (first, second)]
     finally:
         for service in services:
             stop(service.process)
@@ -283,7 +285,7 @@ def test_the_systems_authorities_are_read_once_for_all_connections(rediss):
 
     def is_up_by_a_connection_of_its_own() -> bool:
         with state._client.client() as client:
-            all_connected.wait(30)
+            all_connected.wait(HANG_SECONDS)
             return client.ping()
 
     answers = at_once([is_up_by_a_connection_of_its_own] * 12)

@@ -68,12 +68,12 @@ def in_forks(work: Callable[[], Any], *, processes: int) -> list[Any]:
     barrier, answers = FORK.Barrier(processes), FORK.SimpleQueue()
 
     def run() -> None:
-        barrier.wait(30)
+        barrier.wait(HANG_SECONDS)
         answers.put(work())
 
     with closing(answers), forked(run, processes=processes) as children:
         for child in children:
-            child.join(60)
+            child.join(HANG_SECONDS)
         assert [child.exitcode for child in children] == [0] * processes
         return [answers.get() for _ in children]
 
@@ -348,7 +348,7 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(counters):
         waiter.join(0.2)
         had_to_wait = waiter.is_alive()
 
-    waiter.join(30)
+    waiter.join(HANG_SECONDS)
 
     assert had_to_wait
     assert counts == [1]
@@ -377,7 +377,7 @@ def test_threads_of_two_processes_may_wait_crosswise_over_two_locks():
         waiter.join(0.2)
         had_to_wait = waiter.is_alive()
         may_end.set()
-        waiter.join(30)
+        waiter.join(HANG_SECONDS)
 
     assert had_to_wait
     assert came_through == [True]
@@ -409,7 +409,7 @@ def test_the_two_ways_to_hold_a_lock_exclude_each_other(first, second):
         waiter.start()
         waiter.join(0.2)
         order.append("first")
-    waiter.join(30)
+    waiter.join(HANG_SECONDS)
 
     assert order == ["first", "second"]
 

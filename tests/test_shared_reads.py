@@ -6,7 +6,7 @@ import pytest
 
 from post.database.reads import SharedReads
 from tests.conftest import at_once
-from tests.servers import wait_until
+from tests.servers import HANG_SECONDS, wait_until
 
 
 class Queries:
@@ -20,7 +20,7 @@ class Queries:
         self.sent += 1
         found = self.value
         if self.is_slow:
-            self.may_end.wait(10)
+            self.may_end.wait(HANG_SECONDS)
         return found
 
 
@@ -34,7 +34,7 @@ def test_what_is_written_while_a_query_is_under_way_is_read(queries):
     answers = {}
     first = threading.Thread(target=lambda: answers.update(first=reads.read("page", queries.send)))
     first.start()
-    wait_until(lambda: queries.sent == 1, seconds=5, what="the first query is not sent")
+    wait_until(lambda: queries.sent == 1, what="the first query is not sent")
 
     queries.value = 1
     second = threading.Thread(target=lambda: answers.update(second=reads.read("page", queries.send)))
@@ -50,11 +50,11 @@ def test_those_who_wait_for_the_same_share_one_query(queries):
     reads = SharedReads()
     threads = [threading.Thread(target=reads.read, args=("page", queries.send)) for _ in range(9)]
     threads[0].start()
-    wait_until(lambda: queries.sent == 1, seconds=5, what="the first query is not sent")
+    wait_until(lambda: queries.sent == 1, what="the first query is not sent")
 
     for thread in threads[1:]:
         thread.start()
-    wait_until(lambda: waiting(reads, threads[1:]) == 8, seconds=5, what="the others do not wait")
+    wait_until(lambda: waiting(reads, threads[1:]) == 8, what="the others do not wait")
     queries.may_end.set()
     for thread in threads:
         thread.join()
@@ -70,7 +70,7 @@ def test_what_is_not_the_same_is_not_waited_for(queries):
     reads = SharedReads()
     slow = threading.Thread(target=reads.read, args=("slow", queries.send))
     slow.start()
-    wait_until(lambda: queries.sent == 1, seconds=5, what="the slow query is not sent")
+    wait_until(lambda: queries.sent == 1, what="the slow query is not sent")
 
     assert reads.read("other", lambda: "found") == "found"
 
@@ -94,10 +94,10 @@ def test_what_a_query_raises_reaches_all_who_wait_for_it(queries):
 
     threads = [threading.Thread(target=read) for _ in range(4)]
     threads[0].start()
-    wait_until(lambda: queries.sent == 1, seconds=5, what="the first query is not sent")
+    wait_until(lambda: queries.sent == 1, what="the first query is not sent")
     for thread in threads[1:]:
         thread.start()
-    wait_until(lambda: waiting(reads, threads[1:]) == 3, seconds=5, what="the others do not wait")
+    wait_until(lambda: waiting(reads, threads[1:]) == 3, what="the others do not wait")
     queries.may_end.set()
     for thread in threads:
         thread.join()

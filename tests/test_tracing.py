@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from post.telemetry import tracing
 from post.telemetry.request_info import trace_ids
 from tests.redis_replicas import own_redis
-from tests.servers import Service, answering, free_port, running_service, stop
+from tests.servers import HANG_SECONDS, Service, answering, free_port, running_service, stop
 
 POSTS = "/api/v1/posts"
 TRACE_ID, PARENT_ID = "6924b1f05ae4a1c9f0b3d2e177a1c5d3", "53995c3f42cd8ad8"
@@ -76,7 +76,7 @@ def traced(folder, **settings: str) -> Iterator[tuple[Service, Collector]]:
 
 
 def token(service: Service) -> dict[str, str]:
-    answer = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=10).json()
+    answer = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS).json()
     return {"Authorization": f"Bearer {answer['data']['access_token']}"}
 
 
@@ -87,13 +87,15 @@ def run(request, tmp_path_factory, mysql_server):
     url = mysql_server if request.param == "mysql" else f"sqlite:///{folder}/postdb.sqlite3"
     with traced(folder, DATABASE_URL=url) as (service, collector):
         headers = token(service)
-        made = requests.post(service.url + POSTS, json=NEW, headers=headers, timeout=10)
+        made = requests.post(service.url + POSTS, json=NEW, headers=headers, timeout=HANG_SECONDS)
         path = made.headers["Location"]
         continued = {"X-Amzn-Trace-Id": f"Root={XRAY_ID};Parent={PARENT_ID};Sampled=1"}
-        read = requests.get(f"{service.url}{path}?q=secret-query", headers={**headers, **continued}, timeout=10)
+        read = requests.get(
+            f"{service.url}{path}?q=secret-query", headers={**headers, **continued}, timeout=HANG_SECONDS
+        )
         for probe in ("/health", "/health/ready"):
-            requests.get(service.url + probe, timeout=10)
-        requests.get(f"{service.url}/nowhere?q=secret-query", timeout=10)
+            requests.get(service.url + probe, timeout=HANG_SECONDS)
+        requests.get(f"{service.url}/nowhere?q=secret-query", timeout=HANG_SECONDS)
         _fail(service, url, path, headers)
         stopped = stop(service.process)
     return request.param, collector, service, path, read, stopped
@@ -107,7 +109,7 @@ def _fail(service: Service, url: str, path: str, headers: dict[str, str]) -> Non
         mysql = "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'secret-row'"
         sqlite = "BEGIN SELECT RAISE(ABORT, 'secret-row'); END"
         connection.execute(text(trigger + (sqlite if url.startswith("sqlite") else mysql)))
-    assert requests.put(f"{service.url}{path}/like", headers=headers, timeout=10).status_code == 500
+    assert requests.put(f"{service.url}{path}/like", headers=headers, timeout=HANG_SECONDS).status_code == 500
     with engine.begin() as connection:
         connection.execute(text("DROP TRIGGER refuse"))
 
@@ -201,8 +203,8 @@ def test_the_sdk_reads_its_other_variables_itself(tmp_path):
     settings = {"OTEL_SERVICE_NAME": "board", "OTEL_TRACES_SAMPLER": "parentbased_always_off"}
     with traced(tmp_path, **settings) as (service, collector):
         parent = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"}
-        requests.get(service.url + POSTS, timeout=10)
-        requests.get(service.url + POSTS, headers=parent, timeout=10)
+        requests.get(service.url + POSTS, timeout=HANG_SECONDS)
+        requests.get(service.url + POSTS, headers=parent, timeout=HANG_SECONDS)
         stop(service.process)
 
     assert {told["service.name"] for told in collector.resources} == {"board"}
@@ -216,7 +218,7 @@ def test_asking_for_keys_is_a_span(tmp_path):
         with traced(tmp_path, **settings) as (service, collector):
             unsigned = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.c2ln"
             headers = {"Authorization": f"Bearer {unsigned}"}
-            refused = requests.post(service.url + POSTS, json=NEW, headers=headers, timeout=10)
+            refused = requests.post(service.url + POSTS, json=NEW, headers=headers, timeout=HANG_SECONDS)
             stop(service.process)
 
     (asked,) = [span for span in collector.spans if attributes_of(span).get("http.url", "").startswith(aws)]
@@ -230,7 +232,7 @@ def test_what_redis_is_asked_is_a_span_without_its_values(tmp_path):
         own_redis(tmp_path) as redis,
         traced(tmp_path, REDIS_URL=redis.url, SECRET_KEY="s" * 32) as (service, collector),
     ):
-        requests.get(service.url + POSTS, timeout=10)
+        requests.get(service.url + POSTS, timeout=HANG_SECONDS)
         stop(service.process)
 
     asked = [span for span in collector.spans if attributes_of(span).get("db.system") == "redis"]
@@ -243,9 +245,9 @@ def test_what_redis_is_asked_is_a_span_without_its_values(tmp_path):
 def test_a_collector_that_is_away_disturbs_nobody(tmp_path):
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with running_service(tmp_path, FLASK_ENV="development", **settings) as service:
-        statuses = [requests.get(service.url + POSTS, timeout=10).status_code for _ in range(20)]
+        statuses = [requests.get(service.url + POSTS, timeout=HANG_SECONDS).status_code for _ in range(20)]
         service.process.send_signal(signal.SIGTERM)
-        code = service.process.wait(25)
+        code = service.process.wait(HANG_SECONDS)
 
     assert statuses == [200] * 20
     assert code == 0
@@ -254,7 +256,7 @@ def test_a_collector_that_is_away_disturbs_nobody(tmp_path):
 def test_without_an_endpoint_there_is_no_trace_in_the_log(tmp_path):
     with running_service(tmp_path) as service:
         headers = {"X-Amzn-Trace-Id": f"Root={XRAY_ID};Parent={PARENT_ID};Sampled=1"}
-        requests.get(service.url + POSTS, headers=headers, timeout=10)
+        requests.get(service.url + POSTS, headers=headers, timeout=HANG_SECONDS)
         stop(service.process)
 
     assert "trace_id" not in service.log
@@ -275,7 +277,7 @@ def test_requests_statements_and_what_is_asked_of_others_are_one_trace(tmp_path)
             connection.execute(text("SELECT :word"), {"word": word})
             with pytest.raises(OperationalError):
                 connection.execute(text("SELECT nothing FROM nowhere"))
-        return str(requests.get(elsewhere, timeout=10).status_code)
+        return str(requests.get(elsewhere, timeout=HANG_SECONDS).status_code)
 
     with answering(lambda *_: (200, "text/plain", b"")) as elsewhere, answering(collector.take) as url:
         try:

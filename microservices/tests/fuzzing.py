@@ -22,7 +22,7 @@ from microservices.local.gateway.document import METHODS, PATH, render
 from microservices.local.gateway.server import variables
 from microservices.local.terraform import deployed
 from microservices.tests.databases import running_containers, running_database
-from microservices.tests.running import NOBODY, PROJECT, free_port, process_on, running_platform
+from microservices.tests.running import NOBODY, PATIENCE_SECONDS, PROJECT, free_port, process_on, running_platform
 
 PASSWORD = "password123"
 VICTIMS = 100
@@ -52,7 +52,7 @@ def make_users(url: str, stand_in: str) -> str:
     """Register an admin with notifications, a user, and those that the cases change and delete; the admin's token."""
     for name in ("admin", "user"):
         user = {"email": f"{name}@example.com", "password": PASSWORD, "name": name}
-        requests.post(f"{url}/auth/register", json=user, timeout=10).raise_for_status()
+        requests.post(f"{url}/auth/register", json=user, timeout=PATIENCE_SECONDS).raise_for_status()
     assert grant_admin(stand_in, "admin@example.com")
     users = connect("dynamodb", stand_in)
     table = deployed().value("${aws_dynamodb_table.users.name}")
@@ -61,7 +61,7 @@ def make_users(url: str, stand_in: str) -> str:
         users.put_item(TableName=table, Item={**item, "userId": {"S": f"victim{number}@example.com"}})
     users.close()
     admin = {"email": "admin@example.com", "password": PASSWORD}
-    session = requests.post(f"{url}/auth/login", json=admin, timeout=10).json()
+    session = requests.post(f"{url}/auth/login", json=admin, timeout=PATIENCE_SECONDS).json()
     make_notifications(stand_in, session["user"]["accountId"])
     token: str = session["sessionId"]
     return token

@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 120.0
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         try:

@@ -303,7 +303,7 @@ def test_a_container_that_is_stopped_answers_what_it_has_begun(served, database)
         answer = asked.result()
 
     assert (answer.status, answer.json()) == (200, {"id": 2, "stock": 7})
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_connections_outlive_the_load_balancers(served):
@@ -339,7 +339,7 @@ def test_a_clients_headers_never_reach_an_answer_of_gunicorns(served, headers):
 def test_a_body_that_breaks_off_is_a_bad_request_and_no_fault(served, chunks):
     _, url = served
     head = b"POST /products HTTP/1.1\r\nHost: a\r\nX-Account-Id: a\r\nX-User-Role: admin\r\nTransfer-Encoding: chunked"
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=PATIENCE_SECONDS) as client:
         client.sendall(head + b"\r\n\r\n" + chunks)
         client.shutdown(socket.SHUT_WR)
         answer = client.makefile("rb").read()

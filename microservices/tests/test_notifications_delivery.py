@@ -13,12 +13,11 @@ from microservices.local.lambda_host import Function, LambdaHost
 from microservices.local.processes import is_listening
 from microservices.local.terraform import deployed
 from microservices.tests.events_of_orders import order_event
-from microservices.tests.running import PROJECT, event_source, free_port, process_on
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT, event_source, free_port, process_on
 from notifications import store
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 60
 BUCKET = "microservices-notifications-local"
 
 
@@ -91,7 +90,7 @@ class Delivery:
 
 
 def wait_until(met):
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     while not met():
         assert time.monotonic() < end, "not met in time"
         time.sleep(0.05)

@@ -11,13 +11,12 @@ import pytest
 from microservices.tests.callers import PASSWORD, Answer, Http, new_email
 from microservices.tests.collecting import Collector, collecting
 from microservices.tests.local.test_supervisor import running
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 from microservices.tests.secrets_in_logs import found_in, secrets_in
 from shared import metrics
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 60
 SERVICES = {"gateway", "authorizer", "orders", "products", "orders-relay", "notifications-worker"}
 UNSAMPLED = "1-67891233-abcdef012345678912345678"
 # Lines of a process itself, not of a request.
@@ -50,7 +49,7 @@ class Traced:
         return {line["service"] for line in self.lines if line.get("xray_trace_id") == trace_id}
 
     def wait_for(self, met) -> None:
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while not met():
             assert time.monotonic() < end, sorted({span.service for span in self.collector.spans})
             time.sleep(0.1)

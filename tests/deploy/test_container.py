@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 
 from post import __version__
 from tests.image_samples import encoded, scene
-from tests.servers import PROJECT, free_port, moto_server, wait_until
+from tests.servers import HANG_SECONDS, PROJECT, free_port, moto_server, wait_until
 
 if shutil.which("docker") is None or not os.environ.get("DOCKER_HOST"):
     pytest.skip("no Docker engine: DOCKER_HOST is unset, or there is no docker", allow_module_level=True)
@@ -174,9 +174,9 @@ def test_it_is_nobody_of_the_host_and_needs_no_folder_that_can_be_written_to(con
 def test_it_serves_a_create_a_list_and_a_like(container, ana):
     posts = f"{container.url}/api/v1/posts"
 
-    created = ana.post(posts, json={"title": "제목", "content": "내용"}, timeout=10)
-    listed = ana.get(posts, timeout=10).json()["data"]
-    liked = ana.post(f"{posts}/{created.json()['data']['id']}/like", timeout=10)
+    created = ana.post(posts, json={"title": "제목", "content": "내용"}, timeout=HANG_SECONDS)
+    listed = ana.get(posts, timeout=HANG_SECONDS).json()["data"]
+    liked = ana.post(f"{posts}/{created.json()['data']['id']}/like", timeout=HANG_SECONDS)
 
     assert created.status_code == 201
     assert [post["id"] for post in listed] == [created.json()["data"]["id"]]
@@ -185,12 +185,15 @@ def test_it_serves_a_create_a_list_and_a_like(container, ana):
 
 def test_it_cleans_an_image_in_a_process_apart_and_puts_it_into_the_bucket(container, ana):
     posts = f"{container.url}/api/v1/posts"
-    post_id = ana.post(posts, json={"title": "제목", "content": "내용"}, timeout=10).json()["data"]["id"]
+    post_id = ana.post(posts, json={"title": "제목", "content": "내용"}, timeout=HANG_SECONDS).json()["data"]["id"]
 
-    answer = ana.post(f"{posts}/{post_id}/media", files={"file": encoded(scene(), "PNG")}, timeout=30)
+    answer = ana.post(f"{posts}/{post_id}/media", files={"file": encoded(scene(), "PNG")}, timeout=HANG_SECONDS)
 
     assert answer.status_code == 201
-    assert requests.get(container.url + answer.json()["data"]["thumbnail_url"], timeout=10).content[8:12] == b"WEBP"
+    assert (
+        requests.get(container.url + answer.json()["data"]["thumbnail_url"], timeout=HANG_SECONDS).content[8:12]
+        == b"WEBP"
+    )
 
 
 def test_process_1_is_gunicorn_and_waits_for_orphans(container):
@@ -198,7 +201,7 @@ def test_process_1_is_gunicorn_and_waits_for_orphans(container):
 
     assert "gunicorn" in container.run("cat", "/proc/1/cmdline")
     processes = "cat /proc/[0-9]*/stat 2>/dev/null | grep -c ' Z ' || true"
-    wait_until(lambda: container.run("sh", "-c", processes) == "0", seconds=10, what="a zombie stays")
+    wait_until(lambda: container.run("sh", "-c", processes) == "0", what="a zombie stays")
 
 
 @contextmanager
@@ -219,9 +222,11 @@ def locked(url: str, post_id: str) -> Iterator[None]:
 def test_it_stops_in_the_grace_period_and_answers_what_is_in_flight(image, production, ana):
     with running(image, *AS_IN_KUBERNETES, **production) as container:
         posts = f"{container.url}/api/v1/posts"
-        post_id = ana.post(posts, json={"title": "제목", "content": "내용"}, timeout=10).json()["data"]["id"]
+        post_id = ana.post(posts, json={"title": "제목", "content": "내용"}, timeout=HANG_SECONDS).json()["data"]["id"]
         answers: list[requests.Response] = []
-        like = threading.Thread(target=lambda: answers.append(ana.post(f"{posts}/{post_id}/like", timeout=40)))
+        like = threading.Thread(
+            target=lambda: answers.append(ana.post(f"{posts}/{post_id}/like", timeout=HANG_SECONDS))
+        )
         stop = threading.Thread(target=docker, args=("stop", f"--time={GRACE_SECONDS}", container.id))
 
         with locked(production["DATABASE_URL"], post_id):
@@ -276,7 +281,7 @@ def test_a_development_env_file_works_and_what_it_writes_is_in_one_folder(image)
     writable = "find / -xdev -writable ! -type l ! -path '/proc/*' 2>/dev/null; true"
 
     with running(image, f"--env-file={PROJECT / '.env.example'}") as container:
-        token = requests.post(f"{container.url}/dev/token", json={"username": "ana"}, timeout=10)
+        token = requests.post(f"{container.url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS)
         folders = container.run("sh", "-c", writable).split()
 
         assert token.status_code == 200

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from config import IMAGE_DEFAULTS, REQUIRED_IN_PRODUCTION, Settings, load_config
 from tests.deploy.checks import graceful_seconds, hadolint, known_paths, tool
 from tests.deploy.mutations import broken, mutations
-from tests.servers import PROJECT, answering
+from tests.servers import HANG_SECONDS, PROJECT, answering
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 DOCKERIGNORE = (PROJECT / ".dockerignore").read_text()
@@ -201,7 +201,9 @@ def test_the_health_check_tells_a_healthy_service_from_another(status, is_health
 
     with answering(answer) as url:
         env = {"PORT": url.rpartition(":")[2]}
-        done = subprocess.run([sys.executable, *words[1:]], env=env, check=False, capture_output=True, timeout=30)
+        done = subprocess.run(
+            [sys.executable, *words[1:]], env=env, check=False, capture_output=True, timeout=HANG_SECONDS
+        )
 
     assert (done.returncode == 0) is is_healthy
     assert asked == ["/health"]

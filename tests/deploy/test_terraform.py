@@ -37,7 +37,7 @@ def provider_to_oneself() -> Iterator[None]:
                 return True
             return False
 
-        wait_until(is_locked, seconds=500, what=f"another process keeps {file.name}")
+        wait_until(is_locked, what=f"another process keeps {file.name}")
         yield
 
 

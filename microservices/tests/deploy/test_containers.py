@@ -17,7 +17,7 @@ import requests
 from microservices.local import aws
 from microservices.tests.databases import running_database
 from microservices.tests.deploy.certificates import Authority
-from microservices.tests.running import PROJECT, free_port, process_on
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT, free_port, process_on
 from tests.servers import answering
 
 if shutil.which("docker") is None or not os.environ.get("DOCKER_HOST"):
@@ -28,7 +28,6 @@ pytestmark = pytest.mark.slow
 SERVICES = ("products", "orders")
 # As the task definition has it: 512 MB, nothing to write to but /dev/shm, no rights.
 AS_IN_ECS = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=512m", "--cpus=0.5"]
-READY_SECONDS = 60
 STOP_SECONDS = 30  # ECS's own, from SIGTERM to SIGKILL
 ADMIN = {"X-Account-Id": "admin-1", "X-User-Role": "admin"}
 BUYER = {"X-Account-Id": "buyer-1", "X-User-Role": "user"}
@@ -127,7 +126,7 @@ class Container:
 
     def wait_until_healthy(self):
         """Wait for the image's own health check."""
-        end = time.monotonic() + READY_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while self.state["Health"]["Status"] != "healthy":
             assert self.state["Running"], self.log
             assert time.monotonic() < end, self.log
@@ -169,7 +168,7 @@ def orders(images, database, products):
 
 def new_product(products, **fields):
     body = {"name": "Lamp", "price": 19.99, "stock": 5, **fields}
-    answer = requests.post(f"{products.url}/products", json=body, headers=ADMIN, timeout=10)
+    answer = requests.post(f"{products.url}/products", json=body, headers=ADMIN, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -227,8 +226,8 @@ def test_a_container_speaks_to_its_database_by_tls_alone(products, database):
 def test_a_server_whose_certificate_is_of_another_name_is_not_spoken_to(images, database):
     environment = {**settings(database, "products_app"), "DB_HOST": "127.0.0.1"}
     with running(images["products"], **environment) as container:
-        ready = requests.get(f"{container.url}/health/ready", timeout=10)
-        listed = requests.get(f"{container.url}/products", timeout=10)
+        ready = requests.get(f"{container.url}/health/ready", timeout=PATIENCE_SECONDS)
+        listed = requests.get(f"{container.url}/products", timeout=PATIENCE_SECONDS)
 
     assert (ready.status_code, listed.status_code) == (503, 503)
 
@@ -237,18 +236,25 @@ def test_the_containers_take_an_order(products, orders):
     product = new_product(products, stock=3)
     body = {"items": [{"product_id": product["id"], "quantity": 2}]}
 
-    answer = requests.post(f"{orders.url}/orders", json=body, headers={**BUYER, "Idempotency-Key": "k1"}, timeout=10)
-    left = requests.get(f"{products.url}/products/{product['id']}", timeout=10).json()["stock"]
+    answer = requests.post(
+        f"{orders.url}/orders", json=body, headers={**BUYER, "Idempotency-Key": "k1"}, timeout=PATIENCE_SECONDS
+    )
+    left = requests.get(f"{products.url}/products/{product['id']}", timeout=PATIENCE_SECONDS).json()["stock"]
 
     assert answer.status_code == 201, answer.text
     assert (answer.json()["status"], answer.json()["total"], left) == ("confirmed", 39.98, 1)
-    assert requests.get(f"{orders.url}/health", timeout=10).json() == {"status": "healthy", "service": "orders"}
+    assert requests.get(f"{orders.url}/health", timeout=PATIENCE_SECONDS).json() == {
+        "status": "healthy",
+        "service": "orders",
+    }
 
 
 def test_the_image_of_orders_relays_its_events_and_ends_in_order(images, database, products, orders):
     product = new_product(products)
     body = {"items": [{"product_id": product["id"], "quantity": 1}]}
-    order = requests.post(f"{orders.url}/orders", json=body, headers={**BUYER, "Idempotency-Key": "k2"}, timeout=10)
+    order = requests.post(
+        f"{orders.url}/orders", json=body, headers={**BUYER, "Idempotency-Key": "k2"}, timeout=PATIENCE_SECONDS
+    )
     port = free_port()
     with process_on(port, "-m", "microservices.local.aws", str(port)):
         endpoint = f"http://127.0.0.1:{port}"
@@ -276,7 +282,7 @@ def test_the_image_of_orders_relays_its_events_and_ends_in_order(images, databas
 def received(queue, order_id, relay):
     """The event of an order, once it is in the queue."""
     url = queue.get_queue_url(QueueName="microservices-notifications")["QueueUrl"]
-    end = time.monotonic() + READY_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         for message in queue.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
             event = json.loads(message["Body"])
@@ -293,7 +299,7 @@ def test_a_stop_answers_what_is_in_flight(images, database):
 
         def restock():
             url = f"{container.url}/products/{product['id']}/stock"
-            answers.append(requests.post(url, json={"delta": 1}, headers=ADMIN, timeout=30))
+            answers.append(requests.post(url, json={"delta": 1}, headers=ADMIN, timeout=PATIENCE_SECONDS))
 
         threads = [threading.Thread(target=work) for work in (restock, container.stop)]
         with database.connect(database.name) as connection, connection.transaction():

@@ -10,7 +10,7 @@ from microservices.local.database import Database
 from microservices.tests.callers import Container
 from microservices.tests.databases import empty, in_process
 from microservices.tests.orders.shop import Direct, Shop
-from microservices.tests.running import running_container
+from microservices.tests.running import PATIENCE_SECONDS, running_container
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
     """Wait for what another process does."""
 
     def wait(holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < end
             time.sleep(0.05)

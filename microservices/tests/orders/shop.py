@@ -61,7 +61,7 @@ class Direct(Client):
         headers: Any = None,
     ) -> Answer:
         given = caller_headers(role, account) | (headers or {})
-        answer = self.pool.request(method, self.url + target, json=body, headers=given, timeout=30)
+        answer = self.pool.request(method, self.url + target, json=body, headers=given, timeout=PATIENCE_SECONDS)
         return Answer(
             answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data.decode()
         )

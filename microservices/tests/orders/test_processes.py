@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from microservices.tests.running import NOBODY, PROJECT, process_of
+from microservices.tests.running import NOBODY, PATIENCE_SECONDS, PROJECT, process_of
 
 ROOT = PROJECT / "microservices"
 
@@ -41,7 +41,7 @@ def test_the_relay_publishes_and_sweeps_until_sigterm(shop, settings, products_u
     with process_of("-m", "orders.relay", **{**settings, **changes}) as relay:
         wait_until(lambda: shop.events() == ["order.confirmed"] * 2 and unsent(shop) == 0)
         relay.send_signal(signal.SIGTERM)
-        assert relay.wait(10) == 0
+        assert relay.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_relay_waits_for_sns_and_ends_meanwhile(shop, settings, wait_until, tmp_path):
@@ -54,7 +54,7 @@ def test_the_relay_waits_for_sns_and_ends_meanwhile(shop, settings, wait_until, 
     wait_until(lambda: log.read_text().count("relay_waits") >= 3)
     relay.send_signal(signal.SIGTERM)
 
-    assert relay.wait(10) == 0
+    assert relay.wait(PATIENCE_SECONDS) == 0
     pauses = [line["seconds"] for line in map(json.loads, log.read_text().splitlines()) if "seconds" in line]
     assert pauses[:3] == [0.25, 0.5, 1.0]
     assert unsent(shop) == 1
@@ -70,7 +70,7 @@ def test_a_missing_setting_stops_the_relay_and_is_named(settings, name):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
