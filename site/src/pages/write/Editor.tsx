@@ -8,7 +8,7 @@ import { categoriesQuery } from "../../api/posts";
 import { useNotice } from "../../components/notices";
 import { Problem } from "../../components/problems";
 import { useApi, useSessionState, useUser } from "../../context";
-import { useLanguage, useTexts } from "../../i18n/language";
+import { useLanguage, useText, useTexts } from "../../i18n/language";
 import { signInLink } from "../../session/paths";
 import { Conflict, Version } from "./Conflict";
 import { resumeLater, type Base } from "./drafts";
@@ -47,6 +47,7 @@ interface Props {
 
 export function Editor({ writing, limits, begin }: Props) {
   const text = useTexts(TEXTS);
+  const shared = useText();
   const user = useUser();
   const notice = useNotice();
   const navigate = useNavigate();
@@ -127,7 +128,7 @@ export function Editor({ writing, limits, begin }: Props) {
     const mine = fields;
     writing.takeTheirs();
     focusField("title");
-    notice({ text: text.conflict.taken, action: { label: text.pictures.keepShort, run: () => writing.type(mine) } });
+    notice({ text: text.conflict.taken, action: { label: shared.undo, run: () => writing.type(mine) } });
   };
   const goOn = () => {
     setSeen(theirs);

@@ -142,24 +142,24 @@ function Card({ picture, limits, retry, remove, keep }: CardProps) {
         )}
         <p className="actions">
           {problem !== null && canRetry(problem) && (
-            <button type="button" className="button small" aria-label={text.retry(name)} aria-describedby={errorId} onClick={retry}>
-              {text.retryShort}
+            <button type="button" className="button small" aria-label={text.of(shared.retry, name)} aria-describedby={errorId} onClick={retry}>
+              {shared.retry}
             </button>
           )}
           {isRemoved ? (
-            <button type="button" className="button small" aria-label={text.keep(name)} onClick={keep}>
-              {text.keepShort}
+            <button type="button" className="button small" aria-label={text.of(text.keep, name)} onClick={keep}>
+              {text.keep}
             </button>
           ) : (
             <button
               type="button"
               className="button small"
               data-remove={picture.key}
-              aria-label={text.remove(name)}
+              aria-label={text.of(text.remove, name)}
               aria-describedby={problem === null ? undefined : errorId}
               onClick={remove}
             >
-              {text.removeShort}
+              {text.remove}
             </button>
           )}
         </p>
