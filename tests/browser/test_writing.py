@@ -192,7 +192,7 @@ def test_a_text_that_was_changed_after_a_lost_answer_is_one_post(board, page, si
     assert keys[0] == keys[1] is not None
 
 
-def test_without_a_connection_the_text_stays_and_is_sent_later(board, page, sign_in, faults):
+def test_without_a_connection_or_a_service_the_text_stays_and_is_sent_later(board, page, sign_in, faults):
     name, title = board.fresh(), board.fresh("기차에서")
     sign_in(page, name)
     page.goto("/write")
@@ -204,6 +204,13 @@ def test_without_a_connection_the_text_stays_and_is_sent_later(board, page, sign
     expect(page.get_by_role("alert")).to_contain_text("서버에 연결할 수 없습니다")
     expect(page.get_by_label("제목")).to_have_value(title)
     page.context.set_offline(False)
+    error = {"code": "database_unavailable", "status": 503, "details": [], "request_id": "abc"}
+    away = {"success": False, "message": "데이터베이스에 연결할 수 없습니다.", "error": error}
+    page.route(POSTS, lambda route: route.fulfill(status=503, json=away), times=1)
+    faults.expect("status of 503")
+    page.get_by_role("button", name="올리기").click()
+    expect(page.get_by_role("alert")).to_contain_text("데이터베이스에 연결할 수 없습니다.")
+    expect(page.get_by_role("alert")).to_contain_text("abc")
     page.get_by_role("button", name="올리기").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text(title)

@@ -69,6 +69,11 @@ export function Editor({ writing, limits, begin }: Props) {
     if (begin) focusField(begin);
   }, [begin]);
 
+  /** What is typed in a field ends what was said about it; a limit is counted anew each time. */
+  const type = (typed: Partial<Fields>) => {
+    setShown((before) => Object.fromEntries(Object.entries(before).filter(([field]) => !(field in typed))));
+    writing.type(typed);
+  };
   const focusField = (field: FieldName) => form.current?.querySelector<HTMLElement>(`[name="${field}"]`)?.focus();
   const focusFirst = (found: FieldProblems) => {
     const first = FIELD_NAMES.find((field) => found[field] !== undefined);
@@ -171,19 +176,19 @@ export function Editor({ writing, limits, begin }: Props) {
         problem={problems.title}
         counter={near(charsOf(fields.title), TITLE_MAX_CHARS) ? text.chars(charsOf(fields.title), TITLE_MAX_CHARS) : ""}
         isFixed={work === "publishing"}
-        onType={(title) => writing.type({ title })}
+        onType={(title) => type({ title })}
       />
       <CategoryField
         value={fields.category}
         problem={problems.category}
         isFixed={work === "publishing"}
-        onType={(category) => writing.type({ category })}
+        onType={(category) => type({ category })}
       />
       <ContentField
         value={fields.content}
         problem={problems.content}
         isFixed={work === "publishing"}
-        onType={(content) => writing.type({ content })}
+        onType={(content) => type({ content })}
         onPaste={paste}
       />
       {seen && <Seen theirs={seen} mine={fields} />}

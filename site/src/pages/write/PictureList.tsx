@@ -169,9 +169,7 @@ function Card({ picture, limits, retry, remove, keep }: CardProps) {
 }
 
 function stateInWords({ state, progress }: Picture, text: WriteTexts["pictures"]): string {
-  if (state === "sending") return text.sending(Math.round(progress * 100));
-  if (state === "refused") return "";
-  return text[state];
+  return state === "sending" ? text.sending(Math.round(progress * 100)) : text[state];
 }
 
 function problemInWords(problem: NonNullable<Picture["problem"]>, limits: Limits | null, all: WriteTexts, shared: Texts): string {

@@ -1,22 +1,6 @@
 import { expect, test } from "vitest";
 import { DraftStore, isResumed, newDraft, newKey, parseDraft, resumeLater } from "./drafts";
-
-/** Storage of a browser, with the room that a test gives it. */
-class FakeStorage implements Storage {
-  private entries = new Map<string, string>();
-  constructor(private readonly room = Infinity) {}
-  get length() {
-    return this.entries.size;
-  }
-  key = (at: number) => [...this.entries.keys()][at] ?? null;
-  getItem = (key: string) => this.entries.get(key) ?? null;
-  setItem = (key: string, value: string) => {
-    if (value.length > this.room) throw new DOMException("full", "QuotaExceededError");
-    this.entries.set(key, value);
-  };
-  removeItem = (key: string) => void this.entries.delete(key);
-  clear = () => this.entries.clear();
-}
+import { FakeStorage } from "./fakes";
 
 const fields = { title: "제목", content: "줄\n줄", category: "여행" };
 

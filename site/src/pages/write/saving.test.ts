@@ -1,74 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ApiError } from "../../api/errors";
-import type { Post, VersionedPost } from "../../api/posts";
-import { newDraft, type Draft, type Sent } from "./drafts";
-import { isSettled, LostUpdate, rebase, save, UnknownOutcome, type Changes, type PostService } from "./saving";
+import { newDraft, type Draft } from "./drafts";
+import { FakeService, refusal, unreachable } from "./fakes";
+import { isSettled, LostUpdate, rebase, save, UnknownOutcome, type Changes } from "./saving";
 
 const HOUR = 3_600_000;
-const unreachable = () => new ApiError("", { code: "unreachable", status: 0 });
-const refusal = (code: string, status: number) => new ApiError(code, { code, status });
-
-/** The service as it keeps posts, keys and versions. `break` makes one call fail, before or after its work. */
-class FakeService implements PostService {
-  posts = new Map<string, { post: Post; version: number }>();
-  keys = new Map<string, { body: string; id: string }>();
-  calls: string[] = [];
-  breaks: { call: string; error: Error; isDone: boolean }[] = [];
-
-  async read(postId: string): Promise<VersionedPost> {
-    return this.run("read", () => {
-      const { post, version } = this.at(postId);
-      return { post: { ...post }, etag: `"${version}"` };
-    });
-  }
-
-  async create(key: string, body: Sent["body"]): Promise<Post> {
-    return this.run("create", () => {
-      const known = this.keys.get(key);
-      if (known && known.body !== JSON.stringify(body)) throw refusal("idempotency_conflict", 409);
-      if (known) return { ...this.at(known.id).post };
-      const id = `p${this.posts.size + 1}`;
-      this.keys.set(key, { body: JSON.stringify(body), id });
-      this.posts.set(id, { post: { id, hidden_by: null, ...body } as unknown as Post, version: 1 });
-      return { ...this.at(id).post };
-    });
-  }
-
-  async change(postId: string, etag: string | null, changes: Changes): Promise<Post> {
-    return this.run("change", () => {
-      const kept = this.at(postId);
-      if (etag !== null && etag !== `"${kept.version}"`) throw refusal("precondition_failed", 412);
-      this.edit(postId, changes);
-      return { ...this.at(postId).post };
-    });
-  }
-
-  edit(postId: string, changes: Partial<Post>): void {
-    const { post, version } = this.at(postId);
-    this.posts.set(postId, { post: { ...post, ...changes }, version: version + 1 });
-  }
-
-  texts(): string[] {
-    return [...this.posts.values()].map(({ post }) => `${post.status}: ${post.title} / ${post.content}`);
-  }
-
-  private at(postId: string) {
-    const found = this.posts.get(postId);
-    if (!found) throw refusal("post_not_found", 404);
-    return found;
-  }
-
-  private async run<T>(call: string, work: () => T): Promise<T> {
-    this.calls.push(call);
-    const broken = this.breaks.findIndex((one) => one.call === call);
-    const [fault] = broken < 0 ? [] : this.breaks.splice(broken, 1);
-    if (fault && !fault.isDone) throw fault.error;
-    const result = work();
-    if (fault) throw fault.error;
-    return result;
-  }
-}
-
 /** Drafts as the browser keeps them: what a reload would find is the last one. */
 function keeper(): { kept: Draft | null; keep: (draft: Draft) => void } {
   const held: { kept: Draft | null; keep: (draft: Draft) => void } = { kept: null, keep: (draft) => (held.kept = draft) };
