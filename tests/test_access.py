@@ -116,6 +116,7 @@ ROUTES: list[tuple[str, Callable[[], dict[str, Any]], str, str]] = [
     (f"DELETE {POST}/pin", lambda: {"json": {"scope": "all"}}, ADMINS, "200  200  200  200  200  404 post"),
     (f"DELETE {API}/admin/posts/<post_id>", dict, PURGED, ""),
     (f"GET {API}/posts", dict, OPEN, "200"),
+    ("GET /feed.atom", dict, OPEN, "200"),
     (f"GET {API}/posts/my", dict, OWN, "200"),
     (f"GET {API}/posts/media/check-permissions", dict, OWN, "200"),
     (f"POST {API}/posts", lambda: {"json": CHANGE}, WRITTEN, "201"),
