@@ -159,7 +159,7 @@ const ofPost = (id: string) => ({ params: { path: { post_id: id } } });
 /** What an action has made of a post. */
 export interface Standing {
   status: Status | "purged";
-  hidden_by: Post["hidden_by"];
+  hidden_by: "author" | "moderator" | null;
 }
 
 export async function setStatus(api: Api, id: string, status: "visible" | "hidden", reason: string): Promise<Standing> {
@@ -249,12 +249,19 @@ export async function deleteCategory(api: Api, id: string, reason: string): Prom
   await bodyOf(api.DELETE("/api/v1/categories/{category_id}", { ...ofCategory(id), body: because(reason) }));
 }
 
-/** Have what a moderator's action has changed read again; rows that stay, when their list is opened again. */
-export function forgetAfterAction(queries: QueryClient, postId?: string): void {
+/**
+ * Have what a moderator's action has changed read again; rows that stay, when their list is opened again.
+ *
+ * @param queries All queries.
+ * @param postId The post concerned; none for several, or for all of a user or a category.
+ * @param isErased True if it is no more, so that its page does not ask for it.
+ */
+export function forgetAfterAction(queries: QueryClient, postId?: string, isErased = false): void {
   const stale = (...queryKey: string[]) => void queries.invalidateQueries({ queryKey });
   stale("posts", "list");
   stale("posts", "my");
-  stale("posts", "one", ...(postId === undefined ? [] : [postId]));
+  const one = ["posts", "one", ...(postId === undefined ? [] : [postId])];
+  void queries.invalidateQueries({ queryKey: one, refetchType: isErased ? "none" : "active" });
   stale("categories");
   for (const subject of ["open-reports", "total", "log", "users", "pin"]) stale("admin", subject);
   for (const subject of ["posts", "reports"]) {

@@ -91,6 +91,7 @@ export const en: Texts = {
     edited: "edited",
     hidden: "Hidden",
     draft: "Draft",
+    report: "Report",
     deleted: "Deleted",
     isDraft: "Only its author sees this post. It is not published yet.",
     isHidden: "A moderator has hidden this post. Only its author and moderators see it.",

@@ -89,6 +89,7 @@ export const ko = {
     edited: "수정됨",
     hidden: "숨김",
     draft: "임시 글",
+    report: "신고",
     deleted: "삭제됨",
     isDraft: "작성자만 볼 수 있는 글입니다. 아직 공개하지 않았습니다.",
     isHidden: "관리자가 숨긴 글입니다. 작성자와 관리자만 볼 수 있습니다.",

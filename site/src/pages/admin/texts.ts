@@ -124,7 +124,6 @@ const ko = {
       hiddenAuthor: "작성자가 숨긴 글입니다. 작성자와 관리자만 볼 수 있습니다.",
       hiddenModerator: "운영자가 숨긴 글입니다. 작성자와 관리자만 볼 수 있습니다.",
       deleted: "삭제된 글입니다. 관리자만 볼 수 있습니다.",
-      purged: "완전히 지운 글입니다.",
     },
   },
   logs: {
@@ -388,7 +387,6 @@ const en: AdminTexts = {
       hiddenAuthor: "Its author has hidden this post. Only they and admins see it.",
       hiddenModerator: "A moderator has hidden this post. Only its author and admins see it.",
       deleted: "This post is deleted. Only admins see it.",
-      purged: "This post is erased.",
     },
   },
   logs: {

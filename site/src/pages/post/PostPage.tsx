@@ -15,9 +15,11 @@ import { listLink, WHOLE_LIST } from "../list/choice";
 import { LikeButton } from "./LikeButton";
 import { partsOf } from "./links";
 import { Pictures } from "./Pictures";
+import { ReportButton } from "./ReportButton";
 import "./post.css";
 
 const PostActions = lazy(() => import("./PostActions"));
+const Moderation = lazy(() => import("./Moderation"));
 
 export function PostPage() {
   const { id = "" } = useParams();
@@ -35,6 +37,7 @@ export function PostPage() {
         {post.media_files.length > 0 && <Pictures pictures={post.media_files} />}
         <div className="post-foot">
           <LikeButton post={post} />
+          <ReportButton post={post} />
         </div>
         {user !== null && user.sub === post.user_id && (
           <div className="post-actions-place">
@@ -45,6 +48,13 @@ export function PostPage() {
         )}
       </article>
       <BackToList />
+      {user?.isAdmin && (
+        <div className="moderation-place">
+          <Suspense fallback={null}>
+            <Moderation versioned={data} />
+          </Suspense>
+        </div>
+      )}
     </div>
   );
 }
