@@ -43,8 +43,16 @@ function Tabs() {
   const count = open && open.total > 0 ? `${numberIn(language, open.total)}${open.capped ? "+" : ""}` : null;
   return (
     <nav className="choices admin-tabs" aria-label={texts.tabs}>
-      <NavLink to="/admin/reports" aria-label={count === null ? undefined : `${texts.reports}, ${texts.openReports(count)}`}>
-        {texts.reports} {count !== null && <span className="count">{count}</span>}
+      <NavLink to="/admin/reports">
+        {texts.reports}{" "}
+        {count !== null && (
+          <>
+            <span className="count" aria-hidden="true">
+              {count}
+            </span>
+            <span className="visually-hidden">({texts.openReports(count)})</span>
+          </>
+        )}
       </NavLink>
       <NavLink to="/admin/posts">{texts.posts}</NavLink>
       <NavLink to="/admin/categories">{texts.categories}</NavLink>
