@@ -22,6 +22,20 @@ COPY post post
 RUN python -m compileall -q --invalidation-mode=unchecked-hash .
 
 
+FROM ${PYTHON_IMAGE} AS site
+
+WORKDIR /site
+# Node.js comes as a wheel: so all stages have one base, whose digest is all that the image depends on.
+COPY requirements-site.txt ./
+RUN pip install --no-cache-dir --only-binary=:all: --require-hashes --requirement=requirements-site.txt
+# As pip does, npm believes the system's authorities too, such as a company's own.
+ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+COPY site/package.json site/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY site ./
+RUN npm run build
+
+
 FROM ${PYTHON_IMAGE}
 
 # Kubernetes checks the number (runAsNonRoot). A number above 10,000 is no user of the host.
@@ -31,6 +45,7 @@ RUN groupadd --gid=10001 post \
 
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app
+COPY --from=site /site/dist /app/site/dist
 WORKDIR /app
 
 # HOST and INSTANCE_PATH are for a .env of development: the published port must reach the service, and its database and

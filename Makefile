@@ -71,7 +71,7 @@ docs: .venv/run ## Write docs/settings.md from config.py
 	$(BIN)/python docs/write_settings.py
 
 requirements: .venv/dev ## Pin all packages by hash, from requirements*.in (UPGRADE=--upgrade: the newest that fit)
-	for name in requirements requirements-dev requirements-checkov; do \
+	for name in requirements requirements-dev requirements-checkov requirements-site; do \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes $(UPGRADE) --output-file $$name.txt $$name.in || exit 1; \
 	done
@@ -109,6 +109,12 @@ $(BIN)/python:
 	@echo "Installing bench/requirements.txt into .venv/bench"
 	@$(PYTHON) -m venv .venv/bench
 	@.venv/bench/bin/pip install --quiet --no-compile --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
+.venv/node: $(BIN)/python requirements-site.txt
+	@echo "Installing requirements-site.txt into .venv/node"
+	@$(PYTHON) -m venv .venv/node
+	@.venv/node/bin/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-site.txt
 	@touch $@
 
 .venv/checkov: $(BIN)/python requirements-checkov.txt

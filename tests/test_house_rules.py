@@ -446,7 +446,7 @@ def pins_of(file: str) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-checkov"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-checkov", "requirements-site"])
 def test_every_package_is_pinned_with_the_hashes_of_its_files(name):
     text = re.sub(r"^ *#.*\n", "", (PROJECT / f"{name}.txt").read_text(), flags=re.M).replace("\\\n", "")
 

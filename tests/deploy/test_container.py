@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -29,6 +30,7 @@ if shutil.which("docker") is None or not os.environ.get("DOCKER_HOST"):
 REGION = "ap-northeast-2"
 PASSWORD = "Passw0rd!"
 BUCKET = "post-service-images"
+DOMAIN = "https://board.auth.ap-northeast-2.amazoncognito.com"
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 AS_IN_KUBERNETES = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--memory=1g", "--cpus=0.7"]
 HEALTHY_SECONDS = 60
@@ -90,6 +92,7 @@ def production(mysql_server: str, aws: str, pool: dict[str, str]) -> dict[str, s
         "COGNITO_USER_POOL_ID": pool["id"],
         "COGNITO_REGION": REGION,
         "COGNITO_CLIENT_ID": pool["client"],
+        "COGNITO_DOMAIN": DOMAIN,
         "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": aws,
         "S3_BUCKET_NAME": BUCKET,
         "AWS_ENDPOINT_URL_S3": aws,
@@ -156,10 +159,10 @@ def test_the_image_says_what_it_is(image):
 
 
 def test_the_image_has_the_service_compiled_and_nothing_to_build_with(container):
-    tools = "command -v gcc cc g++ make; python -m pip --version; ls /root/.cache /build"
+    tools = "command -v gcc cc g++ make node npm; python -m pip --version; ls /root/.cache /build"
 
     assert container.run("sh", "-c", "ls -A /app").split() == [
-        "__pycache__", "app.py", "config.py", "gunicorn.conf.py", "migrations", "post",
+        "__pycache__", "app.py", "config.py", "gunicorn.conf.py", "migrations", "post", "site",
     ]  # fmt: skip
     assert "/" not in container.run("sh", "-c", f"({tools}) 2>/dev/null; true")
     sources = container.run("sh", "-c", "find /app/post /opt/venv -name '*.py' | wc -l")
@@ -181,6 +184,18 @@ def test_it_serves_a_create_a_list_and_a_like(container, ana):
     assert created.status_code == 201
     assert [post["id"] for post in listed] == [created.json()["data"]["id"]]
     assert liked.json()["data"] == {"action": "added", "is_liked": True, "like_count": 1}
+
+
+def test_it_serves_the_pages_with_the_settings_of_production(container, pool):
+    page = requests.get(f"{container.url}/write", timeout=10)
+    config = json.loads(re.search(r'id="board-config">(.*?)</script>', page.text)[1])
+    script = requests.get(container.url + re.search(r'src="(/assets/[^"]+\.js)"', page.text)[1], timeout=10)
+
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+    assert (config["cognito"], config["local_issuer"]) == ({"domain": DOMAIN, "client_id": pool["client"]}, False)
+    assert (script.status_code, script.headers["Content-Encoding"]) == (200, "gzip")
+    assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert container.run("sh", "-c", "ls -A /app/site") == "dist"
 
 
 def test_it_cleans_an_image_in_a_process_apart_and_puts_it_into_the_bucket(container, ana):

