@@ -103,6 +103,11 @@ export class Session {
     this.lastTasks.push(task);
   }
 
+  /** Do what waits for the user's token, while it is good. */
+  async finishTasks(): Promise<void> {
+    await Promise.allSettled(this.lastTasks.map((task) => task()));
+  }
+
   async signOut(): Promise<void> {
     const sub = this.state.user?.sub;
     await this.finishTasks();
@@ -115,10 +120,6 @@ export class Session {
     await this.finishTasks();
     this.hold(null, ending);
     await this.issuer?.forget();
-  }
-
-  private async finishTasks(): Promise<void> {
-    await Promise.allSettled(this.lastTasks.map((task) => task()));
   }
 
   private async resume(): Promise<Arrival | SignInError | null> {
