@@ -54,7 +54,7 @@ export function MyPosts() {
   const text = useText();
   const texts = useTexts(TEXTS);
   const [query] = useSearchParams();
-  const cursor = query.get("cursor");
+  const cursor = query.get("cursor") || null;
   const { data, error, isPlaceholderData, refetch } = useQuery(myPage(useApi(), cursor));
 
   if (error && !data) return <Problem error={error} retry={() => void refetch()} />;
