@@ -692,17 +692,21 @@ def test_workers_that_are_killed_while_they_write_lose_one_batch_each_at_most_an
 ):
     with viewed_service(tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="0.02") as viewers:
         answered = len(viewers.view_together(50))
+        wait_until(lambda: stored_views(new_mysql_database) == answered, what="not all views are stored")
+        at_risk = 0
         for round_ in range(3):
             with ThreadPoolExecutor(1) as pool:
                 killing = pool.submit(kill_one_later, viewers.service, 0.05 + 0.01 * round_)
-                answered += sum(view_or_fail(viewers) for _ in range(50))
+                for _ in range(50):
+                    at_risk += not killing.done()  # a batch is as long as the machine is slow
+                    answered += view_or_fail(viewers)
                 killing.result()
             wait_until(lambda: len(workers_of(viewers.service)) == 2, what="no new worker")
         shown = viewers.view()
 
     assert answered > 170, "the other worker goes on"
-    assert answered + 1 - 30 <= stored_views(new_mysql_database) <= 201
-    assert answered + 1 - 30 <= shown <= 201
+    assert answered + 1 - at_risk <= stored_views(new_mysql_database) <= 201
+    assert answered + 1 - at_risk <= shown <= 201
 
 
 def kill_one_later(service: Service, seconds: float) -> None:
