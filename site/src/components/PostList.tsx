@@ -3,6 +3,7 @@ import type { PostSummary } from "../api/posts";
 import { useText } from "../i18n/language";
 import { listLink, WHOLE_LIST } from "../pages/list/choice";
 import { Count, Counts } from "./Counts";
+import { useIsLeaving } from "./deletions";
 import { Icon } from "./icons";
 import "./post-list.css";
 import { Time } from "./Time";
@@ -31,12 +32,13 @@ export function PostList({ posts, list }: Props) {
 
 function PostRow({ post, list, isInSight }: { post: PostSummary; list: string | undefined; isInSight: boolean }) {
   const text = useText();
+  const isLeaving = useIsLeaving(post.id);
   const picture = post.media_files[0];
   return (
-    <article className="post-row">
+    <article className={isLeaving ? "post-row leaving" : "post-row"}>
       <div className="post-row-text">
         <h2>
-          <StatusBadge post={post} />
+          <StatusBadge post={isLeaving ? DELETED : post} />
           <Link to={`/posts/${post.id}`} state={{ list }}>
             <bdi>{post.title}</bdi>
           </Link>
@@ -63,6 +65,8 @@ function PostRow({ post, list, isInSight }: { post: PostSummary; list: string | 
     </article>
   );
 }
+
+const DELETED = { status: "deleted", hidden_by: null } as const;
 
 /** Word about a post that not everybody sees; none for a visible one. */
 export function StatusBadge({ post }: { post: Pick<PostSummary, "status" | "hidden_by"> }) {

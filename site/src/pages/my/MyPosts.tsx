@@ -72,7 +72,7 @@ export function MyPosts() {
   return (
     <div aria-busy={isPlaceholderData}>
       <p className="fine">{texts.total(data.total)}</p>
-      <ul className="post-list my-posts">
+      <ul className="my-posts">
         {data.posts.map((post) => (
           <Row key={post.id} post={post} />
         ))}
@@ -97,7 +97,7 @@ function Row({ post }: { post: PostSummary }) {
   }, []);
 
   return (
-    <li ref={row} className={isLeaving ? "post-row leaving" : "post-row"}>
+    <li ref={row} className={isLeaving ? "my-post leaving" : "my-post"}>
       <h2 dir="auto">
         {isLeaving ? <s>{post.title}</s> : <Link to={`/posts/${post.id}`}>{post.title}</Link>}
       </h2>
