@@ -19,7 +19,7 @@ from tests.browser import accessibility
 from tests.browser.board import Board
 from tests.browser.faults import Faults
 from tests.conftest import drop_database
-from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, free_port, private_redis, running_service
+from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, find_mysqld, free_port, private_redis, running_service
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -31,6 +31,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 READER = {"locale": "ko-KR", "timezone_id": "Asia/Seoul", "viewport": {"width": 1280, "height": 800}}
 KEPT_USER = "board.user"  # where site/src/session/local.ts keeps the name
 
+# Flows that also run on SQLite without being asked to (``--db sqlite``): the others see the same of both databases,
+# whose answers the tests of the API compare.
+ON_BOTH = {"test_reading.py", "test_writing.py"}
+
 EMPTY_PAGE = "/empty"
 NO_ICON = '<link rel="icon" href="data:,">'  # Chromium asks for /favicon.ico otherwise
 
@@ -38,6 +42,20 @@ NO_ICON = '<link rel="icon" href="data:,">'  # Chromium asks for /favicon.ico ot
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Leave all of them out of ``--quick``."""
     return True if config.getoption("--quick") else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave SQLite to ``ON_BOTH``, where MySQL runs too: Chromium's time is dear."""
+    if config.getoption("--db") is not None or not (os.environ.get("TEST_DATABASE_URL") or find_mysqld()):
+        return
+    left = {item for item in items if _is_on_sqlite(item) and item.path.name not in ON_BOTH}
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
+
+
+def _is_on_sqlite(item: pytest.Item) -> bool:
+    is_here = item.path.parent == Path(__file__).parent
+    return is_here and hasattr(item, "callspec") and item.callspec.params.get("database") == "sqlite"
 
 
 def _lack(what: str) -> None:

@@ -132,7 +132,7 @@ def test_a_sign_in_returns_to_the_same_page_and_a_reload_resumes_it(board, page,
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert board.asked() == []  # a reader is sent nowhere
 
-    page.get_by_role("link", name="로그인").click()
+    page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인").click()
     page.get_by_role("link", name="Cancel").click()
     expect(page.get_by_text("로그인을 취소했습니다.")).to_be_visible()
     check_accessible(page)
@@ -199,13 +199,13 @@ def test_signing_out_ends_the_session_at_the_pool_too(board, page, name):
 
     page.get_by_role("button", name="로그아웃").click()
 
-    expect(page.get_by_role("link", name="로그인")).to_be_visible()
+    expect(page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인")).to_be_visible()
     expect(page).to_have_url(board.url + "/")
     assert board.asked() == [REVOKE, LOGOUT]
     assert not board.pool.can_refresh(name)
     page.reload()
-    expect(page.get_by_role("link", name="로그인")).to_be_visible()
-    page.get_by_role("link", name="로그인").click()
+    expect(page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인")).to_be_visible()
+    page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인").click()
     expect(page.get_by_label("Username")).to_be_visible()  # nobody is logged in there
 
 
@@ -254,7 +254,7 @@ def test_leaving_the_board_ends_the_account_in_the_pool(board, page, name):
     page.get_by_label("확인을 위해").fill("탈퇴")
     page.get_by_role("dialog").get_by_role("button", name="탈퇴하기").click()
 
-    expect(page.get_by_role("link", name="로그인")).to_be_visible()
+    expect(page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인")).to_be_visible()
     wait_until(lambda: LOGOUT in board.pool.asked, seconds=HANG_SECONDS, what="no sign-out")
     assert {"AdminDisableUser", "AdminUserGlobalSignOut"} <= set(board.asked())
     assert not board.pool.can_refresh(name)

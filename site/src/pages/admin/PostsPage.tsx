@@ -53,26 +53,28 @@ export default function PostsPage() {
 function Filters({ choice }: { choice: PostsChoice }) {
   const texts = useTexts(ADMIN_TEXTS);
   const navigate = useNavigate();
-  const categories = useQuery(categoriesQuery(useApi())).data ?? [];
+  const categories = useQuery(categoriesQuery(useApi())).data?.map(({ name }) => name) ?? [];
   const form = useRef<HTMLFormElement>(null);
   const id = useId();
   const { status, reported, q, category, user_id } = choice;
+  // The chosen one is there before the list of categories comes.
+  const names = category === null || categories.includes(category) ? categories : [category, ...categories];
 
-  // The back button changes the choice, and a category's option comes with the list of categories.
+  // The back button changes the choice.
   useEffect(() => {
     const values: Record<string, string> = { status: status ?? "", q: q ?? "", category: category ?? "", user_id: user_id ?? "" };
     for (const field of form.current?.elements ?? []) {
       if (field instanceof HTMLInputElement && field.type === "checkbox") field.checked = reported !== null;
       else if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) field.value = values[field.name] ?? "";
     }
-  }, [status, reported, q, category, user_id, categories.length]);
+  }, [status, reported, q, category, user_id]);
 
   function find(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
     const values = new FormData(event.currentTarget);
     const value = (name: string): string | null => String(values.get(name) ?? "").trim() || null;
-    const names = ["status", "reported", "q", "category", "user_id"];
-    void navigate(hrefWith("/admin/posts", Object.fromEntries(names.map((name) => [name, value(name)]))));
+    const filters = ["status", "reported", "q", "category", "user_id"];
+    void navigate(hrefWith("/admin/posts", Object.fromEntries(filters.map((name) => [name, value(name)]))));
   }
 
   return (
@@ -93,8 +95,8 @@ function Filters({ choice }: { choice: PostsChoice }) {
       <Field id={`${id}-category`} label={texts.categories}>
         <select id={`${id}-category`} name="category">
           <option value="">{texts.any}</option>
-          {categories.map(({ id: key, name }) => (
-            <option key={key}>{name}</option>
+          {names.map((name) => (
+            <option key={name}>{name}</option>
           ))}
         </select>
       </Field>
