@@ -12,6 +12,7 @@ import { CrashBoundary } from "./components/CrashBoundary";
 import { NoticeProvider } from "./components/notices";
 import { readConfig } from "./config";
 import { BoardContext } from "./context";
+import { takeEarly } from "./early";
 import { LanguageProvider } from "./i18n/language";
 import { issuerFor } from "./session/issuers";
 import { Session } from "./session/session";
@@ -25,6 +26,7 @@ const api = createApi({
   token: () => session.token(),
   renewedToken: (refused) => session.renew(refused),
   language: () => document.documentElement.lang,
+  early: takeEarly,
 });
 
 /** A refusal stays one; only a fault of the way or of the server may pass. */

@@ -13,6 +13,8 @@ export interface ClientOptions {
   renewedToken: (refused: string) => Promise<string | null>;
   /** Language of messages, such as `ko`. */
   language: () => string;
+  /** Answer to a GET without a token that was sent before; null for any other. */
+  early: (url: string, language: string) => Promise<Response> | null;
 }
 
 export type Api = Client<paths>;
@@ -23,20 +25,22 @@ export function createApi(options: ClientOptions): Api {
 
 async function send(request: Request, options: ClientOptions): Promise<Response> {
   const token = await options.token();
-  if (token === null) return fetchWith(request, null, options.language());
+  if (token === null) return fetchWith(request, null, options);
   const again = request.clone(); // a body is read once
-  const response = await fetchWith(request, token, options.language());
+  const response = await fetchWith(request, token, options);
   if (response.status !== 401) return response;
   // The token ended on the way, or the clocks differ: one more try with a new one.
   const renewed = await options.renewedToken(token);
-  return renewed === null ? response : fetchWith(again, renewed, options.language());
+  return renewed === null ? response : fetchWith(again, renewed, options);
 }
 
-async function fetchWith(request: Request, token: string | null, language: string): Promise<Response> {
+async function fetchWith(request: Request, token: string | null, options: ClientOptions): Promise<Response> {
+  const language = options.language();
+  const early = token === null && request.method === "GET" ? options.early(request.url, language) : null;
   if (token !== null) request.headers.set("Authorization", `Bearer ${token}`);
   request.headers.set("Accept-Language", language);
   try {
-    return await fetch(request);
+    return await (early ?? fetch(request));
   } catch (error) {
     if (request.signal.aborted) throw error;
     throw new ApiError("", { code: UNREACHABLE, status: 0 });

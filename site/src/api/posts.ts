@@ -2,6 +2,7 @@
 
 import { keepPreviousData, queryOptions, type QueryClient } from "@tanstack/react-query";
 import { answerOf, bodyOf, type Api } from "./client";
+import { listQuery } from "./lists";
 import type { components } from "./schema";
 
 export type Post = components["schemas"]["PostObject"];
@@ -30,8 +31,6 @@ export interface PostPage {
   previous: string | null;
 }
 
-export const POSTS_PER_PAGE = 20;
-
 /** Pictures are uploaded after their post was created, which is no edit that readers are told of. */
 const UPLOADS_MS = 10 * 60_000;
 
@@ -46,12 +45,8 @@ export function cursorIn(link: string | null, relation: "next" | "prev"): string
   return target === undefined ? null : new URL(target, "http://board.invalid").searchParams.get("cursor");
 }
 
-type ListQuery = Partial<Omit<ListChoice, "sort" | "period">> & { sort?: Sort; period?: Period };
-
-async function readPage(api: Api, query: ListQuery, signal: AbortSignal): Promise<PostPage> {
-  const { cursor, category, q, ...rest } = query;
-  const named = { ...rest, ...(cursor && { cursor }), ...(category && { category }), ...(q && { q }) };
-  const params = { query: { view: "summary" as const, per_page: POSTS_PER_PAGE, ...named } };
+async function readPage(api: Api, choice: ListChoice, signal: AbortSignal): Promise<PostPage> {
+  const params = { query: listQuery(choice) };
   const { body, response } = await answerOf(api.GET("/api/v1/posts", { params, signal }));
   return {
     posts: body.data as PostSummary[],
@@ -64,16 +59,15 @@ async function readPage(api: Api, query: ListQuery, signal: AbortSignal): Promis
 }
 
 /** Pages of visible posts; while another page loads, the last one stays. */
-export function postPage(api: Api, { sort, period, ...choice }: ListChoice) {
-  const query = { ...choice, ...(sort !== "latest" && { sort }), ...(period !== null && { period }) };
+export function postPage(api: Api, choice: ListChoice) {
   return queryOptions({
-    queryKey: ["posts", "list", query],
+    queryKey: ["posts", "list", choice],
     placeholderData: keepPreviousData,
     queryFn: async ({ signal }): Promise<PostPage> => {
-      const page = await readPage(api, query, signal);
+      const page = await readPage(api, choice, signal);
       const isFirst = choice.cursor !== null && page.previous === null && page.posts.length > 0;
       // Who comes back to the start by "previous" sees the first page as others do: with the pinned posts.
-      return isFirst ? readPage(api, { ...query, cursor: null }, signal) : page;
+      return isFirst ? readPage(api, { ...choice, cursor: null }, signal) : page;
     },
   });
 }

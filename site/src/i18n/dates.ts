@@ -1,6 +1,6 @@
 /** Dates as people say them. */
 
-import type { Language } from "./language";
+import type { Language } from "./preference";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;

@@ -3,18 +3,9 @@
 import { createContext, useContext, useState, type ReactNode } from "react";
 import { en } from "./en";
 import { ko, type Texts } from "./ko";
+import { KEPT, preferredLanguage, type Language } from "./preference";
 
-export type Language = "ko" | "en";
-
-const KEPT = "board.language";
 const TEXTS: Record<Language, Texts> = { ko, en };
-
-/** The language to start with: Korean, unless the browser prefers English to it. */
-export function initialLanguage(chosen: string | null, preferred: readonly string[]): Language {
-  if (chosen === "ko" || chosen === "en") return chosen;
-  const known = preferred.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag === "ko" || tag === "en");
-  return known === "en" ? "en" : "ko";
-}
 
 interface Choice {
   language: Language;
@@ -24,7 +15,7 @@ interface Choice {
 const LanguageContext = createContext<Choice | null>(null);
 
 export function LanguageProvider({ children }: { children: ReactNode }) {
-  const [language, choose] = useState(() => initialLanguage(localStorage.getItem(KEPT), navigator.languages));
+  const [language, choose] = useState(preferredLanguage);
   // Before the first render of a page, and for the client, which reads it for each request.
   document.documentElement.lang = language;
   const setLanguage = (chosen: Language) => {

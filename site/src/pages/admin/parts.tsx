@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Page, Standing } from "../../api/moderation";
-import type { Language } from "../../i18n/language";
+import type { Language } from "../../i18n/preference";
 import { useLanguage, useTexts } from "../../i18n/language";
 import { ADMIN_TEXTS } from "./texts";
 

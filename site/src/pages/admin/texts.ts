@@ -1,7 +1,7 @@
 /** Texts of the moderators' pages. */
 
 import type { Decision, LogAction, PinScope, Standing } from "../../api/moderation";
-import type { Language } from "../../i18n/language";
+import type { Language } from "../../i18n/preference";
 
 const posts = (count: number): string => `${count} ${count === 1 ? "post" : "posts"}`;
 

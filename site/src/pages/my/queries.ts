@@ -2,7 +2,8 @@
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answerOf, bodyOf, type Api } from "../../api/client";
-import { cursorIn, POSTS_PER_PAGE, type PostSummary } from "../../api/posts";
+import { POSTS_PER_PAGE } from "../../api/lists";
+import { cursorIn, type PostSummary } from "../../api/posts";
 
 interface MyPage {
   posts: PostSummary[];

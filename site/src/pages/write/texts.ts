@@ -1,6 +1,6 @@
 /** Texts of writing and editing. */
 
-import type { Language } from "../../i18n/language";
+import type { Language } from "../../i18n/preference";
 
 const ko = {
   newTitle: "글쓰기",
