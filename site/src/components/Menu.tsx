@@ -34,11 +34,13 @@ function UsersMenu({ user }: { user: User }) {
           {text.nav.admin}
         </MenuLink>
       )}
-      <MenuLink to="/account" className="account">
-        <span className="visually-hidden">{text.nav.account} </span>
-        <bdi>{user.username}</bdi>
-      </MenuLink>
-      <SignOutButton />
+      <div className="menu-user">
+        <MenuLink to="/account" className="account">
+          <span className="visually-hidden">{text.nav.account} </span>
+          <bdi>{user.username}</bdi>
+        </MenuLink>
+        <SignOutButton />
+      </div>
     </>
   );
 }

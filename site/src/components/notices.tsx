@@ -5,6 +5,8 @@ import { useText } from "../i18n/language";
 
 /** Long enough to read and to reach the button by keyboard; WCAG 2.2.1 asks for 20 s where it acts. */
 const SHOWN_MS = 20_000;
+/** Enough to read that something is done: the page shows it, too, and the notice covers some of it. */
+const DONE_SHOWN_MS = 8_000;
 
 export interface Notice {
   text: string;
@@ -23,7 +25,12 @@ interface Shown extends Notice {
 
 const NoticeContext = createContext<((notice: Notice) => EndNotice) | null>(null);
 
-/** Notices with an action stay beside one another; one without replaces the last one without. */
+/** True for news that the next notice replaces; a problem is replaced by one without an action alone. */
+function isReplaced(shown: Notice, by: Notice): boolean {
+  return shown.action === undefined && (shown.kind !== "problem" || by.action === undefined);
+}
+
+/** Notices with an action stay beside one another. */
 export function NoticeProvider({ children }: { children: ReactNode }) {
   const [notices, setNotices] = useState<readonly Shown[]>([]);
   const shown = useRef<readonly Shown[]>(notices);
@@ -39,7 +46,7 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
   const show = useCallback(
     (notice: Notice): EndNotice => {
       const id = ++lastId.current;
-      keep((other) => other.action !== undefined || notice.action !== undefined, [{ ...notice, id }]);
+      keep((other) => !isReplaced(other, notice), [{ ...notice, id }]);
       return () => keep((other) => other.id !== id);
     },
     [keep],
@@ -75,6 +82,7 @@ function Card({ notice, end, act }: { notice: Shown; end: () => void; act: () =>
   const text = useText();
   const [isHeld, setHeld] = useState(false);
   const latestEnd = useRef(end);
+  const shownMs = notice.action === undefined && notice.kind !== "problem" ? DONE_SHOWN_MS : SHOWN_MS;
   const cameFrom = useRef<Element | null>(null);
 
   useEffect(() => {
@@ -82,9 +90,9 @@ function Card({ notice, end, act }: { notice: Shown; end: () => void; act: () =>
   });
   useEffect(() => {
     if (isHeld) return;
-    const timer = setTimeout(() => latestEnd.current(), SHOWN_MS);
+    const timer = setTimeout(() => latestEnd.current(), shownMs);
     return () => clearTimeout(timer);
-  }, [isHeld]);
+  }, [isHeld, shownMs]);
 
   const focused = (event: FocusEvent) => {
     if (!event.currentTarget.contains(event.relatedTarget)) cameFrom.current = event.relatedTarget;
