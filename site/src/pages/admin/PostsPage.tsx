@@ -148,10 +148,11 @@ function Rows({ rows, queryKey }: { rows: readonly Row[]; queryKey: QueryKey }) 
             <button
               key={action}
               className="button small"
+              aria-label={texts.list.bulkTitle[action]}
               aria-disabled={chosen.length === 0}
               onClick={() => chosen.length > 0 && setBulk(action)}
             >
-              {texts.list.bulkTitle[action]}
+              {texts.actions[action]}
             </button>
           ))}
         </span>
@@ -233,7 +234,7 @@ function PostCard({ row, isSelected, toggle, change }: CardProps) {
           </Link>
         </p>
         {row.excerpt && !isErased && (
-          <p className="excerpt" dir="auto">
+          <p className="post-excerpt" dir="auto">
             {row.excerpt}
           </p>
         )}

@@ -122,7 +122,7 @@ function ReportedPost({ group }: { group: PostReports }) {
         </Link>
       </p>
       {post.excerpt && (
-        <blockquote className="excerpt" dir="auto">
+        <blockquote className="post-excerpt" dir="auto">
           {post.excerpt}
         </blockquote>
       )}

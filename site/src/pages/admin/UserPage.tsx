@@ -74,7 +74,7 @@ function Facts({ user }: { user: UserState }) {
       {isUnknown && <p>{words.never}</p>}
       <section className="card" aria-labelledby="counts">
         <h2 id="counts">{words.counts}</h2>
-        <dl className="counts">
+        <dl className="user-facts">
           {counts.map(([label, value]) => (
             <div key={label}>
               <dt>{label}</dt>
@@ -128,7 +128,7 @@ function SuspensionFacts({ suspension }: Pick<UserState, "suspension">) {
   return (
     <>
       <p className="warning">{words.suspended}</p>
-      <dl className="counts">
+      <dl className="user-facts">
         <div>
           <dt>{words.since}</dt>
           <dd>{inFull(since, language)}</dd>
