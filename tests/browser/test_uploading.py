@@ -70,6 +70,7 @@ def test_pictures_come_by_button_drop_and_paste_and_are_refused_one_by_one(
 
     for stored in ("하나.png", "둘.gif", "셋.jpg"):
         expect(card(page, stored)).to_contain_text("올렸습니다")
+    expect(page.get_by_role("heading", level=1)).to_have_text("글쓰기")  # a draft by now, but new to its author
     expect(card(page, "가짜.png")).to_contain_text("JPEG, PNG, GIF, WebP 이미지가 아닙니다")
     expect(card(page, "가짜.png").get_by_role("button", name="다시 시도")).to_have_count(0)
     expect(card(page, "큰.jpg")).to_contain_text("이미지 파일은 5 MiB 이하여야 합니다")

@@ -222,7 +222,7 @@ export function Editor({ writing, limits, begin }: Props) {
           {text.notKept}
         </p>
       ) : (
-        <p className="fine">{text.kept}</p>
+        problem === null && <p className="fine">{text.kept}</p>
       )}
     </form>
   );

@@ -38,6 +38,8 @@ type Opening =
 interface Form {
   writing: Writing;
   at: string | null;
+  /** True for a post that was begun here: it may be a draft at its address by now. */
+  isNew: boolean;
   begin: FieldName | null;
 }
 
@@ -59,7 +61,7 @@ export default function WritePage() {
   const isAnonymous = state.status === "anonymous";
   return (
     <>
-      <PageTitle>{postId === null ? text.newTitle : text.editTitle}</PageTitle>
+      <PageTitle>{(isOpen ? form.isNew : postId === null) ? text.newTitle : text.editTitle}</PageTitle>
       {isOpen && isAnonymous && <SignedOut writing={form.writing} />}
       {!isOpen && isAnonymous && <Navigate to={signInLink(pathOf(postId))} replace />}
       {(isOpen || state.user) && author && (
@@ -126,7 +128,7 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
       preview: (file: File) => URL.createObjectURL(file),
       endPreview: (url: string) => URL.revokeObjectURL(url),
     };
-    setForm({ writing: new Writing(service, store, around, draft, found?.post.media_files), at: postId, begin });
+    setForm({ writing: new Writing(service, store, around, draft, found?.post.media_files), at: postId, isNew: postId === null, begin });
   };
 
   const load = async (isCurrent: () => boolean) => {
