@@ -36,7 +36,7 @@ ERRORS: dict[str, Message] = {
         "This account is suspended: it may read, but not write.",
     ),
     "moderated": Message(
-        "운영자가 숨긴 게시글입니다. 운영자만 다시 공개할 수 있습니다.",
+        "관리자가 숨긴 게시글입니다. 관리자만 다시 공개할 수 있습니다.",
         "A moderator has hidden this post. Only a moderator can make it visible again.",
     ),
     "not_found": Message("요청한 주소를 찾을 수 없습니다.", "There is nothing at this address."),
@@ -236,7 +236,7 @@ NAMES: dict[str, Message] = {
     "cursor": Message("커서", "Cursor"),
     "comment_count": Message("댓글 수", "Number of comments"),
     "reason": Message("사유", "Reason"),
-    "actor": Message("운영자", "Actor"),
+    "actor": Message("관리자", "Actor"),
     "action": Message("작업", "Action"),
     "post_id": Message("게시글 ID", "Post id"),
     "sub": Message("사용자 ID", "User id"),
@@ -278,7 +278,7 @@ SUCCESSES: dict[str, Message] = {
     "user_suspended": Message("사용자의 이용을 정지했습니다.", "The user is suspended."),
     "posts_deleted": Message("사용자의 게시글을 삭제했습니다.", "The user's posts were deleted."),
     "user_unsuspended": Message("사용자의 이용 정지를 풀었습니다.", "The user is not suspended."),
-    "reported": Message("신고했습니다. 운영자가 확인합니다.", "The post was reported to the moderators."),
+    "reported": Message("신고했습니다. 관리자가 확인합니다.", "The post was reported to the moderators."),
     "reports_listed": Message("신고 목록입니다.", "The reports."),
     "report_was_resolved": Message(
         "이미 다르게 처리한 신고입니다. 게시글을 직접 숨기거나 삭제하거나 복원해 주세요.",

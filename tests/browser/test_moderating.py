@@ -73,7 +73,7 @@ def test_a_wave_of_spam_is_found_and_one_post_brought_back(board, admin_page, ch
     expect(done).to_contain_text("실수")
     expect(page.get_by_role("row").nth(1)).to_contain_text("정지 해제")
     check_accessible(page)
-    page.get_by_label("한 일").select_option("이용 정지")
+    page.get_by_label("작업").select_option("이용 정지")
     page.get_by_role("button", name="찾기").click()
     expect(page.get_by_role("row")).to_have_count(2)
     expect(page).to_have_url(re.compile("action=suspend"))
@@ -139,7 +139,7 @@ def test_a_post_is_moderated_on_its_page(board, admin_page, check_accessible, fa
     panel = page.get_by_role("region", name="관리")
     act(page, panel.get_by_role("button", name="분류에 고정"))
     expect(panel).to_contain_text("이 분류의 첫 페이지에 고정된 글입니다.")
-    act(page, panel.get_by_role("button", name="고정 풀기"))
+    act(page, panel.get_by_role("button", name="고정 해제"))
     expect(panel.get_by_text("고정된 글입니다.")).to_be_hidden()
     pinned = [board.post(title=f"{title} {number}", category=category) for number in range(10)]
     for each in pinned:
@@ -151,7 +151,7 @@ def test_a_post_is_moderated_on_its_page(board, admin_page, check_accessible, fa
     page.keyboard.press("Escape")
 
     act(page, panel.get_by_role("button", name="숨기기"), reason="확인 중")
-    expect(panel).to_contain_text("운영자가 숨긴 글입니다.")
+    expect(panel).to_contain_text("관리자가 숨긴 글입니다.")
     expect(panel.get_by_role("button", name="공개하기")).to_be_focused()
     act(page, panel.get_by_role("button", name="삭제"))
     expect(panel).to_contain_text("삭제된 글입니다.")
@@ -260,7 +260,7 @@ def test_several_posts_at_once_by_keyboard_on_a_small_screen(board, open_page, s
     check_accessible(page)
     page.keyboard.press("Enter")
     expect(hide).to_be_focused()
-    expect(page.get_by_role("article", name=f"{word} 1")).to_contain_text("운영자가 숨김")
+    expect(page.get_by_role("article", name=f"{word} 1")).to_contain_text("관리자가 숨김")
     check_accessible(page)
     for path in ("reports", "posts", "categories", "log"):
         page.goto(f"/admin/{path}")

@@ -40,7 +40,7 @@ def test_my_posts_have_their_state_and_pages(board, page, sign_in, check_accessi
     page.get_by_role("link", name="내 글").click()
     expect(page.get_by_text("글 21개")).to_be_visible()
     expect(row(page, draft)).to_contain_text("나만 보기")
-    expect(row(page, moderated)).to_contain_text("운영자가 숨김")
+    expect(row(page, moderated)).to_contain_text("관리자가 숨김")
     expect(row(page, moderated).get_by_role("button", name="공개하기")).to_have_count(0)
     check_accessible(page)
 
@@ -62,7 +62,7 @@ def test_my_posts_have_their_state_and_pages(board, page, sign_in, check_accessi
     board.call("PATCH", f"/posts/{other['id']}", name="ops", admin=True, json={"status": "hidden"})
     page.get_by_role("link", name=f"수정: {other['title']}").wait_for()
     press(page, "숨기기", other["title"])
-    expect(row(page, other["title"])).to_contain_text("운영자가 숨김")
+    expect(row(page, other["title"])).to_contain_text("관리자가 숨김")
 
 
 def test_a_deletion_waits_while_it_can_be_undone(board, page, sign_in, check_accessible):

@@ -147,7 +147,7 @@ def test_a_draft_on_the_service_is_published_from_its_own_address(board, page, o
     other = open_page()
     sign_in(other, board.fresh())
     other.goto(f"/posts/{post['id']}/edit")
-    expect(other.get_by_text("글쓴이와 운영자만 고칠 수 있습니다")).to_be_visible()
+    expect(other.get_by_text("작성자와 관리자만 수정할 수 있습니다")).to_be_visible()
 
 
 def test_pressing_twice_creates_one_post(board, page, sign_in):

@@ -11,8 +11,8 @@ const ago = (milliseconds: number) => new Date(NOW.getTime() - milliseconds).toI
 const at = (year: number, month: number, day: number, hour = 0, minute = 0) => new Date(year, month, day, hour, minute).toISOString();
 
 test.each([
-  [0, "지금", "now"],
-  [59.9 * SECOND, "지금", "now"],
+  [0, "방금", "just now"],
+  [59.9 * SECOND, "방금", "just now"],
   [60 * SECOND, "1분 전", "1 minute ago"],
   [119.9 * SECOND, "1분 전", "1 minute ago"],
   [59.99 * MINUTE, "59분 전", "59 minutes ago"],
@@ -47,8 +47,8 @@ test("the end of the last year is some days ago in the first days of the next", 
   expect(spoken(at(2025, 11, 30, 9), new Date(2026, 0, 2, 12), "ko")).toBe("3일 전");
 });
 
-test("a clock that is behind the service's shows now", () => {
-  expect(spoken(ago(-30 * SECOND), NOW, "ko")).toBe("지금");
+test("a clock that is behind the service's shows just now", () => {
+  expect(spoken(ago(-30 * SECOND), NOW, "ko")).toBe("방금");
 });
 
 test("a time ahead is said as one", () => {

@@ -7,6 +7,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const WEEK_DAYS = 7;
 const DAY_MS = DAY * 1000;
+/** Where Intl says "지금", which is the present, no time that has been. */
+const JUST_NOW: Record<Language, string> = { ko: "방금", en: "just now" };
 
 interface Formats {
   relative: Intl.RelativeTimeFormat;
@@ -47,7 +49,7 @@ export function spoken(iso: string, now: Date, language: Language): string {
   const seconds = Math.trunc((then.getTime() - now.getTime()) / 1000);
   const age = Math.abs(seconds);
   const { relative, day, dayOfYear } = formatsOf(language);
-  if (age < MINUTE) return relative.format(0, "second");
+  if (age < MINUTE) return JUST_NOW[language];
   if (age < HOUR) return relative.format(Math.trunc(seconds / MINUTE), "minute");
   if (age < DAY) return relative.format(Math.trunc(seconds / HOUR), "hour");
   const days = calendarDays(now, then);
