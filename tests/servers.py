@@ -42,12 +42,12 @@ def find_mysqld() -> str | None:
     return find_mariadbd() or shutil.which("mysqld", path=SBIN)
 
 
-def wait_until(condition, *, what: str, seconds: float = HANG_SECONDS) -> None:
+def wait_until(condition, *, what: str, seconds: float = HANG_SECONDS, pause: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(what)
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def accepts_tcp(port: int) -> bool:
