@@ -27,7 +27,7 @@ from post.models import LogEntry, Media, Post, db
 from post.services.derived import IndexedPost, update_derived
 from post.shared.task_runner import TaskRunner
 from post.utils import Caller
-from tests.servers import HANG_SECONDS, UNLIMITED, find_mysqld, private_mysql
+from tests.servers import HANG_SECONDS, PATIENT_WITH_MYSQL, UNLIMITED, find_mysqld, private_mysql
 
 # What modules of tests name that start processes (a server, a browser, Terraform), or take much of a processor.
 NOT_QUICK = re.compile(
@@ -130,11 +130,9 @@ def make_app(instance: Any) -> Callable[..., Flask]:
     """Build an app with settings of its own; no limit on requests unless it is set."""
 
     def make(**settings: str) -> Flask:
-        defaults = {"INSTANCE_PATH": str(instance), **UNLIMITED}
+        defaults = {"INSTANCE_PATH": str(instance), **UNLIMITED, **PATIENT_WITH_MYSQL}
         defaults["SITE_PATH"] = str(instance / "no-site")  # whatever is built on this machine
         defaults["VIEW_FLUSH_SECONDS"] = "0"  # a test finds in the database what it has just done
-        defaults["DATABASE_READ_TIMEOUT_SECONDS"] = "15"  # a busy machine's server is slow, and not away
-        defaults["DATABASE_POOL_TIMEOUT_SECONDS"] = "10"  # tests use more threads at once than a worker has
         app = create_app(load_config({**defaults, **settings}))  # and nothing of this machine's environment
         TASK_RUNNERS.add(app.extensions[EXTENSION].task_runner)  # now: a test may put another in its place
         return app

@@ -364,6 +364,8 @@ class JwksServer:
 
 
 UNLIMITED = dict.fromkeys(("RATELIMIT_READ", "RATELIMIT_WRITE"), "1000000/minute")
+# Bounds that a busy machine's MySQL keeps, also for more threads at once than a worker has.
+PATIENT_WITH_MYSQL = {"DATABASE_READ_TIMEOUT_SECONDS": "15", "DATABASE_POOL_TIMEOUT_SECONDS": "10"}
 
 Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, str, bytes]]
 

@@ -143,7 +143,7 @@ def test_posts_written_while_their_category_gets_new_names_show_the_last_one(
 @pytest.fixture
 def new_names(new_mysql_database, make_app, monkeypatch):
     """An app on a database of its own, with the category "옛 이름"; returns it with two transactions of others."""
-    monkeypatch.setattr(engines, "LOCK_WAIT_SECONDS", HANG_SECONDS)  # who waits is still there when a busy machine looks
+    monkeypatch.setattr(engines, "LOCK_WAIT_SECONDS", HANG_SECONDS)  # of a busy machine's, too
     app = make_app(DATABASE_URL=new_mysql_database, DATABASE_READ_TIMEOUT_SECONDS="60")
     with app.app_context(), db.engine.connect() as renaming, db.engine.connect() as inserting:
         with transaction() as connection:

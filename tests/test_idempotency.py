@@ -18,7 +18,7 @@ from post.services.idempotency import LAZY_BATCH
 from post.utils import Caller
 from tests.answers import fault, wrong_fields
 from tests.conftest import at_once
-from tests.servers import HANG_SECONDS, UNLIMITED, running_service
+from tests.servers import HANG_SECONDS, PATIENT_WITH_MYSQL, UNLIMITED, running_service
 
 API = "/api/v1"
 POSTS = f"{API}/posts"
@@ -561,7 +561,7 @@ def test_pruning_does_not_disturb_creations_nor_they_it(app, copies, keep_answer
 
 
 def test_50_copies_at_once_on_two_workers_create_one_post(new_mysql_database, tmp_path):
-    settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": "2", **UNLIMITED}
+    settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": "2", **UNLIMITED, **PATIENT_WITH_MYSQL}
     with running_service(tmp_path, **settings) as service:
         answer = requests.post(f"{service.url}/dev/token", json={"username": "ana"}, timeout=HANG_SECONDS)
         issued = answer.json()["data"]

@@ -19,7 +19,16 @@ from tests.browser import accessibility
 from tests.browser.board import Board
 from tests.browser.faults import Faults
 from tests.conftest import drop_database
-from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, find_mysqld, free_port, private_redis, running_service
+from tests.servers import (
+    HANG_SECONDS,
+    PATIENT_WITH_MYSQL,
+    PROJECT,
+    UNLIMITED,
+    find_mysqld,
+    free_port,
+    private_redis,
+    running_service,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -101,7 +110,7 @@ def board(database: str, site: Path, request: pytest.FixtureRequest, tmp_path_fa
 
 
 def _running_board(folder: Path, site: Path, **settings: str) -> Iterator[Board]:
-    settings = {**UNLIMITED, "WEB_CONCURRENCY": "1", "VIEW_FLUSH_SECONDS": "0", **settings}
+    settings = {**UNLIMITED, **PATIENT_WITH_MYSQL, "WEB_CONCURRENCY": "1", "VIEW_FLUSH_SECONDS": "0", **settings}
     port = free_port()
     with running_service(folder, PORT=str(port), SITE_PATH=str(site), **settings):
         yield Board(f"http://localhost:{port}")  # as PUBLIC_URL has it: images are of the page's own origin

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,15 @@ from microservices.tests.deploy.planned import Plan, copy_to, make_plans
 from tests.deploy.test_terraform import provider_to_oneself
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the session have."""
+    folder = factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The result of a call that only the first of the session's processes makes."""
-    folder = factory.getbasetemp()
-    kept = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / f"{name}.json"
+    kept = shared_folder(factory) / f"{name}.json"
     with provider_to_oneself():
         if not kept.exists():
             kept.write_text(json.dumps(make()))

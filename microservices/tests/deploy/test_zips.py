@@ -1,5 +1,6 @@
 """The zips of the Lambda functions: what is in them, that they are the same each time, and that the host runs them."""
 
+import fcntl
 import json
 import shutil
 import threading
@@ -16,6 +17,7 @@ from microservices.deploy import package_lambda
 from microservices.deploy.package_lambda import AWS_APIS, Target, build, here, packages, production
 from microservices.local.lambda_host import LambdaHost, deployed_functions
 from microservices.tests.callers import Http
+from microservices.tests.deploy.conftest import shared_folder
 from microservices.tests.running import PROJECT, running_gateway
 
 pytestmark = pytest.mark.slow
@@ -28,9 +30,16 @@ RUNTIME = ("awslambdaric", "snapshot-restore-py", "simplejson")
 
 @pytest.fixture(scope="module")
 def zips(tmp_path_factory):
-    """Every package's zip, for this machine."""
-    folder = tmp_path_factory.mktemp("zips")
-    return {package: build(package, here(), folder) for package in packages()}
+    """Every package's zip, for this machine; whichever process wants them first builds them."""
+    folder = shared_folder(tmp_path_factory) / "zips"
+    folder.mkdir(exist_ok=True)
+    paths = {package: folder / f"{package}.zip" for package in packages()}
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for package, path in paths.items():
+            if not path.exists():
+                build(package, here(), folder)
+    return paths
 
 
 @pytest.fixture(scope="module")
