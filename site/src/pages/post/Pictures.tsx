@@ -7,15 +7,42 @@ const THUMBNAIL_WIDTH = 480;
 /** Width of a picture in a post; `post.css` has the paddings. */
 const SIZES = "(width >= 48rem) 43rem, calc(100vw - 4rem)";
 
-export function Pictures({ pictures }: { pictures: readonly MediaFile[] }) {
+interface Props {
+  pictures: readonly MediaFile[];
+  /** False for a post that not everybody sees: the service gives its pictures to nobody. */
+  isPublic: boolean;
+}
+
+export function Pictures({ pictures, isPublic }: Props) {
   return (
     <ul className="pictures">
       {pictures.map((picture, index) => (
         <li key={picture.id}>
-          <Picture picture={picture} place={index + 1} count={pictures.length} />
+          {isPublic ? (
+            <Picture picture={picture} place={index + 1} count={pictures.length} />
+          ) : (
+            <WithheldPicture picture={picture} place={index + 1} count={pictures.length} />
+          )}
         </li>
       ))}
     </ul>
+  );
+}
+
+interface PictureProps {
+  picture: MediaFile;
+  place: number;
+  count: number;
+}
+
+/** Frame of the picture's size, with its name, so that the post looks as it will. */
+function WithheldPicture({ picture: { width, height, file_name }, place, count }: PictureProps) {
+  const text = useText().post;
+  return (
+    <p className="picture withheld" dir="auto" style={{ width, aspectRatio: `${width} / ${height}` }}>
+      <span>{text.picture(place, count, file_name)}</span>
+      <span className="fine">{text.withheld}</span>
+    </p>
   );
 }
 
@@ -25,7 +52,7 @@ export function Pictures({ pictures }: { pictures: readonly MediaFile[] }) {
  * On a small screen the thumbnail is enough, and the whole one stays behind its link. Its place is known from the
  * start. The name of its file is all that is known of what it shows.
  */
-function Picture({ picture, place, count }: { picture: MediaFile; place: number; count: number }) {
+function Picture({ picture, place, count }: PictureProps) {
   const text = useText().post;
   const [isWhole, setWhole] = useState(false);
   const { url, thumbnail_url, width, height } = picture;

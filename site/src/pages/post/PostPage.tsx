@@ -26,7 +26,7 @@ export function PostPage() {
   const user = useUser();
   const { data, error, refetch } = useQuery(postQuery(useApi(), id));
   if (error && isMissing(error)) return <MissingPost />;
-  if (!data) return error ? <Problem error={error} retry={() => void refetch()} /> : <Loading />;
+  if (!data) return error ? <UnreadPost error={error} retry={() => void refetch()} /> : <Loading />;
   const { post } = data;
   return (
     <div className="post-page">
@@ -34,7 +34,7 @@ export function PostPage() {
       <article className="post card">
         <Head post={post} />
         <PostText text={post.content} />
-        {post.media_files.length > 0 && <Pictures pictures={post.media_files} />}
+        {post.media_files.length > 0 && <Pictures pictures={post.media_files} isPublic={post.status === "visible"} />}
         <div className="post-foot">
           <LikeButton post={post} />
           <ReportButton post={post} />
@@ -62,6 +62,16 @@ export function PostPage() {
 /** True for an id that leads to no post: it is deleted, hidden from this reader, or was never there. */
 function isMissing(error: Error): boolean {
   return error instanceof ApiError && (error.code === "post_not_found" || error.code === "invalid_post_id");
+}
+
+function UnreadPost({ error, retry }: { error: Error; retry: () => void }) {
+  return (
+    <div className="post-page">
+      <PageTitle>{useText().post.unread}</PageTitle>
+      <Problem error={error} retry={retry} />
+      <BackToList />
+    </div>
+  );
 }
 
 function MissingPost() {
