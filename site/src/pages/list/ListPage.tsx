@@ -64,7 +64,9 @@ function useNewPageFocus(cursor: string | null, isLoaded: boolean) {
   useEffect(() => {
     if (!isLoaded || shown.current === cursor) return;
     shown.current = cursor;
-    if (arrival !== "POP" && document.activeElement?.closest(".pager, .empty")) results.current?.focus({ preventScroll: true });
+    const focused = document.activeElement; // the last page has no link to the next: it has taken the focus with it
+    const isAtEnd = focused === document.body || focused?.closest(".pager, .empty");
+    if (arrival !== "POP" && isAtEnd) results.current?.focus({ preventScroll: true });
   }, [cursor, isLoaded, arrival]);
   return results;
 }
