@@ -40,19 +40,15 @@ function Tabs() {
   const texts = useTexts(ADMIN_TEXTS);
   const { language } = useLanguage();
   const open = useQuery(openReports(useApi())).data;
-  const count = open && open.total > 0 ? `${numberIn(language, open.total)}${open.capped ? "+" : ""}` : null;
+  const count = open ? `${numberIn(language, open.total)}${open.capped ? "+" : ""}` : "";
   return (
     <nav className="choices admin-tabs" aria-label={texts.tabs}>
       <NavLink to="/admin/reports">
         {texts.reports}{" "}
-        {count !== null && (
-          <>
-            <span className="count" aria-hidden="true">
-              {count}
-            </span>
-            <span className="visually-hidden">({texts.openReports(count)})</span>
-          </>
-        )}
+        <span className="count" aria-hidden="true">
+          {count}
+        </span>
+        {open && <span className="visually-hidden">({texts.openReports(count)})</span>}
       </NavLink>
       <NavLink to="/admin/posts">{texts.posts}</NavLink>
       <NavLink to="/admin/categories">{texts.categories}</NavLink>

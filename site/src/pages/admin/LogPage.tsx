@@ -35,27 +35,29 @@ export default function LogPage() {
   const [query] = useSearchParams();
   const choice = choiceIn(query);
   const page = useQuery(logPage(api, choice));
-  const categories = useQuery(categoriesQuery(api)).data ?? [];
+  const categories = useQuery(categoriesQuery(api));
+  const isPending = page.isPending || categories.isPending; // without their names all categories would seem gone
+  const shown = isPending || page.isError ? undefined : page.data;
   const refusal = page.error instanceof ApiError && page.error.status === 400 ? page.error : null;
   const columns = texts.logs;
   return (
     <>
       <PageTitle>{texts.logs.title}</PageTitle>
       <Filters choice={choice} refusal={refusal} />
-      {page.isPending && <Loading />}
+      {isPending && <Loading />}
       {page.isError && <Problem error={page.error} retry={() => void page.refetch()} />}
-      {page.data && !page.isError && <Total page={page.data} />}
-      {page.data && !page.isError && page.data.rows.length > 0 && (
+      {shown && <Total page={shown} />}
+      {shown && shown.rows.length > 0 && (
         <table role="table" className="admin-table" aria-label={texts.logs.region}>
           <Headings>{[columns.when, columns.who, columns.what, columns.on, columns.change, columns.why]}</Headings>
           <tbody role="rowgroup">
-            {page.data.rows.map((entry) => (
-              <Entry key={entry.No} entry={entry} categories={categories} />
+            {shown.rows.map((entry) => (
+              <Entry key={entry.No} entry={entry} categories={categories.data ?? []} />
             ))}
           </tbody>
         </table>
       )}
-      {page.data && !page.isError && <Pager page={page.data} />}
+      {shown && <Pager page={shown} />}
     </>
   );
 }
