@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.quality import check_narrow, check_still, watch_shifts
+
 LONG = "아주긴이름을가진사람의이름은메뉴에서줄임표로끝나야합니다"
 
 
@@ -81,11 +83,7 @@ def test_a_sign_out_is_told_to_the_users_other_tabs(board, page, sign_in):
 def test_the_menu_fits_in_two_lines_and_moves_nothing(board, open_page, sign_in, check_accessible):
     for locale, sign_out in (("ko-KR", "로그아웃"), ("en-US", "Sign out")):
         page = open_page(width=320, locale=locale)
-        page.add_init_script(
-            "addEventListener('DOMContentLoaded', () => { window.shift = 0; new PerformanceObserver((list) => {"
-            "for (const entry of list.getEntries()) window.shift += entry.value;"
-            "}).observe({ type: 'layout-shift', buffered: true }); });"
-        )
+        watch_shifts(page)
         sign_in(page, board.fresh(LONG), admin=True)
         page.goto("/account")
         button = page.get_by_role("button", name=sign_out)
@@ -96,10 +94,10 @@ def test_the_menu_fits_in_two_lines_and_moves_nothing(board, open_page, sign_in,
             ".map(box => Math.round((box.top + box.height / 2) / 10))"
         )
         assert len(set(tops)) == 2, tops
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        check_narrow(page)
         account = page.locator(".menu .account")
         assert account.evaluate("link => link.scrollWidth > link.clientWidth"), "the name is not cut"
-        assert page.evaluate("shift") == 0
+        check_still(page)
         check_accessible(page)
 
         # By the keyboard, in the order of the screen.
