@@ -1,4 +1,4 @@
-"""Signing in by a pool's hosted page, with the site, the API and the pool on an origin each, as in production."""
+"""The site, the API and the pool on an origin each, as in production: signing in by the hosted page, and all else."""
 
 import json
 import re
@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from config import load_config
 from post.web.site import CONTENT_TYPES, content_security_policy, runtime_config
 from tests.browser.hosted_page import CLIENT_ID, POOL_ID, REGION, Pool, hosted_page, serving
+from tests.image_samples import plain_png
 from tests.servers import HANG_SECONDS, UNLIMITED, free_port, running_service, wait_until
 
 CODE, REFRESH = "/oauth2/token authorization_code", "/oauth2/token refresh_token"
@@ -85,6 +86,8 @@ def board(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool
             "AWS_ACCESS_KEY_ID": "AKID-OF-THE-TESTS",
             "AWS_SECRET_ACCESS_KEY": "secret-of-the-tests",
             "CORS_ORIGINS": origin,
+            "PUBLIC_URL": api,  # of the pictures
+            "LIKE_REQUIRES_AUTH": "false",  # test_reading.py has likes that need a token
             "PORT": str(port),
             "WEB_CONCURRENCY": "1",
         }
@@ -261,3 +264,77 @@ def test_leaving_the_board_ends_the_account_in_the_pool(board, page, name):
     with pytest.raises(requests.HTTPError, match="403"):
         board.post(title="또", name=name)
     expect(page.get_by_role("link", name=f"남는 글-{name}")).to_be_visible()
+
+
+def test_readers_like_without_a_token_where_the_service_takes_it(board, page, name):
+    post = board.post(title=f"글-{name}", name=name)
+    for number in range(20):
+        board.post(title=f"{number} {name}", name=name)
+    like = page.get_by_role("button", name="좋아요")
+
+    page.goto(f"/?q={name}")
+    page.get_by_role("link", name="다음").click()  # by a header of the answer, which the page may read
+    page.get_by_role("link", name=post["title"]).click()
+    like.click()
+    expect(like).to_have_text("좋아요 1")
+    page.reload()
+    expect(like).to_have_attribute("aria-pressed", "true")
+    like.click()
+    expect(like).to_have_text("좋아요 0")
+    page.reload()
+    expect(like).to_have_attribute("aria-pressed", "false")
+    assert board.call("GET", f"/posts/{post['id']}", name=name)["like_count"] == 0
+    assert board.asked() == []
+
+    sign_in_from(page, f"/posts/{post['id']}", name)
+    like.click()
+    expect(like).to_have_text("좋아요 1")
+    wait_until(lambda: board.call("GET", f"/posts/{post['id']}", name=name)["is_liked"], what="the like is not stored")
+
+
+def test_writers_have_all_of_the_api_from_another_origin(board, page, name, faults):
+    title = f"사진-{name}"
+    sign_in_from(page, "/", name)
+    page.get_by_role("link", name="글쓰기").click()
+    page.get_by_label("제목").fill(title)
+    page.get_by_label("내용").fill("처음 글")
+    picture = {"name": "a.png", "mimeType": "image/png", "buffer": plain_png()}
+    page.locator("input[type=file]").set_input_files([picture])
+    expect(page.get_by_role("listitem").filter(has_text="a.png")).to_contain_text("올렸습니다")
+    page.get_by_role("button", name="올리기", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    shown = page.get_by_role("img", name="a.png")
+    expect(shown).to_have_js_property("naturalWidth", 96)
+    assert shown.evaluate("img => new URL(img.currentSrc).origin") == board.api
+    [post] = board.call("GET", "/posts/my", name=name)
+
+    # A refusal's words and seconds; the answer has the service's headers, so that the page may read no others.
+    def refuse(route: Route) -> None:
+        answer = route.fetch()
+        refusal = {"success": False, "message": "요청이 많습니다.", "error": {"code": "rate_limited", "status": 429}}
+        route.fulfill(response=answer, status=429, headers={**answer.headers, "retry-after": "7"}, json=refusal)
+
+    faults.expect("status of 429", "status of 412")
+    page.route(f"**/api/v1/posts/{post['id']}", refuse)
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("요청이 많습니다. 7초 뒤에 다시 시도하세요.")
+    page.unroute(f"**/api/v1/posts/{post['id']}")
+    page.get_by_role("button", name="다시 시도").click()
+
+    # A lost update is seen by the ETag of the post.
+    page.get_by_role("link", name="수정").click()
+    page.get_by_label("내용").fill("내가 고친 글")
+    board.call("PATCH", f"/posts/{post['id']}", name=name, json={"content": "다른 곳에서 고친 글"})
+    page.get_by_role("button", name="저장", exact=True).click()
+    expect(page.get_by_role("heading", name="다른 곳에서 이 글을 먼저 수정했습니다")).to_be_visible()
+    page.get_by_role("button", name="내 글로 저장").click()
+    expect(page.get_by_text("내가 고친 글")).to_be_visible()
+    assert board.call("GET", f"/posts/{post['id']}", name=name)["content"] == "내가 고친 글"
+
+    # A deletion that can be undone is sent when the page is left, too.
+    page.goto("/my")
+    page.get_by_role("button", name=f"삭제: {title}").click()
+    page.get_by_role("button", name=f"되돌리기: {title}").click()
+    page.get_by_role("button", name=f"삭제: {title}").click()
+    page.goto("about:blank")
+    wait_until(lambda: board.call("GET", "/posts/my", name=name) == [], what="the post is still there")
