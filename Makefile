@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run site site-types platform test quick coverage drills mutations bench lint format docs requirements clean
+.PHONY: help run site site-types platform test quick coverage drills mutations bench lint format docs screenshots requirements clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,6 +69,9 @@ format: .venv/dev ## Format the code
 
 docs: .venv/run ## Write docs/settings.md from config.py
 	$(BIN)/python docs/write_settings.py
+
+screenshots: .venv/dev site ## Write docs/images/, the READMEs' screenshots, from a board with made-up posts (Chromium, Node.js 20)
+	$(BIN)/python docs/write_screenshots.py
 
 requirements: .venv/dev ## Pin all packages by hash, from requirements*.in (UPGRADE=--upgrade: the newest that fit)
 	for name in requirements requirements-dev requirements-checkov requirements-site; do \

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def broken_links(page: str, folder: Path) -> Iterator[str]:
     """
-    Find the links of a page that lead to no file, or to no heading of the page that they name.
+    Find the links and images of a page that lead to no file, or to no heading of the page that they name.
 
     Args:
         page: Its text.
@@ -16,7 +16,7 @@ def broken_links(page: str, folder: Path) -> Iterator[str]:
     Yields:
         Their targets.
     """
-    for target in re.findall(r"\]\(([^)]+)\)", page):
+    for target in re.findall(r"\]\(([^)]+)\)", page) + re.findall(r'<img src="([^"]+)"', page):
         path, _, anchor = target.partition("#")
         if path.startswith("https://"):
             continue
