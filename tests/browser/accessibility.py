@@ -38,6 +38,7 @@ def check_colours(page: Page) -> None:
 
 
 def _check(page: Page, rules: dict[str, Any]) -> None:
+    page.locator("h1").first.wait_for(state="attached")  # the code of the page may come later than the frame
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_axe())  # a script element is refused by the page's policy
     violations = page.evaluate(RUN, rules)

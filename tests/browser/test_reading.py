@@ -141,8 +141,8 @@ def test_a_page_of_the_list_is_shared_and_gone_back_to(board, page, open_page, f
         expect(titles(page).first).to_have_text(first)
     faults.expect("status of 400")
     page.goto("/?cursor=broken")
-    expect(page.get_by_role("alert")).to_contain_text("첫 쪽부터 보세요.")
-    page.get_by_role("link", name="첫 쪽으로").click()
+    expect(page.get_by_role("alert")).to_contain_text("첫 페이지부터 보세요.")
+    page.get_by_role("link", name="첫 페이지로").click()
     expect(titles(page).first).to_be_visible()
 
 
@@ -242,7 +242,7 @@ def test_counts_and_dates_are_said_in_the_readers_language(board, page, open_pag
     row = page.get_by_role("article")
     expect(row).to_contain_text("조회 0")
     expect(row).to_contain_text("댓글 1,234")
-    expect(row.locator("time")).to_have_text("지금")
+    expect(row.locator("time")).to_have_text("방금")
     titles(page).click()
     expect(page.get_by_text("조회 1", exact=True)).to_be_attached()
     page.go_back()
@@ -251,7 +251,7 @@ def test_counts_and_dates_are_said_in_the_readers_language(board, page, open_pag
     page.get_by_role("button", name="English").click()
     expect(row).to_contain_text("1,234 comments")
     expect(row).to_contain_text("1 view")
-    expect(row.locator("time")).to_have_text("now")
+    expect(row.locator("time")).to_have_text("just now")
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Results for “{title}”")
     expect(page).to_have_title(f"Results for “{title}” · Board")
     page.reload()
