@@ -92,11 +92,12 @@ def check_page(page: Page, path: str, shows: str) -> None:
         page.wait_for_function("isAnswered()")
         check_still(page)
         check_narrow(page)
-        _check_heading(page)
-        page.emulate_media(color_scheme="light")
-        check_accessible(page)
-        page.emulate_media(color_scheme="dark")
-        check_colours(page)
+    _check_heading(page)
+    for scheme, check in (("dark", check_colours), ("light", check_accessible)):
+        page.emulate_media(color_scheme=scheme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            check(page)
 
 
 def _check_heading(page: Page) -> None:
