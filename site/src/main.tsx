@@ -8,7 +8,7 @@ import { BrowserRouter } from "react-router";
 import { createApi } from "./api/client";
 import { ApiError } from "./api/errors";
 import { App } from "./app";
-import { CrashBoundary } from "./components/CrashBoundary";
+import { CrashBoundary, CrashedBoard } from "./components/CrashBoundary";
 import { NoticeProvider } from "./components/notices";
 import { readConfig } from "./config";
 import { BoardContext } from "./context";
@@ -48,7 +48,7 @@ void session.start();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <LanguageProvider>
-      <CrashBoundary>
+      <CrashBoundary fallback={<CrashedBoard />}>
         <BoardContext value={{ config, api, session }}>
           <QueryClientProvider client={queries}>
             <BrowserRouter>

@@ -188,6 +188,7 @@ def test_a_token_that_ended_is_renewed_on_the_way_and_a_refused_renewal_is_said(
     faults.expect("status of 400")
     page.get_by_role("button", name="숨기기").click()
     expect(page.get_by_text("로그인이 만료되었습니다. 계속하려면 다시 로그인하세요.")).to_be_visible()
+    expect(page.get_by_role("main")).to_be_focused()  # the button has gone
     assert board.call("GET", path, name=name)["status"] == "visible"
 
     board.pool.age_seconds = 0

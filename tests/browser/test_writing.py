@@ -195,9 +195,17 @@ def test_a_text_that_was_changed_after_a_lost_answer_is_one_post(board, page, si
 def test_without_a_connection_or_a_service_the_text_stays_and_is_sent_later(board, page, sign_in, faults):
     name, title = board.fresh(), board.fresh("기차에서")
     sign_in(page, name)
-    page.goto("/write")
+    page.goto("/")
+    faults.expect("ERR_INTERNET_DISCONNECTED", "Unable to preload CSS|dynamically imported module")
+    menu = page.get_by_role("link", name="글쓰기")
+    expect(menu).to_be_visible()
+    page.context.set_offline(True)
+    menu.click()  # its code has not come yet
+    expect(page.get_by_role("heading", level=1, name="화면을 표시하지 못했습니다.")).to_be_focused()
+    expect(page.get_by_role("main")).to_contain_text("인터넷 연결을 확인하고 새로 고치세요.")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="새로 고침").click()
     write(page, title, "터널 안에서 쓴 글")
-    faults.expect("ERR_INTERNET_DISCONNECTED")
     page.context.set_offline(True)
 
     page.get_by_role("button", name="임시 저장").click()

@@ -1,27 +1,74 @@
+/** Boundaries for faults in rendering, a part whose code did not come among them: offline, or after a new release. */
+
 import { Component, type ReactNode } from "react";
 import { useText } from "../i18n/language";
+import { PageTitle } from "./PageTitle";
 
-function Crashed() {
-  const text = useText();
-  return (
-    <main className="crashed">
-      <h1>{text.errors.crashed}</h1>
-      <button className="button" onClick={() => location.reload()}>
-        {text.errors.reload}
-      </button>
-    </main>
-  );
+interface Props {
+  /** Shown in place of the children after a fault. */
+  fallback: ReactNode;
+  /** Place of the children, such as a path; at another one they are tried again. */
+  at?: string;
+  children: ReactNode;
 }
 
-/** Last resort for a fault in rendering, a chunk that a new release has replaced among them. */
-export class CrashBoundary extends Component<{ children: ReactNode }, { crashed: boolean }> {
+export class CrashBoundary extends Component<Props, { crashed: boolean }> {
   override state = { crashed: false };
 
   static getDerivedStateFromError() {
     return { crashed: true };
   }
 
-  override render() {
-    return this.state.crashed ? <Crashed /> : this.props.children;
+  override componentDidUpdate(before: Props) {
+    if (this.state.crashed && before.at !== this.props.at) this.setState({ crashed: false });
   }
+
+  override render() {
+    return this.state.crashed ? this.props.fallback : this.props.children;
+  }
+}
+
+/** The last resort, where the frame of all pages has crashed. */
+export function CrashedBoard() {
+  const text = useText();
+  return (
+    <main className="crashed">
+      <h1>{text.errors.crashed}</h1>
+      <ReloadButton />
+    </main>
+  );
+}
+
+/** In place of a page, in the frame of all pages. */
+export function CrashedPage() {
+  const text = useText();
+  return (
+    <>
+      <PageTitle>{text.errors.crashed}</PageTitle>
+      <p>{text.errors.checkConnection}</p>
+      <ReloadButton />
+    </>
+  );
+}
+
+/** In place of a part of a page. */
+export function CrashedPart() {
+  const text = useText();
+  return (
+    <div className="problem" role="alert">
+      <p>
+        {text.errors.crashed} {text.errors.checkConnection}
+      </p>
+      <ReloadButton />
+    </div>
+  );
+}
+
+function ReloadButton() {
+  const text = useText();
+  return (
+    <button className="button" onClick={() => location.reload()}>
+      {text.errors.reload}
+    </button>
+  );
 }

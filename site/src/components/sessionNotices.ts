@@ -3,6 +3,7 @@ import { useNavigate } from "react-router";
 import { useSessionState } from "../context";
 import { useText } from "../i18n/language";
 import { signInLink } from "../session/paths";
+import { focusMain } from "./focus";
 import { useNotice } from "./notices";
 
 /** Say that the session has ended by itself or in another tab, with the way to sign in again and come back. */
@@ -15,6 +16,8 @@ export function useSessionNotices(): void {
 
   useEffect(() => {
     if (ended === null) return;
+    // What only users see goes now, and the focus with it; a form that stays keeps it.
+    if (!document.activeElement?.closest("form")) focusMain();
     const signIn = () => void navigate(signInLink(location.pathname + location.search + location.hash));
     return notice({ kind: "problem", text: text.session[ended], action: { label: text.nav.signIn, run: signIn } });
   }, [ended, text, notice, navigate]);

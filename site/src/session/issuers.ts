@@ -1,5 +1,6 @@
 /** The issuer that the configuration names. Its code is loaded for who is signed in, or about to be. */
 
+import { ApiError, UNREACHABLE } from "../api/errors";
 import type { Config } from "../config";
 import type { Browser } from "./cognito";
 import type { Issuer } from "./issuer";
@@ -18,9 +19,9 @@ export function issuerFor(config: Config): Issuer | null {
 function onDemand(asksName: boolean, load: () => Promise<Issuer>): Issuer {
   let loaded: Promise<Issuer> | null = null;
   const issuer = (): Promise<Issuer> => {
-    loaded ??= load().catch((error: unknown) => {
+    loaded ??= load().catch(() => {
       loaded = null; // the next call tries again
-      throw error;
+      throw new ApiError("", { code: UNREACHABLE, status: 0 });
     });
     return loaded;
   };

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useState } from "react";
 import type { Post } from "../../api/posts";
+import { CrashBoundary, CrashedPart } from "../../components/CrashBoundary";
 import { useUser } from "../../context";
 import { useText } from "../../i18n/language";
 
@@ -16,7 +17,9 @@ export function ReportButton({ post }: { post: Post }) {
       <button className="button small" aria-haspopup="dialog" onClick={() => setOpen(true)}>
         {text.post.report}
       </button>
-      <Suspense fallback={null}>{isOpen && <ReportDialog id={post.id} onClose={() => setOpen(false)} />}</Suspense>
+      <CrashBoundary fallback={<CrashedPart />}>
+        <Suspense fallback={null}>{isOpen && <ReportDialog id={post.id} onClose={() => setOpen(false)} />}</Suspense>
+      </CrashBoundary>
     </>
   );
 }
