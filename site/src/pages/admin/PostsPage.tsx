@@ -92,7 +92,7 @@ function Filters({ choice }: { choice: PostsChoice }) {
           ))}
         </select>
       </Field>
-      <Field id={`${id}-category`} label={texts.categories}>
+      <Field id={`${id}-category`} label={texts.list.category}>
         <select id={`${id}-category`} name="category">
           <option value="">{texts.any}</option>
           {names.map((name) => (
