@@ -361,7 +361,7 @@ const en: AdminTexts = {
     selectAll: "Select all posts of this page",
     selected: (count) => `${count} selected`,
     bulk: "Selected posts",
-    bulkTitle: { hide: "Hide the selected posts", restore: "Make the selected posts visible", delete: "Delete the selected posts" },
+    bulkTitle: { hide: "Hide the selected posts", restore: "Make visible: the selected posts", delete: "Delete the selected posts" },
     progress: (done, total) => `${done} of ${total} done…`,
     waiting: (seconds) => `Too many requests: waiting for ${seconds} s.`,
     bulkDone: (done) => `${posts(done)} done.`,
