@@ -112,6 +112,13 @@ def test_a_draft_survives_a_reload_and_can_be_discarded_and_taken_back(board, pa
     expect(page.get_by_label("제목")).to_have_value(title)
     expect(page.get_by_label("내용")).to_be_focused()
 
+    page.reload()
+    page.get_by_role("button", name="버리기").click()
+    page.get_by_role("link", name="게시판").click()
+    page.get_by_role("button", name="되돌리기").click()  # on another page
+    expect(page).to_have_url(re.compile("/write$"))
+    expect(page.get_by_label("제목")).to_have_value(title)
+
     sign_in(page, board.fresh())  # another user sees nothing of it
     page.goto("/write")
     expect(page.get_by_label("제목")).to_have_value("")
@@ -148,6 +155,43 @@ def test_a_draft_on_the_service_is_published_from_its_own_address(board, page, o
     sign_in(other, board.fresh())
     other.goto(f"/posts/{post['id']}/edit")
     expect(other.get_by_text("작성자와 관리자만 수정할 수 있습니다")).to_be_visible()
+
+
+def test_a_post_is_published_with_its_pictures_after_its_form_was_left(board, page, sign_in, faults):
+    name, title, refused = board.fresh(), board.fresh("먼저 감"), board.fresh("못 감")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    sign_in(page, name)
+    page.goto("/write")
+    write(page, title, "사진은 나중에")
+    page.route("**/media", hold)
+    files: list[Any] = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": plain_png()} for n in range(3)]
+    page.locator("input[type=file]").set_input_files(files)
+    page.get_by_role("button", name="올리기").click()
+    page.get_by_role("link", name="게시판").click()
+    page.unroute("**/media")  # those that are held go on
+    expect(page.get_by_text("글을 올렸습니다.")).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("link", name=title)).to_be_visible()
+    [post] = board.call("GET", "/posts/my", name=name)
+    assert (post["title"], post["status"], post["media_count"]) == (title, "visible", 3)
+
+    faults.expect("ERR_FAILED")
+    page.get_by_role("link", name="글쓰기").click()
+    write(page, refused, "답이 없음")
+    held.clear()
+    page.route(POSTS, hold)
+    page.get_by_role("button", name="올리기").click()
+    expect(page.get_by_role("button", name="올리는 중…")).to_be_visible()
+    page.get_by_role("link", name="내 글").click()
+    for creation in held:
+        creation.abort()
+    page.unroute(POSTS)
+    expect(page.get_by_text("글을 저장하지 못했습니다. 서버에 연결할 수 없습니다")).to_be_visible()
+    page.get_by_role("button", name="이어서 쓰기").click()
+    expect(page.get_by_label("제목")).to_have_value(refused)
 
 
 def test_pressing_twice_creates_one_post(board, page, sign_in):

@@ -6,7 +6,7 @@ import { Link, useNavigate } from "react-router";
 import { ApiError } from "../../api/errors";
 import { categoriesQuery } from "../../api/posts";
 import { useNotice } from "../../components/notices";
-import { Problem } from "../../components/problems";
+import { Problem, sentenceFor } from "../../components/problems";
 import { useApi, useSessionState, useUser } from "../../context";
 import { useLanguage, useText, useTexts } from "../../i18n/language";
 import { signInLink } from "../../session/paths";
@@ -31,7 +31,7 @@ import { PictureList } from "./PictureList";
 import type { Limits } from "./pictures";
 import { UnknownOutcome } from "./saving";
 import { TEXTS, type WriteTexts } from "./texts";
-import type { Writing } from "./writing";
+import type { Writing, WritingState } from "./writing";
 
 /** Part of a limit from which the form counts. */
 const NEAR = 0.9;
@@ -94,7 +94,9 @@ export function Editor({ writing, limits, begin }: Props) {
   const finish = async (saving: Promise<boolean>, status: Status | null) => {
     const isSaved = await saving;
     const now = writing.current();
-    if (!form.current) return; // the user is on another page by now
+    // The address changes first; the form stays until the code of another page has come.
+    const isHere = form.current !== null && location.pathname === pathOf(now.draft.postId);
+    if (!isSaved && !isHere) return sayNotSaved(now);
     if (!isSaved) {
       const refused = refusals(now.problem, text);
       setShown(refused);
@@ -111,7 +113,19 @@ export function Editor({ writing, limits, begin }: Props) {
     if (status === "hidden") return void notice({ text: text.draftSaved });
     writing.discard();
     notice({ text: status === "visible" ? text.published : text.saved });
-    await navigate(`/posts/${now.draft.postId}`);
+    if (isHere) await navigate(`/posts/${now.draft.postId}`);
+  };
+
+  /** Say on another page that the post is not saved, with the way back to it. */
+  const sayNotSaved = ({ draft: { postId }, problem: fault, theirs: changed }: WritingState) => {
+    let why = fault ? sentenceFor(fault, shared) : text.pictures.someRefused;
+    if (changed) why = text.conflict.title;
+    if (fault instanceof UnknownOutcome) why = text.unknown.text;
+    const goOnThere = () => {
+      resumeLater(sessionStorage, postId);
+      void navigate(pathOf(postId));
+    };
+    notice({ kind: "problem", text: text.notSaved(why), action: { label: text.offer.restore, run: goOnThere } });
   };
 
   const addFiles = (files: Iterable<File>) => writing.pictures.add([...files]);

@@ -167,8 +167,7 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
     writing.onPlace = (id) => void go.current(pathOf(id), STAYS);
     return () => {
       writing.onPlace = () => {};
-      writing.keepNow();
-      writing.pictures.close();
+      writing.close();
     };
   }, [writing]);
 
@@ -189,7 +188,12 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   const discard = () => {
     store.remove(postId);
     open(startOf(found), found, "title");
-    const takeBack = () => open(kept, found, "content");
+    const takeBack = () => {
+      store.keep(kept, kept.at);
+      if (location.pathname === pathOf(postId)) return open(kept, found, "content");
+      resumeLater(sessionStorage, postId); // the page was left meanwhile
+      void navigate(pathOf(postId));
+    };
     notice({ text: text.offer.discarded, action: { label: shared.undo, run: takeBack } });
   };
   return <Offer kept={kept} restore={() => open(kept, found, "content")} discard={discard} />;

@@ -158,10 +158,11 @@ export class Pictures {
     this.next();
   }
 
-  /** Stop all uploads and forget the previews. */
+  /** Stop all uploads, those that wait too, and forget the previews. */
   close(): void {
     for (const upload of this.running.values()) upload.abort();
     for (const { preview, file } of this.pictures) if (preview && file) this.around.endPreview(preview);
+    this.set(this.pictures.filter(({ state }) => state === "stored"));
   }
 
   private async removeStored(postId: string, mediaId: string): Promise<void> {

@@ -153,3 +153,19 @@ test("theirs can be taken, and the next save is on top of it", async () => {
 
   expect(service.texts()).toEqual(["visible: 새 제목 / 남의 글"]);
 });
+
+test("a form that goes while it publishes takes no picture with it; one that only uploads stops", async () => {
+  const { service, writing } = desk(newDraft(FIELDS));
+  writing.pictures.add(["a", "b", "c"].map(picture));
+  const publishing = writing.save("visible");
+  writing.close();
+
+  expect(await publishing).toBe(true);
+  expect(writing.pictures.current().map(({ media }) => media?.id)).toEqual(["a", "b", "c"]);
+  expect(service.texts()).toEqual(["visible: 제목 / 글"]);
+
+  writing.pictures.add(["d", "e", "f"].map(picture));
+  writing.close();
+  await writing.pictures.settled();
+  expect(writing.pictures.current().map(({ name }) => name)).toEqual(["a", "b", "c"]);
+});

@@ -30,6 +30,7 @@ export class Writing {
   private turn: Promise<unknown> = Promise.resolve();
   private placing: Promise<string> | null = null;
   private wanted: Status | null = null;
+  private isClosed = false;
   /** Called with the id once the post exists, and with null where it exists no more. */
   onPlace: (postId: string | null) => void = () => {};
 
@@ -97,6 +98,7 @@ export class Writing {
     } finally {
       this.set({ work: null });
       this.keepNow();
+      if (this.isClosed) this.pictures.close();
     }
   }
 
@@ -138,6 +140,13 @@ export class Writing {
   discard(): void {
     clearTimeout(this.timer);
     this.store.remove(this.state.draft.postId);
+  }
+
+  /** The form has gone. A save that runs goes on with its uploads; without one they end, and the draft stays. */
+  close(): void {
+    this.isClosed = true;
+    this.keepNow();
+    if (this.state.work === null) this.pictures.close();
   }
 
   private place(): Promise<string> {
