@@ -151,6 +151,7 @@ def test_every_kind_of_read_goes_to_the_replica_and_no_write_nor_check_of_one(se
         time.sleep(1.5)  # until the view is written
         ana.ask("PUT", f"{API}/posts/{post_id}/like")
 
+    on_primary = [query for query in on_primary if "FROM tasks" not in query]  # of a thread that looks for long tasks
     assert len([query for query in on_replica if query.startswith("SELECT posts") or "FROM" in query]) >= len(reads)
     assert not [query for query in on_replica if "deactivated_accounts" in query or "FOR UPDATE" in query]
     assert len([query for query in on_primary if "deactivated_accounts" in query]) == 2
