@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run site site-types platform test quick coverage drills mutations bench lint format docs screenshots requirements clean
+.PHONY: help run site site-types platform test quick coverage drills board-drills shop-drills mutations bench lint format docs screenshots requirements clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -47,8 +47,12 @@ quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
 coverage: ## Run them with the coverage of post/ (10 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
-drills: .venv/dev ## Break the database, Redis, keys and workers under load; check that nothing is lost (7 minutes)
+drills: board-drills shop-drills ## Break the database, Redis, keys and workers under load; check that nothing is lost (7 minutes)
+
+board-drills: .venv/dev
 	$(BIN)/python -m pytest -s tests/drills
+
+shop-drills: .venv/dev
 	$(BIN)/python -m pytest -s --ignore=microservices/tests/drills/test_mutations.py microservices/tests/drills
 
 mutations: .venv/dev ## Take the microservices' safeguards away, one by one; see their tests fail (12 minutes)
