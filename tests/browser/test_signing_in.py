@@ -61,8 +61,8 @@ def test_a_return_to_elsewhere_leads_to_the_list(board, page, path):
 
 def test_a_sign_out_is_told_to_the_users_other_tabs(board, page, sign_in):
     name, other = board.fresh("하나"), board.fresh("둘")
-    tabs = [page, page.context.new_page(), page.context.new_page()]
-    for tab, user in zip(tabs, (name, name, other), strict=True):
+    tabs = [page, *(page.context.new_page() for _ in range(3))]
+    for tab, user in zip(tabs, (name, name, other, name), strict=True):
         sign_in(tab, user)
         tab.goto("/my")
         expect(menu(tab).get_by_role("link", name=user)).to_be_visible()
@@ -73,6 +73,11 @@ def test_a_sign_out_is_told_to_the_users_other_tabs(board, page, sign_in):
     expect(tabs[0]).to_have_url(f"{board.url}/")
     expect(tabs[1].get_by_text("다른 탭에서 로그아웃했습니다.")).to_be_visible()
     expect(menu(tabs[2]).get_by_role("link", name=other)).to_be_visible()
+
+    tabs[3].get_by_role("status").get_by_role("button", name="닫기").click()
+    tabs[3].get_by_role("link", name="게시판").click()
+    expect(tabs[3].get_by_role("heading", level=1)).to_be_focused()
+    expect(tabs[3].get_by_text("다른 탭에서 로그아웃했습니다.")).not_to_be_visible()  # said once
 
     tabs[1].get_by_role("status").get_by_role("button", name="로그인").click()
     fill_in(tabs[1], name)

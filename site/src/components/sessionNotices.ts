@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { useNavigate } from "react-router";
 import { useSessionState } from "../context";
 import { useText } from "../i18n/language";
@@ -13,12 +13,16 @@ export function useSessionNotices(): void {
   const notice = useNotice();
   const navigate = useNavigate();
   const ended = state.status === "anonymous" ? state.ended : null;
+  const go = useRef(navigate); // another one on each page, where the end is no news any more
 
+  useEffect(() => {
+    go.current = navigate;
+  });
   useEffect(() => {
     if (ended === null) return;
     // What only users see goes now, and the focus with it; a form that stays keeps it.
     if (!document.activeElement?.closest("form")) focusMain();
-    const signIn = () => void navigate(signInLink(location.pathname + location.search + location.hash));
+    const signIn = () => void go.current(signInLink(location.pathname + location.search + location.hash));
     return notice({ kind: "problem", text: text.session[ended], action: { label: text.nav.signIn, run: signIn } });
-  }, [ended, text, notice, navigate]);
+  }, [ended, text, notice]);
 }
