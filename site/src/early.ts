@@ -11,6 +11,7 @@ import { readConfig } from "./config";
 import { preferredLanguage } from "./i18n/preference";
 import { choiceIn } from "./pages/list/choice";
 import { MARK } from "./session/marks";
+import { tabStorage } from "./storage";
 
 interface Early {
   url: URL;
@@ -22,7 +23,7 @@ let early = begin();
 
 function begin(): Early | null {
   // Who is signed in gets an answer of their own, and needs a token for it first.
-  if (location.pathname !== "/" || sessionStorage.getItem(MARK) !== null) return null;
+  if (location.pathname !== "/" || tabStorage.getItem(MARK) !== null) return null;
   const url = new URL("/api/v1/posts", readConfig(document).api || location.origin);
   url.search = queryText(choiceIn(new URLSearchParams(location.search)));
   const language = preferredLanguage();

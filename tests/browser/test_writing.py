@@ -194,6 +194,25 @@ def test_a_post_is_published_with_its_pictures_after_its_form_was_left(board, pa
     expect(page.get_by_label("제목")).to_have_value(refused)
 
 
+def test_a_browser_that_keeps_nothing_shows_the_board_and_says_what_it_does_not_keep(board, page):
+    refuse = "{ get() { throw new DOMException('denied', 'SecurityError'); } }"
+    names = "['localStorage', 'sessionStorage']"
+    page.add_init_script(f"for (const name of {names}) Object.defineProperty(window, name, {refuse});")
+    name, title = board.fresh(), board.fresh("한 번")
+    page.goto("/")
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("button", name="한국어").click()
+    page.get_by_role("link", name="로그인").click()
+    page.get_by_label("이름").fill(name)
+    page.get_by_role("main").get_by_role("button", name="로그인").click()
+    page.get_by_role("link", name="글쓰기").click()
+    write(page, title, "창을 닫으면 사라지는 글")
+    expect(page.get_by_text("이 브라우저에 글을 보관하지 못했습니다.")).to_be_visible()
+
+    page.get_by_role("button", name="올리기").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
 def test_pressing_twice_creates_one_post(board, page, sign_in):
     name, title = board.fresh(), board.fresh("두 번")
     sign_in(page, name)

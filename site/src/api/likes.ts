@@ -1,6 +1,7 @@
 /** Likes: of the signed-in user, or of this browser where the service takes likes without a token. */
 
 import { queryOptions } from "@tanstack/react-query";
+import { keepIfRoom } from "../storage";
 import { bodyOf, type Api } from "./client";
 import type { components } from "./schema";
 
@@ -9,13 +10,16 @@ export type LikeStatus = components["schemas"]["LikeStatus"];
 const KEPT = "board.reader";
 const ID_BYTES = 18; // 36 characters, the longest id of a user
 
+/** That of this page, where the browser keeps none. */
+let made: string | null = null;
+
 /** Made-up `user_id` of this browser, for likes without a token; it is kept, so that a like can be taken back. */
 export function readerId(storage: Storage): string {
-  const kept = storage.getItem(KEPT);
+  const kept = storage.getItem(KEPT) ?? made;
   if (kept !== null) return kept;
   // Not `randomUUID`, which pages without TLS lack.
-  const made = Array.from(crypto.getRandomValues(new Uint8Array(ID_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  storage.setItem(KEPT, made);
+  made = Array.from(crypto.getRandomValues(new Uint8Array(ID_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  keepIfRoom(storage, KEPT, made);
   return made;
 }
 

@@ -1,5 +1,6 @@
 import { useLayoutEffect } from "react";
 import { useLocation, useNavigationType } from "react-router";
+import { keepIfRoom, tabStorage } from "../storage";
 
 const KEPT = "board.scroll.";
 /** What a reader does to scroll by hand; from then on nothing scrolls for them. */
@@ -33,8 +34,8 @@ export function useScrollMemory(): void {
     const name = `${KEPT}${key} ${pathname}${search}`;
     const isBack = arrival === "POP" && (!isFirstPage || isShownAgain());
     isFirstPage = false;
-    const place = stays(state) && !isBack ? scrollY : isBack ? Number(sessionStorage.getItem(name) ?? 0) : 0;
-    const keep = () => sessionStorage.setItem(name, String(Math.round(scrollY)));
+    const place = stays(state) && !isBack ? scrollY : isBack ? Number(tabStorage.getItem(name) ?? 0) : 0;
+    const keep = () => keepIfRoom(tabStorage, name, String(Math.round(scrollY)));
     const stop = isThere(place) ? scrollNow(place, keep) : scrollWhenThere(place, keep);
     return stop;
   }, [key, pathname, search, arrival, state]);

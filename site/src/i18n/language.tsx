@@ -1,6 +1,7 @@
 /** The language of the pages: the reader's choice, else the browser's preference. */
 
 import { createContext, useContext, useState, type ReactNode } from "react";
+import { browserStorage, keepIfRoom } from "../storage";
 import { en } from "./en";
 import { ko, type Texts } from "./ko";
 import { KEPT, preferredLanguage, type Language } from "./preference";
@@ -19,7 +20,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
   // Before the first render of a page, and for the client, which reads it for each request.
   document.documentElement.lang = language;
   const setLanguage = (chosen: Language) => {
-    localStorage.setItem(KEPT, chosen);
+    keepIfRoom(browserStorage, KEPT, chosen);
     choose(chosen);
   };
   return <LanguageContext value={{ language, setLanguage }}>{children}</LanguageContext>;

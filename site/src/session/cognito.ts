@@ -7,6 +7,7 @@
  */
 
 import { ApiError, UNREACHABLE } from "../api/errors";
+import { keepIfRoom } from "../storage";
 import { SignInError, type Issuer, type Resumed } from "./issuer";
 import { CALLBACK, MARK } from "./marks";
 import { safePath } from "./paths";
@@ -115,7 +116,7 @@ export function cognitoIssuer(pool: { domain: string; client_id: string }, brows
   function hold(answer: TokenAnswer): Tokens {
     // Cognito sends another refresh token only where rotation is on.
     refreshToken = answer.refresh_token ?? refreshToken;
-    storage.setItem(MARK, "1");
+    keepIfRoom(storage, MARK, "1");
     return readToken(answer.id_token, Date.now());
   }
 

@@ -2,6 +2,7 @@
 
 import { ApiError, UNREACHABLE } from "../api/errors";
 import type { Config } from "../config";
+import { tabStorage } from "../storage";
 import type { Browser } from "./cognito";
 import type { Issuer } from "./issuer";
 import { CALLBACK, MARK } from "./marks";
@@ -13,7 +14,7 @@ export function issuerFor(config: Config): Issuer | null {
     return onDemand(false, async () => (await import("./cognito")).cognitoIssuer(cognito, browser));
   }
   if (!config.local_issuer) return null;
-  return onDemand(true, async () => (await import("./local")).localIssuer(api, sessionStorage));
+  return onDemand(true, async () => (await import("./local")).localIssuer(api, tabStorage));
 }
 
 function onDemand(asksName: boolean, load: () => Promise<Issuer>): Issuer {
@@ -28,7 +29,7 @@ function onDemand(asksName: boolean, load: () => Promise<Issuer>): Issuer {
   return {
     asksName,
     async resume() {
-      const isNeeded = sessionStorage.getItem(MARK) !== null || (!asksName && location.pathname === CALLBACK);
+      const isNeeded = tabStorage.getItem(MARK) !== null || (!asksName && location.pathname === CALLBACK);
       return isNeeded ? (await issuer()).resume() : { tokens: null };
     },
     signIn: async (returnTo, choice) => (await issuer()).signIn(returnTo, choice),
@@ -40,7 +41,7 @@ function onDemand(asksName: boolean, load: () => Promise<Issuer>): Issuer {
 
 const browser: Browser = {
   origin: location.origin,
-  storage: sessionStorage,
+  storage: tabStorage,
   language: () => document.documentElement.lang,
   path: () => location.pathname + location.search + location.hash,
   historyState: () => history.state as unknown,

@@ -1,6 +1,7 @@
 /** The service's own issuer, in development: it signs a token for any name. */
 
 import { ApiError, errorOf, UNREACHABLE } from "../api/errors";
+import { keepIfRoom } from "../storage";
 import type { Choice, Issuer } from "./issuer";
 import { MARK } from "./marks";
 import { readToken, type Tokens } from "./tokens";
@@ -47,7 +48,7 @@ export function localIssuer(base: string, storage: Storage): Issuer {
     async signIn(_returnTo, choice) {
       if (!choice) return null;
       const tokens = await tokensFor(choice);
-      storage.setItem(MARK, JSON.stringify(choice));
+      keepIfRoom(storage, MARK, JSON.stringify(choice));
       return tokens;
     },
     forget,

@@ -6,6 +6,7 @@ import { sentenceFor } from "../../components/problems";
 import { useNotice } from "../../components/notices";
 import { useApi, useConfig, useUser } from "../../context";
 import { useText } from "../../i18n/language";
+import { browserStorage } from "../../storage";
 
 interface LikeButtonState extends LikeStatus {
   /** Switches the like; null for a reader who must sign in first. */
@@ -25,7 +26,7 @@ export function useLike(post: Post): LikeButtonState {
   const notify = useNotice();
   const queries = useQueryClient();
   const mustSignIn = useConfig().like_requires_auth && user === null;
-  const reader = user === null && !mustSignIn ? readerId(localStorage) : null;
+  const reader = user === null && !mustSignIn ? readerId(browserStorage) : null;
   const { data: ofReader } = useQuery(likeStatusQuery(api, post.id, reader));
   const isLiked = reader === null ? post.is_liked === true : ofReader?.is_liked === true;
   const isKnown = reader === null || ofReader !== undefined;

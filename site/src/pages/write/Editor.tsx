@@ -10,6 +10,7 @@ import { Problem, sentenceFor } from "../../components/problems";
 import { useApi, useSessionState, useUser } from "../../context";
 import { useLanguage, useText, useTexts } from "../../i18n/language";
 import { signInLink } from "../../session/paths";
+import { tabStorage } from "../../storage";
 import { Conflict, Version } from "./Conflict";
 import { resumeLater, type Base } from "./drafts";
 import {
@@ -122,7 +123,7 @@ export function Editor({ writing, limits, begin }: Props) {
     if (changed) why = text.conflict.title;
     if (fault instanceof UnknownOutcome) why = text.unknown.text;
     const goOnThere = () => {
-      resumeLater(sessionStorage, postId);
+      resumeLater(tabStorage, postId);
       void navigate(pathOf(postId));
     };
     notice({ kind: "problem", text: text.notSaved(why), action: { label: text.offer.restore, run: goOnThere } });
@@ -313,7 +314,7 @@ function Outcome({ writing, problem, hasField }: OutcomeProps) {
       <p className="fine">
         {text.safeHere}{" "}
         {code.startsWith("token_") && (
-          <Link to={signInLink(pathOf(draft.postId))} onClick={() => resumeLater(sessionStorage, draft.postId)}>
+          <Link to={signInLink(pathOf(draft.postId))} onClick={() => resumeLater(tabStorage, draft.postId)}>
             {text.signIn}
           </Link>
         )}

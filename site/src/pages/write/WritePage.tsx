@@ -14,6 +14,7 @@ import { useApi, useConfig, useSession, useSessionState, useUser } from "../../c
 import { useText, useTexts } from "../../i18n/language";
 import { signInLink } from "../../session/paths";
 import type { User } from "../../session/tokens";
+import { browserStorage, tabStorage } from "../../storage";
 import { DraftStore, isResumed, newDraft, resumeLater, type Draft, type KeptDraft } from "./drafts";
 import { Editor, pathOf } from "./Editor";
 import { differing, isEmpty, type FieldName } from "./fields";
@@ -78,7 +79,7 @@ function SignedOut({ writing }: { writing: Writing }) {
   const { postId } = writing.current().draft;
   useEffect(() => {
     writing.keepNow();
-    resumeLater(sessionStorage, postId);
+    resumeLater(tabStorage, postId);
   }, [writing, postId]);
   return (
     <div className="problem" role="alert">
@@ -110,7 +111,7 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   const [opening, setOpening] = useState<Opening>({ step: "loading" });
   const [attempt, setAttempt] = useState(0);
   const [service] = useState(() => new BoardService(api));
-  const [store] = useState(() => new DraftStore(localStorage, user.sub));
+  const [store] = useState(() => new DraftStore(browserStorage, user.sub));
   const limits = useQuery({
     queryKey: ["upload-limits"],
     queryFn: () => service.limits(),
@@ -132,7 +133,7 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   };
 
   const load = async (isCurrent: () => boolean) => {
-    const isBack = isResumed(sessionStorage, postId);
+    const isBack = isResumed(tabStorage, postId);
     const found = postId === null ? null : await service.read(postId);
     if (!isCurrent()) return;
     if (found && found.post.user_id !== user.sub && !user.isAdmin) return setOpening({ step: "not-yours" });
@@ -191,7 +192,7 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
     const takeBack = () => {
       store.keep(kept, kept.at);
       if (location.pathname === pathOf(postId)) return open(kept, found, "content");
-      resumeLater(sessionStorage, postId); // the page was left meanwhile
+      resumeLater(tabStorage, postId); // the page was left meanwhile
       void navigate(pathOf(postId));
     };
     notice({ text: text.offer.discarded, action: { label: shared.undo, run: takeBack } });

@@ -1,5 +1,6 @@
 /** Drafts in the browser: what is typed stays in it until the service has it. One for each user and post. */
 
+import { keepIfRoom } from "../../storage";
 import { DEFAULT_CATEGORY, type Fields, type Status } from "./fields";
 
 /** Of the form below; a draft of another version is not read. */
@@ -115,7 +116,7 @@ export function newKey(): string {
 
 /** Have this tab open a draft without asking when it comes back from signing in. */
 export function resumeLater(tab: Storage, postId: string | null): void {
-  tab.setItem(RESUME, postId ?? "new");
+  keepIfRoom(tab, RESUME, postId ?? "new");
 }
 
 /** True, once, if this tab comes back to this draft from signing in. */
