@@ -276,6 +276,18 @@ test("a refresh keeps its token until another comes", async () => {
   expect(used).toEqual([refresh("refresh-1"), refresh("refresh-1"), refresh("refresh-2")]);
 });
 
+test("a refresh that comes after the sign-out leaves no mark and no token", async () => {
+  tokenEndpoint(GOOD);
+  const issuer = await signedIn();
+
+  const renewed = issuer.renew();
+  await issuer.forget();
+
+  expect(await renewed).toBeNull();
+  expect(tab.storage.getItem(MARK)).toBeNull();
+  expect(await issuer.renew()).toBeNull();
+});
+
 test("a refused refresh ends the session, and a later reload asks nobody", async () => {
   tokenEndpoint(GOOD, { status: 400, body: { error: "invalid_grant" } });
   const issuer = await signedIn();

@@ -156,8 +156,10 @@ export function cognitoIssuer(pool: { domain: string; client_id: string }, brows
       return null;
     },
     async renew() {
-      if (refreshToken === null) return null;
-      const answer = await ask({ grant_type: "refresh_token", refresh_token: refreshToken });
+      const used = refreshToken;
+      if (used === null) return null;
+      const answer = await ask({ grant_type: "refresh_token", refresh_token: used });
+      if (refreshToken !== used) return null; // the user has signed out meanwhile
       if (!("error" in answer)) return hold(answer);
       await forget();
       return null;

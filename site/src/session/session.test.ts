@@ -144,6 +144,17 @@ test("what waits for the user's token is done before the sign-out, even where so
   expect(issuer.signedOut).toBe(1);
 });
 
+test("a sign-out does not wait for an answer that never comes", async () => {
+  await session.start();
+  session.beforeSignOut(() => new Promise(() => {}));
+
+  const signedOut = session.signOut();
+  await vi.advanceTimersByTimeAsync(5_000);
+  await signedOut;
+
+  expect(session.state.status).toBe("anonymous");
+});
+
 test("a sign-out is told to other tabs of the same user", async () => {
   const [here, there, anothers] = channels(3);
   const issuers = [new FakeIssuer(), new FakeIssuer(), new FakeIssuer()];

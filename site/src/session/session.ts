@@ -5,6 +5,8 @@ import type { Tokens, User } from "./tokens";
 
 /** Tokens are replaced this long before they end, so that none ends on its way. */
 const MARGIN_MS = 30_000;
+/** A sign-out waits no longer for what is to be done before it. */
+const LAST_TASKS_MS = 5_000;
 
 /** Reason for which a session ended without a click on "Sign out" in this tab. */
 export type Ending = "expired" | "elsewhere";
@@ -105,7 +107,8 @@ export class Session {
 
   /** Do what waits for the user's token, while it is good. */
   async finishTasks(): Promise<void> {
-    await Promise.allSettled(this.lastTasks.map((task) => task()));
+    const done = Promise.allSettled(this.lastTasks.map((task) => task()));
+    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, LAST_TASKS_MS))]);
   }
 
   async signOut(): Promise<void> {
