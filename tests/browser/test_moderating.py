@@ -165,6 +165,30 @@ def test_a_post_is_moderated_on_its_page(board, admin_page, check_accessible, fa
     expect(page.get_by_role("row")).to_have_count(1 + 5)
 
 
+def test_what_is_typed_in_a_dialog_outlives_the_session(board, page, sign_in, faults):
+    post, reader, words = board.post(), board.fresh("reader"), "세 번째 문단을 보세요"
+    sign_in(page, reader)
+    page.goto(f"/posts/{post['id']}")
+    page.get_by_role("button", name="신고").click()
+    page.get_by_role("radio", name="기타").check()
+    page.get_by_label("자세한 내용").fill(words)
+
+    expired = {"success": False, "message": "만료", "error": {"code": "token_expired", "status": 401, "details": []}}
+    page.route("**/reports", lambda route: route.fulfill(status=401, json=expired), times=1)
+    page.route("**/dev/token", lambda route: route.fulfill(status=400, json=expired), times=1)
+    faults.expect("status of 401", "status of 400")
+    page.get_by_role("button", name="신고하기").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인")).to_be_visible()
+
+    sign_in(page, reader)
+    page.get_by_role("button", name="신고").click()
+    expect(page.get_by_label("자세한 내용")).to_have_value(words)
+    page.get_by_role("button", name="취소").click()
+    page.get_by_role("button", name="신고").click()
+    expect(page.get_by_label("자세한 내용")).to_have_value("")
+
+
 def test_categories_are_ordered_merged_and_deleted(board, admin_page, check_accessible, faults):
     page = admin_page
     first, second, empty = (board.fresh(word) for word in ("가행", "나행", "빈"))

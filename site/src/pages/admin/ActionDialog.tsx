@@ -1,6 +1,7 @@
 import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { ApiError } from "../../api/errors";
 import { Dialog } from "../../components/Dialog";
+import { useKept } from "../../components/kept";
 import { sentenceFor } from "../../components/problems";
 import { useText, useTexts } from "../../i18n/language";
 import { ADMIN_TEXTS } from "./texts";
@@ -33,6 +34,7 @@ interface Props {
 /** Dialog of a moderator's action: what it does, an optional reason, and a typed confirmation where one is wanted. */
 export function ActionDialog({ title, about, action, isDanger = false, confirm, check, progress, act, ...rest }: Props) {
   const { children, onClose } = rest;
+  const kept = useKept(title);
   const text = useText();
   const texts = useTexts(ADMIN_TEXTS);
   const [phase, setPhase] = useState<"asking" | "working" | "result">("asking");
@@ -49,6 +51,11 @@ export function ActionDialog({ title, about, action, isDanger = false, confirm, 
     if (phase === "result") closing.current?.focus();
   }, [phase]);
 
+  function close() {
+    kept.forget();
+    onClose();
+  }
+
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
     if (phase === "working") return;
@@ -63,6 +70,7 @@ export function ActionDialog({ title, about, action, isDanger = false, confirm, 
     try {
       const outcome = await act(reason.current?.value ?? "", started.signal);
       if (started.signal.aborted) return;
+      kept.forget();
       if (outcome === "stay") setPhase("result");
       else onClose();
     } catch (caught) {
@@ -75,7 +83,7 @@ export function ActionDialog({ title, about, action, isDanger = false, confirm, 
 
   const wrongReason = reasonProblem(error);
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={close}>
       {about && <p>{about}</p>}
       <form noValidate onSubmit={(event) => void submit(event)}>
         {children}
@@ -104,6 +112,8 @@ export function ActionDialog({ title, about, action, isDanger = false, confirm, 
             <input
               ref={reason}
               id={`${id}-reason`}
+              defaultValue={kept.text}
+              onChange={kept.keep}
               maxLength={REASON_MAX_CHARS}
               autoComplete="off"
               aria-invalid={wrongReason !== undefined}
@@ -123,7 +133,7 @@ export function ActionDialog({ title, about, action, isDanger = false, confirm, 
           </div>
         )}
         <div className="dialog-buttons">
-          <button ref={closing} type="button" className="button" onClick={onClose}>
+          <button ref={closing} type="button" className="button" onClick={close}>
             {phase === "asking" ? text.cancel : text.close}
           </button>
           {phase !== "result" && (

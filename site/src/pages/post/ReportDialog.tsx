@@ -2,6 +2,7 @@ import { useEffect, useId, useRef, useState, type FormEvent } from "react";
 import { ApiError } from "../../api/errors";
 import { reportPost, type ReportReason } from "../../api/moderation";
 import { Dialog } from "../../components/Dialog";
+import { useKept } from "../../components/kept";
 import { useNotice } from "../../components/notices";
 import { sentenceFor } from "../../components/problems";
 import { SignIn } from "../../components/SignIn";
@@ -60,6 +61,7 @@ function ReportForm({ id, onClose }: { id: string; onClose: () => void }) {
   const reasons = useTexts(REASONS);
   const api = useApi();
   const notice = useNotice();
+  const kept = useKept("report");
   const [isSending, setSending] = useState(false);
   const [isUnchosen, setUnchosen] = useState(false);
   const [error, setError] = useState<Error | null>(null);
@@ -74,6 +76,11 @@ function ReportForm({ id, onClose }: { id: string; onClose: () => void }) {
     if (isOver) closing.current?.focus();
   }, [isOver]);
 
+  function close() {
+    kept.forget();
+    onClose();
+  }
+
   async function send(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
     if (isSending) return;
@@ -84,7 +91,7 @@ function ReportForm({ id, onClose }: { id: string; onClose: () => void }) {
     setError(null);
     try {
       notice({ text: await reportPost(api, id, reason as ReportReason, words.current?.value ?? "") });
-      onClose();
+      close();
     } catch (caught) {
       setError(caught as Error);
       setSending(false);
@@ -92,7 +99,7 @@ function ReportForm({ id, onClose }: { id: string; onClose: () => void }) {
   }
 
   return (
-    <Dialog title={texts.title} onClose={onClose}>
+    <Dialog title={texts.title} onClose={close}>
       <form noValidate onSubmit={(event) => void send(event)}>
         <p>{texts.about}</p>
         {!isOver && (
@@ -117,6 +124,8 @@ function ReportForm({ id, onClose }: { id: string; onClose: () => void }) {
               <textarea
                 ref={words}
                 id={`${key}-words`}
+                defaultValue={kept.text}
+                onChange={kept.keep}
                 rows={3}
                 maxLength={TEXT_MAX_CHARS}
                 aria-invalid={wrongWords !== undefined}
@@ -136,7 +145,7 @@ function ReportForm({ id, onClose }: { id: string; onClose: () => void }) {
           </div>
         )}
         <div className="dialog-buttons">
-          <button ref={closing} type="button" className="button" onClick={onClose}>
+          <button ref={closing} type="button" className="button" onClick={close}>
             {isOver ? text.close : text.cancel}
           </button>
           {!isOver && (
