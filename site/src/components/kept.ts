@@ -3,6 +3,7 @@
 import { useState, type ChangeEvent } from "react";
 import { useLocation } from "react-router";
 import { useUser } from "../context";
+import { keepIfRoom, tabStorage } from "../storage";
 
 interface Kept {
   /** What the user typed here before, in this tab. */
@@ -19,9 +20,9 @@ export function useKept(name: string): Kept {
   const [kept] = useState(() => {
     const key = `board.typed ${sub} ${pathname} ${name}`;
     return {
-      text: sessionStorage.getItem(key) ?? "",
-      keep: ({ target }: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => sessionStorage.setItem(key, target.value),
-      forget: () => sessionStorage.removeItem(key),
+      text: tabStorage.getItem(key) ?? "",
+      keep: ({ target }: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => keepIfRoom(tabStorage, key, target.value),
+      forget: () => tabStorage.removeItem(key),
     };
   });
   return kept;
