@@ -67,7 +67,10 @@ def test_my_posts_have_their_state_and_pages(board, page, sign_in, check_accessi
 
 def test_a_deletion_waits_while_it_can_be_undone(board, page, sign_in, check_accessible):
     name = board.fresh("하나")
-    kept, gone, left = (board.post(title=board.fresh(word), name=name) for word in ("남는", "가는", "떠난"))
+    category = board.fresh("분류")
+    kept, gone, left = (
+        board.post(title=board.fresh(word), name=name, category=category) for word in ("남는", "가는", "떠난")
+    )
     sign_in(page, name)
     page.goto("/my")
 
@@ -85,12 +88,16 @@ def test_a_deletion_waits_while_it_can_be_undone(board, page, sign_in, check_acc
     expect(page.get_by_text("글을 삭제했습니다.")).to_have_count(2)
     page.get_by_role("link", name="게시판").first.click()
     expect(row(page, gone["title"])).to_contain_text("삭제됨")
+    row(page, gone["title"]).get_by_role("link", name=f"분류 {category}").click()
+    count = page.get_by_role("navigation", name="분류").get_by_role("link", name=category)
+    expect(count).to_contain_text("글 3개")
     assert not is_deleted(board, gone)
 
     notices = page.get_by_role("status")
     notices.locator(".notice").filter(has_text=gone["title"]).get_by_role("button", name="닫기").click()
     wait_until_deleted(board, gone)
     expect(row(page, gone["title"])).to_have_count(0)
+    expect(count).to_contain_text("글 2개")
     assert not is_deleted(board, left)
 
     page.goto("about:blank")

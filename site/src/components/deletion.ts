@@ -70,6 +70,7 @@ export function useDeletion(): Deletion {
       if (!isGone) notice({ kind: "problem", text: texts.refused(shortened(title), sentenceFor(error, text)) });
     }
     queries.removeQueries({ queryKey: ["posts", "one", id], type: "inactive" });
+    void queries.invalidateQueries({ queryKey: ["categories"] });
     await queries.invalidateQueries({ queryKey: ["posts"] });
   }
 

@@ -169,7 +169,10 @@ function Visibility({ post }: { post: PostSummary }) {
     onSuccess: () => notice({ text: isVisible ? texts.hidden : texts.shown }),
     onError: (error) => notice({ kind: "problem", text: texts.failed(sentenceFor(error, text)) }),
     // After a refusal too: a moderator may have hidden the post meanwhile.
-    onSettled: () => queries.invalidateQueries({ queryKey: ["posts"] }),
+    onSettled: () => {
+      void queries.invalidateQueries({ queryKey: ["categories"] });
+      return queries.invalidateQueries({ queryKey: ["posts"] });
+    },
   });
 
   return (
