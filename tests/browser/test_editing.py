@@ -119,6 +119,12 @@ def test_a_post_that_was_deleted_meanwhile_becomes_a_new_one(board, page, sign_i
     board.call("DELETE", f"/posts/{post['id']}", name=name)
     faults.expect("status of 404")
 
+    page.reload()
+    expect(page.get_by_role("region", name="저장하지 않은 수정이 있습니다")).to_contain_text("이 글은 삭제되었습니다")
+    page.get_by_role("button", name="버리기").click()
+    expect(page.get_by_role("alert")).to_contain_text("게시글을 찾을 수 없습니다")
+    page.get_by_role("button", name="되돌리기").click()
+    expect(page.get_by_label("내용")).to_have_value("오래 고친 글")
     save(page)
     expect(page.get_by_role("alert")).to_contain_text("이 글은 삭제되었습니다")
     page.get_by_role("button", name="새 글로 올리기").click()

@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link, Navigate, useMatch, useNavigate } from "react-router";
+import { ApiError } from "../../api/errors";
 import type { VersionedPost } from "../../api/posts";
 import { Loading } from "../../components/Loading";
 import { useNotice } from "../../components/notices";
@@ -31,6 +32,7 @@ const STAYS = { replace: true, state: { stays: true } } as const;
 /** State of the page before there is a form. */
 type Opening =
   | { step: "loading" }
+  /** `found` is null for a new post, and for one that was deleted. */
   | { step: "offer"; kept: KeptDraft; found: VersionedPost | null }
   | { step: "refused"; error: Error }
   | { step: "not-yours" };
@@ -149,7 +151,10 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
     let isGone = false;
     setForm(null);
     setOpening({ step: "loading" });
-    load(() => !isGone).catch((error: Error) => !isGone && setOpening({ step: "refused", error }));
+    load(() => !isGone).catch((error: Error) => {
+      const kept = error instanceof ApiError && error.code === "post_not_found" ? store.read(postId) : null;
+      if (!isGone) setOpening(kept ? { step: "offer", kept, found: null } : { step: "refused", error });
+    });
     return () => {
       isGone = true;
     };
@@ -188,7 +193,8 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   const { kept, found } = opening;
   const discard = () => {
     store.remove(postId);
-    open(startOf(found), found, "title");
+    if (kept.postId !== null && !found) setAttempt(attempt + 1);
+    else open(startOf(found), found, "title");
     const takeBack = () => {
       store.keep(kept, kept.at);
       if (location.pathname === pathOf(postId)) return open(kept, found, "content");
@@ -197,7 +203,7 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
     };
     notice({ text: text.offer.discarded, action: { label: shared.undo, run: takeBack } });
   };
-  return <Offer kept={kept} restore={() => open(kept, found, "content")} discard={discard} />;
+  return <Offer kept={kept} isGone={kept.postId !== null && !found} restore={() => open(kept, found, "content")} discard={discard} />;
 }
 
 /** Draft of a post as the service has it. */
@@ -214,13 +220,14 @@ function hasNews(kept: KeptDraft, start: Draft): boolean {
 }
 
 /** A draft that the browser has kept: go on with it, or not. */
-function Offer({ kept, restore, discard }: { kept: KeptDraft; restore: () => void; discard: () => void }) {
-  const text = useTexts(TEXTS).offer;
+function Offer({ kept, isGone, restore, discard }: { kept: KeptDraft; isGone: boolean; restore: () => void; discard: () => void }) {
+  const { gone, offer: text } = useTexts(TEXTS);
   return (
     <section className="card offer" aria-labelledby="offer-title">
       <h2 id="offer-title">
         {kept.postId === null ? text.title : text.editTitle}
       </h2>
+      {isGone && <p>{gone}</p>}
       <p className="kept-title" dir="auto">
         {kept.fields.title.trim() || text.untitled}
       </p>
