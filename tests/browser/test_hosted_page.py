@@ -267,7 +267,7 @@ def test_leaving_the_board_ends_the_account_in_the_pool(board, page, name):
     expect(page.get_by_role("link", name=f"남는 글-{name}")).to_be_visible()
 
 
-def test_readers_like_without_a_token_where_the_service_takes_it(board, page, name):
+def test_readers_like_without_a_token_where_the_service_takes_it(board, page, name, faults):
     post = board.post(title=f"글-{name}", name=name)
     for number in range(20):
         board.post(title=f"{number} {name}", name=name)
@@ -276,11 +276,22 @@ def test_readers_like_without_a_token_where_the_service_takes_it(board, page, na
     page.goto(f"/?q={name}")
     page.get_by_role("link", name="다음").click()  # by a header of the answer, which the page may read
     page.get_by_role("link", name=post["title"]).click()
+    busy = {"success": False, "message": "요청이 많습니다.", "error": {"code": "rate_limited", "status": 429}}
+    cors = {"Access-Control-Allow-Origin": "*"}
+    faults.expect("status of 429")
+    page.route("**/like/status*", lambda route: route.fulfill(status=429, json=busy, headers=cors))
+    page.reload()
     like.click()
+    expect(page.get_by_text("좋아요를 반영하지 못했습니다. 요청이 많습니다.")).to_be_visible()
+    page.unroute("**/like/status*")
+
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        like.click()
     expect(like).to_have_text("좋아요 1")
     page.reload()
     expect(like).to_have_attribute("aria-pressed", "true")
-    like.click()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        like.click()
     expect(like).to_have_text("좋아요 0")
     page.reload()
     expect(like).to_have_attribute("aria-pressed", "false")

@@ -27,7 +27,7 @@ export function useLike(post: Post): LikeButtonState {
   const queries = useQueryClient();
   const mustSignIn = useConfig().like_requires_auth && user === null;
   const reader = user === null && !mustSignIn ? readerId(browserStorage) : null;
-  const { data: ofReader } = useQuery(likeStatusQuery(api, post.id, reader));
+  const { data: ofReader, refetch } = useQuery(likeStatusQuery(api, post.id, reader));
   const isLiked = reader === null ? post.is_liked === true : ofReader?.is_liked === true;
   const isKnown = reader === null || ofReader !== undefined;
   const wanted = useRef<boolean | null>(null);
@@ -37,26 +37,37 @@ export function useLike(post: Post): LikeButtonState {
     if (reader !== null) queries.setQueryData<LikeStatus>(["liked", post.id, reader], { is_liked, like_count });
   }
 
+  function refuse(error: Error) {
+    notify({ kind: "problem", text: text.post.notLiked(sentenceFor(error, text)) });
+  }
+
   async function bring(known: LikeStatus) {
     try {
       while (wanted.current !== null && wanted.current !== known.is_liked) {
         known = await setLike(api, post.id, wanted.current, reader);
       }
     } catch (error) {
-      notify({ kind: "problem", text: text.post.notLiked(sentenceFor(error as Error, text)) });
+      refuse(error as Error);
     }
     wanted.current = null;
     show(known);
   }
 
-  function press() {
+  function press(was: boolean) {
     const isBringing = wanted.current !== null;
-    wanted.current = !isLiked;
+    wanted.current = !was;
     // An answer that is on its way knows nothing of this press.
     void queries.cancelQueries({ queryKey: ["posts", "one", post.id] });
-    show({ is_liked: !isLiked, like_count: Math.max(0, post.like_count + (isLiked ? -1 : 1)) });
-    if (!isBringing) void bring({ is_liked: isLiked, like_count: post.like_count });
+    show({ is_liked: !was, like_count: Math.max(0, post.like_count + (was ? -1 : 1)) });
+    if (!isBringing) void bring({ is_liked: was, like_count: post.like_count });
   }
 
-  return { is_liked: isLiked, like_count: post.like_count, press: mustSignIn ? null : isKnown ? press : () => {} };
+  async function pressOnceKnown() {
+    const { data: known, error } = await refetch({ cancelRefetch: false });
+    if (known) press(known.is_liked);
+    else if (error) refuse(error);
+  }
+
+  const pressNow = isKnown ? () => press(isLiked) : () => void pressOnceKnown();
+  return { is_liked: isLiked, like_count: post.like_count, press: mustSignIn ? null : pressNow };
 }
