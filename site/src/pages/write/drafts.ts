@@ -70,6 +70,11 @@ export class DraftStore {
     this.storage.removeItem(this.keyOf(postId));
   }
 
+  /** Remove the copy that this draft has left; one of a form in another tab stays. */
+  removeOwn(postId: string | null, key: string): void {
+    if (this.read(postId)?.key === key) this.remove(postId);
+  }
+
   private keyOf(postId: string | null): string {
     return this.prefix + (postId ?? "new");
   }

@@ -48,6 +48,16 @@ test("a text that was deleted again leaves no draft", () => {
   expect(store.read(null)).toBeNull();
 });
 
+test("a form that has nothing to keep leaves the draft of another tab", () => {
+  const { store, writing } = desk();
+  store.keep(newDraft(FIELDS), 1);
+
+  writing.keepNow();
+  writing.discard();
+
+  expect(store.read(null)?.fields).toEqual(FIELDS);
+});
+
 test("a browser that keeps nothing is said, and saving goes on", async () => {
   const { service, writing } = desk(newDraft(), 10);
   writing.type(FIELDS);

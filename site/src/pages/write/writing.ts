@@ -67,7 +67,7 @@ export class Writing {
     const { postId, base, fields, sent } = draft;
     const isDone = base ? differing(fields, base.fields).length === 0 && draft.removed.length === 0 : isEmpty(fields);
     try {
-      if (isDone && sent === null) this.store.remove(postId);
+      if (isDone && sent === null) this.store.removeOwn(postId, draft.key);
       else this.store.keep(draft, Date.now());
       this.set({ copy: isDone && sent === null ? "none" : "kept" });
     } catch (error) {
@@ -126,8 +126,8 @@ export class Writing {
 
   /** Make a post of its own from the draft: its own is gone, or nobody knows if it was created. */
   startAnew(): void {
-    const { postId } = this.state.draft;
-    this.store.remove(postId);
+    const { postId, key } = this.state.draft;
+    this.store.removeOwn(postId, key);
     this.draftIs({ postId: null, base: null, key: newKey(), sent: null, removed: [] });
     this.set({ problem: null });
     this.keepNow();
@@ -139,7 +139,7 @@ export class Writing {
   /** Forget the draft in the browser; what the service has stays. */
   discard(): void {
     clearTimeout(this.timer);
-    this.store.remove(this.state.draft.postId);
+    this.store.removeOwn(this.state.draft.postId, this.state.draft.key);
   }
 
   /** The form has gone. A save that runs goes on with its uploads; without one they end, and the draft stays. */
@@ -182,7 +182,7 @@ export class Writing {
     this.draftIs({ postId, base, sent });
     this.keepNow();
     if (!isPlaced) return;
-    this.store.remove(null);
+    this.store.removeOwn(null, this.state.draft.key);
     this.onPlace(postId);
   }
 
