@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.browser.quality import check_narrow, check_still, watch_shifts
 from tests.image_samples import encoded, plain_png, scene
-from tests.servers import HANG_SECONDS
+from tests.servers import HANG_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
@@ -222,6 +222,27 @@ def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, 
     expect(page.get_by_text("좋아요를 반영하지 못했습니다. 지금은 안 됩니다.")).to_be_visible()
     expect(like).to_have_attribute("aria-pressed", "true")
     expect(like).to_have_text("좋아요 1")
+    page.unroute(LIKES)
+
+    # A press is of the post that is shown, also where another post's answer is still on its way.
+    first, second = (board.post(title=board.fresh(word)) for word in ("앞", "뒤"))
+    heading = page.get_by_role("heading", level=1)
+    page.goto("/")
+    page.get_by_role("link", name=first["title"]).click()
+    page.get_by_role("link", name="게시판").click()
+    page.get_by_role("link", name=second["title"]).click()
+    expect(heading).to_have_text(second["title"])
+    page.route(LIKES, hold, times=1)
+    with page.expect_request(LIKES):
+        like.click()
+    page.evaluate("history.go(-2)")
+    expect(heading).to_have_text(first["title"])
+    with page.expect_response(LIKES):
+        like.click()
+    held[-1].continue_()
+    for post in (first, second):
+        path = f"/posts/{post['id']}"
+        wait_until(lambda path=path: board.call("GET", path, name=name)["is_liked"], what="the like is not stored")
 
 
 def comment(board: Board, post: dict[str, Any], count: int) -> None:

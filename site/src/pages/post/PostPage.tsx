@@ -36,7 +36,8 @@ export function PostPage() {
         <Head post={post} />
         <PostText text={post.content} />
         {post.media_files.length > 0 && <Pictures pictures={post.media_files} isPublic={post.status === "visible"} />}
-        <div className="post-foot">
+        {/* By post: the history leads from one to another, while an answer for the first is on its way. */}
+        <div key={post.id} className="post-foot">
           <LikeButton post={post} />
           <ReportButton post={post} />
         </div>
