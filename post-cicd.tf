@@ -64,6 +64,17 @@ variable "repository_name" {
   }
 }
 
+variable "site_bucket_prefix" {
+  description = "Name of the site's bucket without its end, the account's id; two environments in one account need two."
+  type        = string
+  default     = "post-service-site"
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$", var.site_bucket_prefix))
+    error_message = "site_bucket_prefix must be 3 to 50 lower-case letters, digits and hyphens, such as post-service-site."
+  }
+}
+
 variable "github_repository" {
   description = "The GitHub repository that is built, as owner/name."
   type        = string
@@ -147,6 +158,10 @@ locals {
   log_groups     = { for step in ["build", "deploy"] : step => "/aws/codebuild/${local.name}-${step}" }
   log_group_arns = [for name in local.log_groups : "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${name}"]
   cluster_arn    = "arn:${local.partition}:eks:${var.region}:${local.account_id}:cluster/${var.cluster_name}"
+
+  # Made by hand (docs/deployment.md), since it outlives the pipeline.
+  site_bucket     = "${var.site_bucket_prefix}-${local.account_id}"
+  site_bucket_arn = "arn:${local.partition}:s3:::${local.site_bucket}"
 
   # With docker, AWS CLI 2 and kubectl. AWS keeps the tag up to date.
   codebuild_image = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
@@ -358,7 +373,7 @@ resource "aws_s3_bucket_policy" "artifacts" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Build: tests, image, push (buildspec.yml)
+# Build: tests, image, the site's files, push (buildspec.yml)
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "codebuild_trust" {
@@ -439,6 +454,19 @@ data "aws_iam_policy_document" "build" {
     ]
     resources = [aws_ecr_repository.service.arn]
   }
+
+  # It adds files and deletes none.
+  statement {
+    sid       = "PublishTheSite"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.site_bucket_arn}/*"]
+  }
+
+  statement {
+    sid       = "ListTheSite"
+    actions   = ["s3:ListBucket"]
+    resources = [local.site_bucket_arn]
+  }
 }
 
 resource "aws_iam_role" "build" {
@@ -455,7 +483,7 @@ resource "aws_iam_role_policy" "build" {
 resource "aws_codebuild_project" "build" {
   #checkov:skip=CKV_AWS_316:docker build needs a daemon, which CodeBuild runs in privileged projects alone; its role cannot reach the cluster.
   name           = "${local.name}-build"
-  description    = "Tests, builds and pushes the image"
+  description    = "Tests, builds and pushes the image, and publishes the site's files"
   service_role   = aws_iam_role.build.arn
   encryption_key = aws_kms_key.pipeline.arn
   build_timeout  = 60
@@ -479,6 +507,11 @@ resource "aws_codebuild_project" "build" {
     environment_variable {
       name  = "REPOSITORY_URL"
       value = aws_ecr_repository.service.repository_url
+    }
+
+    environment_variable {
+      name  = "SITE_BUCKET"
+      value = local.site_bucket
     }
   }
 

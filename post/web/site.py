@@ -219,7 +219,7 @@ def runtime_config(settings: Settings, *, api: str = "") -> dict[str, Any]:
 
     Args:
         settings: The service's.
-        api: The base URL of the API; empty on the page's own origin.
+        api: The base URL of the API; empty on the page's own origin. For a page that is hosted on another origin.
     """
     cognito = None
     if settings.cognito_domain is not None:

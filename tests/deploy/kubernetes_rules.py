@@ -118,6 +118,8 @@ def settings(manifest: Manifest) -> Iterator[str]:
         yield "a secret is in the ConfigMap"
     if manifest.settings.get("FLASK_ENV") != "production":
         yield "not for production"
+    if "COGNITO_DOMAIN" not in manifest.settings:
+        yield "nobody can sign in on the site"
     try:
         load_config(
             {**manifest.settings, **{name: SECRET_VALUES[name] for name in manifest.secrets if name in SECRETS}}
@@ -352,7 +354,7 @@ def account(manifest: Manifest) -> Iterator[str]:
     image, certificate = manifest.container["image"], manifest.balancer["ssl-cert"]
     if not re.fullmatch(r"\d{12}\.dkr\.ecr\.[\w-]+\.amazonaws\.com/post-service:latest", image):
         yield "not the image that the pipeline pushes"
-    if len({*re.findall(r"\d{12}", f"{role} {image} {certificate.rpartition(':')[0]}")}) != 1:
+    if len({*re.findall(r"\d{12}", f"{role} {image} {certificate.rpartition(':')[0]} {manifest.settings}")}) != 1:
         yield "several accounts"
 
 

@@ -50,6 +50,11 @@ run "production" {
   }
 
   assert {
+    condition     = [for one in aws_codebuild_project.build.environment[0].environment_variable : one.value if one.name == "SITE_BUCKET"] == ["post-service-site-123456789012"]
+    error_message = "the site's files go to another bucket"
+  }
+
+  assert {
     condition     = alltrue([for group in aws_cloudwatch_log_group.codebuild : group.retention_in_days == 365])
     error_message = "logs are not kept for a year"
   }
@@ -59,11 +64,12 @@ run "a_second_environment_is_a_second_set_of_variables" {
   command = plan
 
   variables {
-    environment     = "staging"
-    repository_name = "post-service-staging"
-    cluster_name    = "post-staging"
-    branch          = "develop"
-    log_days        = 30
+    environment        = "staging"
+    repository_name    = "post-service-staging"
+    site_bucket_prefix = "post-service-staging-site"
+    cluster_name       = "post-staging"
+    branch             = "develop"
+    log_days           = 30
   }
 
   assert {
@@ -86,19 +92,20 @@ run "wrong_variables_are_refused" {
   command = plan
 
   variables {
-    environment       = "Production"
-    region            = "Seoul"
-    cluster_name      = "my cluster"
-    repository_name   = "Post-Service"
-    github_repository = "post-service"
-    branch            = ""
-    images_kept       = 1
-    artifact_days     = 0.5
-    log_days          = 31
+    environment        = "Production"
+    region             = "Seoul"
+    cluster_name       = "my cluster"
+    repository_name    = "Post-Service"
+    site_bucket_prefix = "Site_"
+    github_repository  = "post-service"
+    branch             = ""
+    images_kept        = 1
+    artifact_days      = 0.5
+    log_days           = 31
   }
 
   expect_failures = [
-    var.environment, var.region, var.cluster_name, var.repository_name, var.github_repository, var.branch,
-    var.images_kept, var.artifact_days, var.log_days,
+    var.environment, var.region, var.cluster_name, var.repository_name, var.site_bucket_prefix, var.github_repository,
+    var.branch, var.images_kept, var.artifact_days, var.log_days,
   ]
 }

@@ -2,11 +2,14 @@
 
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 
+from config import load_config
+from post.web.site import DIGEST, FILE_MAX_AGE_SECONDS, FOR_A_YEAR, HASHED, PAGE, Site
 from tests.deploy.buildspecs import Build, built, check_shape
 from tests.deploy.checks import waited_seconds
 from tests.deploy.kubernetes_rules import longest_rollout
@@ -20,7 +23,14 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/post-service"
 IMAGE, LATEST = f"{REPOSITORY}:0123456789ab", f"{REPOSITORY}:latest"
 BASE = f"public.ecr.aws/docker/library/python@sha256:{'0' * 64}"
-SAYS = {"get-login-password": "a-token", "get deployment": "7", "docker inspect": BASE}
+SAYS = {
+    "get-login-password": "a-token",
+    "get deployment": "7",
+    "docker inspect": BASE,
+    "docker create": "a-container",
+}
+SITE_BUCKET = "post-service-site-123456789012"
+ASSETS, OTHERS = (f"aws s3 sync /tmp/site{place} s3://{SITE_BUCKET}{place} " for place in ("/assets", ""))
 # ECR says that there is no such image.
 NOT_PUSHED = "describe-images"
 
@@ -33,7 +43,7 @@ def build(
     says: dict[str, str] | None = None,
     commit: str = COMMIT,
 ) -> Build:
-    given = {"REPOSITORY_URL": REPOSITORY, "CODEBUILD_RESOLVED_SOURCE_VERSION": commit}
+    given = {"REPOSITORY_URL": REPOSITORY, "SITE_BUCKET": SITE_BUCKET, "CODEBUILD_RESOLVED_SOURCE_VERSION": commit}
     return built(text or BUILD.read_text(), folder, says=SAYS | (says or {}), fails=fails, **given)
 
 
@@ -55,6 +65,10 @@ def test_a_build_logs_in_tests_builds_and_pushes_in_this_order(tmp_path):
         done.place(f"docker login --username AWS --password-stdin {REPOSITORY.partition('/')[0]}$"),
         done.place(r"docker run .*\.ci/run$"),
         done.place("docker build"),
+        done.place(f"docker create {IMAGE}$"),
+        done.place("docker cp a-container:/app/site/dist /tmp/site$"),
+        done.place(ASSETS),
+        done.place(OTHERS),
         done.place(f"docker push {IMAGE}$"),
         done.place(f"docker push {LATEST}$"),
     ]
@@ -104,7 +118,19 @@ def test_an_image_is_tagged_and_labelled_by_its_commit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fails", ["docker login", r"\.ci/run", "docker pull", "docker inspect", "docker build", f"docker push {IMAGE}"]
+    "fails",
+    [
+        "docker login",
+        r"\.ci/run",
+        "docker pull",
+        "docker inspect",
+        "docker build",
+        "docker create",
+        "docker cp",
+        ASSETS,
+        OTHERS,
+        f"docker push {IMAGE}",
+    ],
 )
 def test_a_failure_stops_a_build_before_anything_is_pushed(tmp_path, fails):
     done = build(tmp_path, fails=f"{fails}|{NOT_PUSHED}")
@@ -129,6 +155,40 @@ def test_a_repeated_build_deploys_what_was_pushed_before(tmp_path):
     assert not done.has("docker build")
     assert not done.has(f"docker push {IMAGE}$")
     assert done.exported == {"IMAGE_URI": IMAGE}
+
+
+def published(done: Build, names: set[str]) -> dict[str, str]:
+    """The files that a build publishes out of those names, with their ``Cache-Control``."""
+    found = {}
+    for command, folder in ((ASSETS, HASHED), (OTHERS, "")):
+        call = done.calls[done.place(command)]
+        kept = re.search(r"--cache-control (.+)$", call)
+        assert kept
+        excluded = re.findall(r"--exclude (\S+)", call)
+        within = {name.removeprefix(folder) for name in names if name.startswith(folder)}
+        found |= {folder + one: kept[1] for one in within if not any(fnmatch(one, pattern) for pattern in excluded)}
+    return found
+
+
+def built_site(folder: Path) -> Site:
+    """A build with a file of each kind."""
+    for name in (PAGE, DIGEST, "favicon.svg", "robots.txt", "assets/index-1.js", "assets/index-1.css"):
+        for ending in ("", ".br", ".gz"):
+            file = folder / f"{name}{ending}"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text('<title>Board</title><script id="board-config"></script>')
+    return Site(folder, load_config({}))
+
+
+def test_a_build_publishes_what_the_service_serves_beside_its_page(tmp_path):
+    done, site = build(tmp_path), built_site(tmp_path / "site")
+    names = {file.relative_to(tmp_path / "site").as_posix() for file in (tmp_path / "site").rglob("*.*")}
+    for_an_hour = f"public, max-age={FILE_MAX_AGE_SECONDS}"
+
+    found = published(done, names)
+
+    assert found == {name: FOR_A_YEAR if name.startswith(HASHED) else for_an_hour for name in site.files}
+    assert not done.has("aws s3 .*--delete")
 
 
 def test_a_repeated_build_fails_where_what_was_pushed_cannot_be_had(tmp_path):
@@ -222,6 +282,12 @@ def test_tests_whose_failure_is_passed_over_are_noticed(tmp_path):
     text = broken(BUILD.read_text(), ("exec bash .ci/run'\n", "exec bash .ci/run' || true\n"))
 
     assert build(tmp_path, text, fails=rf"\.ci/run|{NOT_PUSHED}").succeeded
+
+
+def test_a_page_that_is_published_without_its_configuration_is_noticed(tmp_path):
+    text = broken(BUILD.read_text(), (" --exclude index.html", ""))
+
+    assert PAGE in published(build(tmp_path, text), {PAGE})
 
 
 def test_a_push_of_latest_alone_is_noticed(tmp_path):

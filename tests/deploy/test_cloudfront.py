@@ -23,6 +23,9 @@ CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 SECURITY_HEADERS = "67f7725c-6f97-4210-82d7-5512b31e9d03"
+# Of the pages, which the service's own policy is for: docs/deployment.md creates it.
+SITE_HEADERS = "22222222-2222-2222-2222-222222222222"
+ALL_METHODS = {"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"}
 # The most that CachingOptimized keeps what its origin lets it keep.
 MAX_TTL_SECONDS = 31_536_000
 
@@ -84,7 +87,8 @@ def functions(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def targets(found: dict[str, Any]) -> Iterator[str]:
-    expected = {"*": "site", "/api/*": "api", "/post-images/*": "images"}
+    of_the_service = dict.fromkeys(("/api/*", "/posts/*", "/feed.atom"), "api")
+    expected = {"*": "site", "/post-images/*": "images", **of_the_service}
     if {path: one["TargetOriginId"] for path, one in behaviours(found).items()} != expected:
         yield "a path leads elsewhere"
     if set(origins(found)) != set(expected.values()):
@@ -111,13 +115,14 @@ def api_origin(found: dict[str, Any]) -> Iterator[str]:
 
 
 def api(found: dict[str, Any]) -> Iterator[str]:
-    behaviour = behaviours(found)["/api/*"]
-    if set(behaviour["AllowedMethods"]["Items"]) != {"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"}:
-        yield "not all methods"
-    if behaviour["CachePolicyId"] != CACHING_DISABLED:
-        yield "answers are cached"
-    if behaviour.get("OriginRequestPolicyId") != ALL_VIEWER_EXCEPT_HOST_HEADER:
-        yield "the viewer's headers do not pass, or Host does, which API Gateway would refuse"
+    for path in ("/api/*", "/posts/*", "/feed.atom"):
+        behaviour = behaviours(found)[path]
+        if set(behaviour["AllowedMethods"]["Items"]) != (ALL_METHODS if path == "/api/*" else {"GET", "HEAD"}):
+            yield f"{path}: not all methods, or too many"
+        if behaviour["CachePolicyId"] != CACHING_DISABLED:
+            yield f"{path}: answers are cached"
+        if behaviour.get("OriginRequestPolicyId") != ALL_VIEWER_EXCEPT_HOST_HEADER:
+            yield f"{path}: the viewer's headers do not pass, or Host does, which API Gateway would refuse"
     if found["CustomErrorResponses"]["Quantity"] != 0:
         yield "the API's own errors would become pages of the site"
 
@@ -137,8 +142,9 @@ def viewers(found: dict[str, Any]) -> Iterator[str]:
         # CachingDisabled compresses nothing, whatever is said here ("Serve compressed files", same guide).
         if behaviour["Compress"] is (behaviour["CachePolicyId"] == CACHING_DISABLED):
             yield f"{path} is not compressed, or is said to be"
-        if behaviour.get("ResponseHeadersPolicyId") != SECURITY_HEADERS:
-            yield f"{path} has no security headers"
+        expected = SITE_HEADERS if path in ("*", "/posts/*") else SECURITY_HEADERS
+        if behaviour.get("ResponseHeadersPolicyId") != expected:
+            yield f"{path} has no security headers, or others"
 
 
 def certificate(found: dict[str, Any]) -> Iterator[str]:
@@ -169,11 +175,11 @@ def pages(found: dict[str, Any]) -> Iterator[str]:
 
 
 def policies(found: dict[str, Any]) -> list[str]:
-    """Policies other than the managed ones, which nothing here creates."""
+    """Policies other than the managed ones and that of the pages, which nothing here creates."""
     placeholder = found["ViewerCertificate"]["ACMCertificateArn"].rpartition("/")[2]
-    known = {placeholder, CACHING_OPTIMIZED, CACHING_DISABLED, ALL_VIEWER_EXCEPT_HOST_HEADER, SECURITY_HEADERS}
+    managed = {CACHING_OPTIMIZED, CACHING_DISABLED, ALL_VIEWER_EXCEPT_HOST_HEADER, SECURITY_HEADERS}
     given = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", json.dumps(found))
-    return [policy for policy in given if policy not in known]
+    return [policy for policy in given if policy not in managed | {placeholder, SITE_HEADERS}]
 
 
 def model_values(found: dict[str, Any]) -> Iterator[str]:
@@ -211,6 +217,8 @@ def broken_by(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (quantities, lambda found: found["Aliases"].update(Quantity=1)),
         (quantities, lambda found: behaviours(found)["/api/*"]["AllowedMethods"]["CachedMethods"]["Items"].pop()),
         (targets, lambda found: behaviours(found)["/api/*"].update(PathPattern="/api")),
+        (targets, lambda found: behaviours(found)["/posts/*"].update(TargetOriginId="site")),
+        (targets, lambda found: behaviours(found)["/feed.atom"].update(PathPattern="/feed")),
         (buckets, lambda found: origins(found)["images"].pop("OriginAccessControlId")),
         (buckets, lambda found: origins(found)["site"].update(DomainName="site.s3-website.amazonaws.com")),
         (api_origin, lambda found: custom(found).update(OriginProtocolPolicy="match-viewer")),
@@ -218,6 +226,9 @@ def broken_by(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (api, lambda found: behaviours(found)["/api/*"]["AllowedMethods"]["Items"].remove("PATCH")),
         (api, lambda found: behaviours(found)["/api/*"].update(CachePolicyId=CACHING_OPTIMIZED)),
         (api, lambda found: behaviours(found)["/api/*"].pop("OriginRequestPolicyId")),
+        (api, lambda found: behaviours(found)["/posts/*"]["AllowedMethods"]["Items"].append("POST")),
+        (api, lambda found: behaviours(found)["/posts/*"].update(CachePolicyId=CACHING_OPTIMIZED)),
+        (api, lambda found: behaviours(found)["/feed.atom"].pop("OriginRequestPolicyId")),
         (api, lambda found: found.update(CustomErrorResponses={"Quantity": 1, "Items": [{"ErrorCode": 404}]})),
         (images, lambda found: behaviours(found)["/post-images/*"].update(CachePolicyId=CACHING_DISABLED)),
         (images, lambda found: behaviours(found)["/post-images/*"]["AllowedMethods"]["Items"].append("PUT")),
@@ -225,6 +236,7 @@ def broken_by(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (viewers, lambda found: found["DefaultCacheBehavior"].update(Compress=False)),
         (viewers, lambda found: behaviours(found)["/api/*"].update(Compress=True)),
         (viewers, lambda found: behaviours(found)["/api/*"].pop("ResponseHeadersPolicyId")),
+        (viewers, lambda found: behaviours(found)["*"].update(ResponseHeadersPolicyId=SECURITY_HEADERS)),
         (certificate, lambda found: found["ViewerCertificate"].update(MinimumProtocolVersion="TLSv1.2_2019")),
         (certificate, lambda found: found["ViewerCertificate"].update(ACMCertificateArn="arn:aws:acm:us-east-2:1:c")),
         (names, lambda found: found["Aliases"].update(Items=["hhottdogg.shop", "api.hhottdogg.shop"])),

@@ -52,6 +52,12 @@ def test_the_manifest_keeps_the_rule(rule):
     ("wrong value", 'TRUSTED_PROXY_HOPS: "3"', 'TRUSTED_PROXY_HOPS: "two"', "settings"),
     ("plain secret", "  LOG_LEVEL: INFO", "  LOG_LEVEL: INFO\n  AWS_SESSION_TOKEN: abc", "settings"),
     ("development", "FLASK_ENV: production", "FLASK_ENV: development", "settings"),
+    (
+        "no sign-in",
+        "  COGNITO_DOMAIN: https://post-123456789012.auth.ap-northeast-2.amazoncognito.com\n",
+        "",
+        "settings",
+    ),
     ("CDN without bucket", "  S3_BUCKET_NAME: post-service-images-123456789012\n", "", "settings"),
     ("another key", "key: database-url", "key: url", "secrets"),
     ("another secret", "name: post-db-secret", "name: db-secret", "secrets"),
@@ -143,6 +149,7 @@ def test_the_manifest_keeps_the_rule(rule):
     ("HTTP out", "        - port: 443\n", "        - port: 80\n", "network"),
     ("database outside", "- port: 443\n", "- port: 443\n        - port: 3306\n", "network"),
     ("another account", "123456789012:role", "210987654321:role", "account"),
+    ("another account's pool", "https://post-123456789012", "https://post-210987654321", "account"),
     ("another image", "amazonaws.com/post-service:latest", "amazonaws.com/board:latest", "account"),
     (
         "another VPC",

@@ -1,10 +1,13 @@
 """The deployment page: what it names exists, and its commands are ones that their programs know."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,14 @@ import pytest
 import yaml
 from botocore import xform_name
 from botocore.model import OperationModel
+from botocore.validate import ParamValidator
+from flask import Flask, redirect
 from hcl2.utils import SerializationOptions
+from werkzeug.serving import make_server
 
-from config import Settings
+from config import SITE_ORIGINS, Settings
 from post.database.engines import database_config
+from post.web.site import REFERRER_POLICY, Site, content_security_policy
 from tests.deploy.checks import tool, waited_seconds
 from tests.deploy.kubernetes_rules import configured
 from tests.deploy.manifest import Manifest
@@ -29,11 +36,11 @@ PAGE = PROJECT / "docs" / "deployment.md"
 MANIFEST, DISTRIBUTION = PROJECT / "k8s" / "deployment.yaml", PROJECT / "cloudfront-config.json"
 AWS = botocore.session.get_session()
 # What the AWS CLI has beside the operations of its services.
-OF_THE_CLI = {("ecr", "get-login-password"), ("eks", "update-kubeconfig"), ("logs", "tail"), ("s3", "sync")}
+OF_THE_CLI = {("ecr", "get-login-password"), ("eks", "update-kubeconfig"), ("logs", "tail"), ("s3", "cp")}
 EVERYWHERE = {"--region", "--query", "--output"}
 # CloudFront's own policies are no examples, nor are addresses that mean "anywhere".
 EXAMPLE = re.compile(
-    r"\b\d{12}\b|\b0{8}(?:-0{4}){3}-0{12}\b|\b1{8}(?:-1{4}){3}-1{12}\b|\bEEXAMPLE\w+|\bexample\w+|\b10[.\d]+/\d+"
+    r"\b\d{12}\b|\b0{8}(?:-0{4}){3}-0{12}\b|\b1{8}(?:-1{4}){3}-1{12}\b|\b2{8}(?:-2{4}){3}-2{12}\b|\bEEXAMPLE\w+|\bexample\w+|\b10[.\d]+/\d+"
     r"|\bhhottdogg\.shop\b"
 )
 
@@ -169,6 +176,24 @@ def secrets(page: str) -> Iterator[str]:
     yield from (f"{key}, which nothing reads" for key in told if key not in {key for _, key in wanted})
 
 
+def signing_in(page: str) -> Iterator[str]:
+    """The pool must know the addresses to which the site has it send the browser back, and the site the pool's."""
+    commands = re.sub(" +", " ", shell(page)).splitlines()
+    (client,) = (line for line in commands if "create-user-pool-client" in line and "--client-name site" in line)
+    (callback,) = re.findall(r'CALLBACK = "(.+)"', (PROJECT / "site/src/session/marks.ts").read_text())
+    for option, path in (("callback", callback), ("logout", "/")):
+        addresses = " ".join(f'"{origin}{path}"' for origin in SITE_ORIGINS).replace("hhottdogg.shop", "$SITE")
+        if f"--{option}-urls {addresses} " not in client:
+            yield f"{option}: not {addresses}"
+    code = "--allowed-o-auth-flows-user-pool-client --allowed-o-auth-flows code --allowed-o-auth-scopes openid "
+    if code not in client:
+        yield "no authorization code"
+    (domain,) = re.findall(r'create-user-pool-domain .* --domain "(\S+)"', page)
+    address = domain.replace("$ACCOUNT_ID", "123456789012")
+    if not (configured(Manifest(MANIFEST.read_text())).cognito_domain or "").startswith(f"https://{address}.auth."):
+        yield f"the site sends nobody to {domain}"
+
+
 def rollout(page: str) -> Iterator[str]:
     minutes = waited_seconds((PROJECT / "buildspec-deploy.yml").read_text()) // 60
     if f"for `kubectl rollout status` for {minutes} minutes:" not in re.sub(r"\s", " ", page):
@@ -196,7 +221,7 @@ def connections(page: str) -> Iterator[str]:
 RULES = {
     rule.__name__: rule
     for rule in (
-        syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets, rollout, connections,
+        syntax, links, placeholders, aws, waiters, terraform, kubernetes, secrets, signing_in, rollout, connections,
     )
 }  # fmt: skip
 
@@ -230,7 +255,7 @@ def test_the_page_s_commands_are_looked_at():
     ("no such option", "--storage-encrypted --no-publicly", "--encrypted --no-publicly", "aws"),
     ("no such waiter", "aws acm wait certificate-validated", "aws acm wait certificate-issued", "waiters"),
     ("no such output", "-raw connection_arn", "-raw connection", "terraform"),
-    ("no such variable", "log_days          = 30", "log_retention     = 30", "terraform"),
+    ("no such variable", "log_days           = 30", "log_retention      = 30", "terraform"),
     ("no such resource", "=terraform_data.latest_moves", "=terraform_data.latest", "terraform"),
     (
         "no such deployment",
@@ -238,9 +263,13 @@ def test_the_page_s_commands_are_looked_at():
         "get deployment post-service --ignore",
         "kubernetes",
     ),
-    ("no namespace", "kubectl --namespace post-service get service", "kubectl get service", "kubernetes"),
+    ("no namespace", "kubectl --namespace post-service rollout history", "kubectl rollout history", "kubernetes"),
     ("a secret is missing", '    --from-literal=cognito-region="$AWS_REGION" \\\n', "", "secrets"),
     ("another key", "--from-literal=database-url=", "--from-literal=url=", "secrets"),
+    ("back elsewhere", "https://www.$SITE/signed-in", "https://www.$SITE/sign-in", "signing_in"),
+    ("no way out", '--logout-urls "https://$SITE/" ', '--logout-urls "https://$SITE" ', "signing_in"),
+    ("a token in the address", "--allowed-o-auth-flows code", "--allowed-o-auth-flows implicit", "signing_in"),
+    ("another pool's page", '--domain "post-$ACCOUNT_ID"', '--domain "board-$ACCOUNT_ID"', "signing_in"),
     ("another time", "for 25", "for ten", "rollout"),
     ("one pool", "56 for a pod", "28 for a pod", "connections"),
     ("as many pods", "280 for five pods", "224 for five pods", "connections"),
@@ -262,8 +291,9 @@ def test_a_page_tells_how_many_connections_a_worker_may_have(page):
 OWN = {
     "123456789012": ("ACCOUNT_ID", "210987654321"),
     "hhottdogg.shop": ("SITE", "staging.example.org"),
-    "00000000-0000-0000-0000-000000000000": ("NLB_CERTIFICATE_ID", "22222222-2222-2222-2222-222222222222"),
-    "11111111-1111-1111-1111-111111111111": ("SITE_CERTIFICATE_ID", "33333333-3333-3333-3333-333333333333"),
+    "00000000-0000-0000-0000-000000000000": ("NLB_CERTIFICATE_ID", "33333333-3333-3333-3333-333333333333"),
+    "11111111-1111-1111-1111-111111111111": ("SITE_CERTIFICATE_ID", "44444444-4444-4444-4444-444444444444"),
+    "22222222-2222-2222-2222-222222222222": ("SITE_HEADERS_ID", "55555555-5555-5555-5555-555555555555"),
     "EEXAMPLEOAC": ("OAC_ID", "E2QWRUHAPOMQZL"),
     "exampleapi": ("API_ID", "a1b2c3d4e5"),
 }
@@ -295,12 +325,12 @@ def test_a_file_is_filled_in_whole_or_not_at_all(file):
 
 @pytest.mark.parametrize("file", [MANIFEST, DISTRIBUTION], ids=lambda file: file.name)
 def test_a_second_environment_has_names_of_its_own(file):
-    own = re.compile(r":role/[\w-]+|\.com/[\w-]+:latest|post-service-[a-z-]+-\d{12}|function/[\w-]+")
+    own = re.compile(r":role/[\w-]+|\.com/[\w-]+:latest|post-service-[a-z-]+-\d{12}|function/[\w-]+|//[\w-]+\.auth")
 
     names = own.findall(called("staged", file, dict(OWN.values())).stdout)
 
     assert len(names) == len(own.findall(file.read_text()))
-    assert [name for name in names if "post-service-staging" not in name] == []
+    assert [name for name in names if "-staging" not in name] == []
 
 
 def with_kubectl(folder: Path, says: str) -> dict[str, str]:
@@ -359,6 +389,97 @@ def test_a_readme_leads_to_the_page(readme):
     assert "](docs/deployment.md)" in (PROJECT / readme).read_text()
 
 
+# The page of the site, and its headers
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """Serve an application in a thread; yields its host and port."""
+    server = make_server("127.0.0.1", 0, app)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def with_page(folder: Path) -> Flask:
+    """An application that has the page at ``/``, as the manifest's settings make it."""
+    folder.mkdir()
+    (folder / "index.html").write_text('<title>게시판</title><script id="board-config"></script>\n')
+    app, site = Flask(__name__), Site(folder, configured(Manifest(MANIFEST.read_text())))
+    app.add_url_rule("/", "page", site.page)
+    return app
+
+
+def without_page(status: int) -> Flask:
+    """An application that has none: it answers with an error, or leads elsewhere."""
+    app = Flask(__name__)
+    app.add_url_rule("/", "nothing", lambda: redirect("/api/docs") if status == 302 else ("", status))
+    return app
+
+
+needs_curl = pytest.mark.skipif(None in map(shutil.which, ("curl", "jq")), reason="no curl or jq on this machine")
+
+
+@needs_curl
+def test_the_pages_get_the_headers_of_the_service_s_own(tmp_path):
+    with serving(with_page(tmp_path / "site")) as host:
+        done = called("site_headers", "post-service-site", {**os.environ, "NLB": host})
+
+    given = json.loads(done.stdout)
+    model = AWS.get_service_model("cloudfront").operation_model("CreateResponseHeadersPolicy").input_shape
+    headers = given["SecurityHeadersConfig"]
+    policy = content_security_policy(configured(Manifest(MANIFEST.read_text())))
+    assert ParamValidator().validate({"ResponseHeadersPolicyConfig": given}, model).generate_report() == ""
+    assert headers["ContentSecurityPolicy"] == {"Override": False, "ContentSecurityPolicy": policy}
+    assert "https://post-123456789012.auth.ap-northeast-2.amazoncognito.com" in policy
+    assert headers["ReferrerPolicy"] == {"Override": False, "ReferrerPolicy": REFERRER_POLICY}
+
+
+@needs_curl
+@pytest.mark.parametrize("status", [302, 503])
+def test_pages_get_no_headers_of_a_service_without_pages(status):
+    with serving(without_page(status)) as host:
+        done = called("site_headers", "post-service-site", {**os.environ, "NLB": host})
+
+    assert (done.returncode != 0, done.stdout) == (True, "")
+
+
+def with_aws(folder: Path, host: str) -> dict[str, str]:
+    """An environment in which ``aws`` keeps its arguments and its input."""
+    (folder / "aws").write_text(f'#!/bin/sh\necho "$@" > {folder}/call\ncat > {folder}/input\n')
+    (folder / "aws").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "NLB": host}
+
+
+@needs_curl
+def test_the_page_is_published_with_its_configuration_and_is_asked_for_again(tmp_path):
+    with serving(with_page(tmp_path / "site")) as host:
+        done = called("publish_page", "post-service-site-210987654321", with_aws(tmp_path, host))
+
+    page = (tmp_path / "input").read_text()
+    assert done.returncode == 0
+    assert (tmp_path / "call").read_text() == (
+        "s3 cp - s3://post-service-site-210987654321/index.html"
+        " --cache-control no-cache --content-type text/html; charset=utf-8\n"
+    )
+    assert '"local_issuer": false' in page
+    assert '"domain": "https://post-123456789012.auth.ap-northeast-2.amazoncognito.com"' in page
+
+
+@needs_curl
+@pytest.mark.parametrize("status", [302, 503])
+def test_what_is_no_page_is_not_published(status, tmp_path):
+    with serving(without_page(status)) as host:
+        done = called("publish_page", "post-service-site-210987654321", with_aws(tmp_path, host))
+
+    assert done.returncode != 0
+    assert not (tmp_path / "call").exists()
+
+
 # The function that finds the site's own routes
 
 FUNCTION = re.compile(r"<<'JS'\n(.*?)^JS$", re.DOTALL | re.MULTILINE)
@@ -367,13 +488,13 @@ FUNCTION = re.compile(r"<<'JS'\n(.*?)^JS$", re.DOTALL | re.MULTILINE)
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
 def test_the_site_s_routes_are_its_first_page():
     (code,) = FUNCTION.findall(PAGE.read_text())
-    uris = ["/", "/posts/01a2018ed6a4", "/posts/", "/assets/app.9f3c.js", "/favicon.ico"]
+    uris = ["/", "/admin/reports", "/my", "/assets/app.9f3c.js", "/favicon.svg"]
     calls = ", ".join(f"handler({{request: {{uri: {uri!r}}}}}).uri" for uri in uris)
     script = f"{code}\nconsole.log([{calls}].join(' '))"
 
     done = subprocess.run(["node", "-e", script], check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
 
-    assert done.stdout.split() == ["/index.html"] * 3 + ["/assets/app.9f3c.js", "/favicon.ico"]
+    assert done.stdout.split() == ["/index.html"] * 3 + ["/assets/app.9f3c.js", "/favicon.svg"]
 
 
 def test_the_function_is_the_one_that_the_distribution_names():

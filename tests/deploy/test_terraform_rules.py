@@ -184,6 +184,18 @@ def projects(document: dict[str, Any]) -> Iterator[str]:
         yield "what runs tests may reach the cluster"
 
 
+def publishing(document: dict[str, Any]) -> Iterator[str]:
+    """Build adds files to the site's bucket, and to no other; it deletes none."""
+    allowed = [one for name, one in statements(document) if name == "build"]
+    rights = {action: one["resources"] for one in allowed for action in one["actions"] if action.startswith("s3:")}
+    bucket = "${local.site_bucket_arn}"
+    if rights != {"s3:PutObject": [f"{bucket}/*"], "s3:ListBucket": [bucket]}:
+        yield f"Build may do more than to add files to the site's bucket, or less: {rights}"
+    variables = named(document, "aws_codebuild_project")["build"]["environment"][0]["environment_variable"]
+    if {"name": "SITE_BUCKET", "value": "${local.site_bucket}"} not in variables:
+        yield "Build is not told the site's bucket"
+
+
 def cluster(document: dict[str, Any]) -> Iterator[str]:
     """The rollout has the rights of its group, which k8s/deployment.yaml has, and none of EKS's own policies."""
     if not only(document, "aws_eks_access_entry").get("kubernetes_groups"):
@@ -196,7 +208,7 @@ RULES = {
     rule.__name__: rule
     for rule in (
         variables, outputs, provider, stars, trust, images, moving_tag, artifacts, tls, logs,
-        pipeline, projects, cluster,
+        pipeline, projects, publishing, cluster,
     )
 }  # fmt: skip
 
@@ -265,6 +277,9 @@ def test_the_pipeline_keeps_the_rule(rule):
     ("privileged rollout", '"BUILD_GENERAL1_SMALL"', '"BUILD_GENERAL1_SMALL"\n    privileged_mode = true', "projects"),
     ("builder deploys", '"ecr:DescribeImages"', '"eks:DescribeCluster"', "projects"),
     ("no time to go back", "build_timeout  = 60 # a rollout's", "build_timeout  = 50 # a rollout's", "projects"),
+    ("files are deleted", '["s3:PutObject"]', '["s3:PutObject", "s3:DeleteObject"]', "publishing"),
+    ("any bucket's files", '["${local.site_bucket_arn}/*"]', '["arn:aws:s3:::*/*"]', "publishing"),
+    ("no bucket", '      name  = "SITE_BUCKET"\n', '      name  = "BUCKET"\n', "publishing"),
     ("no group", '  kubernetes_groups = ["post-service-deploy"]\n', "", "cluster"),
     (
         "EKS's rights",
