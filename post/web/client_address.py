@@ -11,8 +11,9 @@ from flask import Flask
 
 HEADER_MAX_CHARS = 4096  # read from the end, where our own proxies write: ten of them at most
 KEYS_KEPT = 1024  # addresses with a cached key
-# A list's last element, in reversed text: a comma in quotes is none, nor is a quote before a backslash an end.
-_LAST_ELEMENT = re.compile(r'(?:[^",]|"(?:[^"]|"(?=\\))*+"(?!\\))*+')
+# A list's last element, in reversed text: a comma in quotes is none, nor is a quote before a backslash an end. Its
+# parts differ by their first characters, so it is linear; Python 3.11.2 mistakes possessive quantifiers (gh-106052).
+_LAST_ELEMENT = re.compile(r'(?:[^",]|"(?:[^"]|"(?=\\))*"(?!\\))*')
 # A pair of a ``Forwarded`` element (RFC 7239, section 4); also an address with colons that lacks its quotes.
 _PAIR = re.compile(r'(?:^|;)\s*([^\s;=",]+)=(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
 # The first 96 bits of IPv6 addresses that are an IPv4 address: compatible and mapped (RFC 4291, section 2.5.5),
