@@ -36,7 +36,13 @@ PAGE = PROJECT / "docs" / "deployment.md"
 MANIFEST, DISTRIBUTION = PROJECT / "k8s" / "deployment.yaml", PROJECT / "cloudfront-config.json"
 AWS = botocore.session.get_session()
 # What the AWS CLI has beside the operations of its services.
-OF_THE_CLI = {("ecr", "get-login-password"), ("eks", "update-kubeconfig"), ("logs", "tail"), ("s3", "cp")}
+OF_THE_CLI = {
+    ("ecr", "get-login-password"),
+    ("eks", "update-kubeconfig"),
+    ("logs", "tail"),
+    ("s3", "cp"),
+    ("s3", "sync"),
+}
 EVERYWHERE = {"--region", "--query", "--output"}
 # CloudFront's own policies are no examples, nor are addresses that mean "anywhere".
 EXAMPLE = re.compile(
