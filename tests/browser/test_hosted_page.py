@@ -308,7 +308,7 @@ def test_writers_have_all_of_the_api_from_another_origin(board, page, name, faul
     title = f"사진-{name}"
     sign_in_from(page, "/", name)
     page.get_by_role("link", name="글쓰기").click()
-    page.get_by_label("제목").fill(title)
+    page.get_by_label("제목", exact=True).fill(title)
     page.get_by_label("내용").fill("처음 글")
     picture = {"name": "a.png", "mimeType": "image/png", "buffer": plain_png()}
     page.locator("input[type=file]").set_input_files([picture])

@@ -18,7 +18,7 @@ POSTS = re.compile(r"/api/v1/posts$")
 
 
 def write(page: Page, title: str, content: str, category: str | None = None) -> None:
-    page.get_by_label("제목").fill(title)
+    page.get_by_label("제목", exact=True).fill(title)
     page.get_by_label("내용").fill(content)
     if category is not None:
         page.get_by_label("분류").fill(category)
@@ -35,7 +35,7 @@ def test_a_post_is_written_by_keyboard_alone(board, page, sign_in, check_accessi
     sign_in(page, name)
 
     page.goto("/write")
-    page.get_by_label("제목").focus()
+    page.get_by_label("제목", exact=True).focus()
     page.keyboard.type(title)
     page.keyboard.press("Enter")  # publishes nothing
     page.keyboard.press("Tab")
@@ -55,14 +55,14 @@ def test_a_post_is_written_by_keyboard_alone(board, page, sign_in, check_accessi
     [post] = board.call("GET", "/posts/my", name=name)
     assert (post["status"], post["category"], post["content"]) == ("visible", category, "첫 줄\n둘째 줄 <b>글자</b>")
     page.goto("/write")  # nothing is left to go on with
-    expect(page.get_by_label("제목")).to_have_value("")
+    expect(page.get_by_label("제목", exact=True)).to_have_value("")
 
 
 def test_limits_and_refusals_are_said_at_their_field(board, page, sign_in, faults, check_accessible):
     name = board.fresh()
     sign_in(page, name)
     page.goto("/write")
-    title, content = page.get_by_label("제목"), page.get_by_label("내용")
+    title, content = page.get_by_label("제목", exact=True), page.get_by_label("내용")
     publish = page.get_by_role("button", name="올리기")
 
     publish.click()
@@ -107,9 +107,9 @@ def test_a_draft_survives_a_reload_and_can_be_discarded_and_taken_back(board, pa
     expect(offer).to_contain_text(title)
     check_accessible(page)
     offer.get_by_role("button", name="버리기").click()
-    expect(page.get_by_label("제목")).to_have_value("")
+    expect(page.get_by_label("제목", exact=True)).to_have_value("")
     page.get_by_role("button", name="되돌리기").click()
-    expect(page.get_by_label("제목")).to_have_value(title)
+    expect(page.get_by_label("제목", exact=True)).to_have_value(title)
     expect(page.get_by_label("내용")).to_be_focused()
 
     page.reload()
@@ -117,11 +117,11 @@ def test_a_draft_survives_a_reload_and_can_be_discarded_and_taken_back(board, pa
     page.get_by_role("link", name="게시판").click()
     page.get_by_role("button", name="되돌리기").click()  # on another page
     expect(page).to_have_url(re.compile("/write$"))
-    expect(page.get_by_label("제목")).to_have_value(title)
+    expect(page.get_by_label("제목", exact=True)).to_have_value(title)
 
     sign_in(page, board.fresh())  # another user sees nothing of it
     page.goto("/write")
-    expect(page.get_by_label("제목")).to_have_value("")
+    expect(page.get_by_label("제목", exact=True)).to_have_value("")
     sign_in(page, name)
     page.goto("/write")
     page.get_by_role("button", name="이어서 쓰기").click()
@@ -143,9 +143,9 @@ def test_a_draft_on_the_service_is_published_from_its_own_address(board, page, o
 
     page.reload()  # the service has all of it, so nothing is offered
     expect(page.get_by_label("내용")).to_have_value("제목은 아직 없습니다.")
-    expect(page.get_by_label("제목")).to_have_value("")
+    expect(page.get_by_label("제목", exact=True)).to_have_value("")
     check_accessible(page)
-    page.get_by_label("제목").fill(title)
+    page.get_by_label("제목", exact=True).fill(title)
     page.get_by_role("button", name="올리기").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
     [post] = board.call("GET", "/posts/my", name=name)
@@ -191,7 +191,7 @@ def test_a_post_is_published_with_its_pictures_after_its_form_was_left(board, pa
     page.unroute(POSTS)
     expect(page.get_by_text("글을 저장하지 못했습니다. 서버에 연결할 수 없습니다")).to_be_visible()
     page.get_by_role("button", name="이어서 쓰기").click()
-    expect(page.get_by_label("제목")).to_have_value(refused)
+    expect(page.get_by_label("제목", exact=True)).to_have_value(refused)
 
 
 def test_a_browser_that_keeps_nothing_shows_the_board_and_says_what_it_does_not_keep(board, page):
@@ -245,7 +245,7 @@ def test_a_text_that_was_changed_after_a_lost_answer_is_one_post(board, page, si
 
     page.reload()
     page.get_by_role("button", name="이어서 쓰기").click()
-    page.get_by_label("제목").fill(last)
+    page.get_by_label("제목", exact=True).fill(last)
     page.route(POSTS, lambda route: (keys.append(route.request.headers.get("idempotency-key")), route.continue_()))
     page.get_by_role("button", name="올리기").click()
 
@@ -273,7 +273,7 @@ def test_without_a_connection_or_a_service_the_text_stays_and_is_sent_later(boar
 
     page.get_by_role("button", name="임시 저장").click()
     expect(page.get_by_role("alert")).to_contain_text("서버에 연결할 수 없습니다")
-    expect(page.get_by_label("제목")).to_have_value(title)
+    expect(page.get_by_label("제목", exact=True)).to_have_value(title)
     page.context.set_offline(False)
     error = {"code": "database_unavailable", "status": 503, "details": [], "request_id": "abc"}
     away = {"success": False, "message": "데이터베이스에 연결할 수 없습니다.", "error": error}
@@ -300,13 +300,13 @@ def test_a_session_that_ends_while_writing_loses_no_text(board, page, sign_in, f
 
     page.get_by_role("button", name="올리기").click()
     expect(page.get_by_role("alert")).to_contain_text("로그인이 끝났습니다")
-    expect(page.get_by_label("제목")).to_have_value(title)
+    expect(page.get_by_label("제목", exact=True)).to_have_value(title)
     page.get_by_role("alert").get_by_role("link", name="로그인").click()
     page.get_by_label("이름").fill(name)
     page.get_by_role("main").get_by_role("button", name="로그인").click()
 
     expect(page).to_have_url(re.compile("/write$"))
-    expect(page.get_by_label("제목")).to_have_value(title)  # without a question
+    expect(page.get_by_label("제목", exact=True)).to_have_value(title)  # without a question
     page.get_by_role("button", name="올리기").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
 
