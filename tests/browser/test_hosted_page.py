@@ -340,6 +340,7 @@ def test_writers_have_all_of_the_api_from_another_origin(board, page, name, faul
     page.get_by_role("button", name="저장", exact=True).click()
     expect(page.get_by_role("heading", name="다른 곳에서 이 글을 먼저 수정했습니다")).to_be_visible()
     page.get_by_role("button", name="내 글로 저장").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
     expect(page.get_by_text("내가 고친 글")).to_be_visible()
     assert board.call("GET", f"/posts/{post['id']}", name=name)["content"] == "내가 고친 글"
 
