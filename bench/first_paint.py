@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.remove(str(Path(__file__).resolve().parent))  # its limits.py would be taken for the package of that name
 
-from post.web.site import DIGEST, sources_digest
+from post.web.site import is_current
 from tests.browser.conftest import CHROMIUM, DIST, FLAGS, READER
 from tests.demo_board import running_demo_board
 from tests.nginx import running_nginx
@@ -199,7 +199,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--waterfall", action="store_true", help="print the requests of the last load on each network")
     options = parser.parse_args()
-    if not (DIST / DIGEST).is_file() or (DIST / DIGEST).read_text().strip() != sources_digest(DIST.parent):
+    if not is_current(DIST):
         raise SystemExit("the pages are not built: make site")
     loads = measure(options.rounds)
     show(loads)

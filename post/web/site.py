@@ -192,11 +192,16 @@ def load_site(settings: Settings) -> Site | None:
     folder = settings.site_path
     if not (folder / PAGE).is_file():
         return None
-    sources, digest = folder.parent, folder / DIGEST
-    if (sources / "src").is_dir() and not (digest.is_file() and digest.read_text().strip() == sources_digest(sources)):
+    if (folder.parent / "src").is_dir() and not is_current(folder):
         logger.warning("site_is_stale", extra={"not_served": str(folder), "remedy": "make site"})
         return None
     return Site(folder, settings)
+
+
+def is_current(folder: Path) -> bool:
+    """Return whether a site was built from the sources that lie beside it."""
+    digest = folder / DIGEST
+    return digest.is_file() and digest.read_text().strip() == sources_digest(folder.parent)
 
 
 def sources_digest(folder: Path) -> str:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.engine import make_url
 
-from post.web.site import DIGEST, sources_digest
+from post.web.site import is_current
 from tests.browser import accessibility
 from tests.browser.board import Board
 from tests.browser.faults import Faults
@@ -81,18 +81,13 @@ def site() -> Path:
     lock = os.open(SITE, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start together: one builds, the others wait
-        if not _is_current():
+        if not is_current(DIST):
             command = ["node", "scripts/build.mjs"]
             built = subprocess.run(command, cwd=SITE, check=False, timeout=HANG_SECONDS, capture_output=True, text=True)
             assert built.returncode == 0, built.stdout + built.stderr
     finally:
         os.close(lock)
     return DIST
-
-
-def _is_current() -> bool:
-    digest = DIST / DIGEST
-    return digest.is_file() and digest.read_text().strip() == sources_digest(SITE)
 
 
 @pytest.fixture(scope="session")
