@@ -104,6 +104,12 @@ export function showCounts(queries: QueryClient, id: string, counts: Counts): vo
   queries.setQueryData<VersionedPost>(["posts", "one", id], (found) => found && { ...found, post: { ...found.post, ...counts } });
 }
 
+/** Have posts, their lists and the counts of categories read again: a post was written, changed or deleted. */
+export async function refreshPosts(queries: QueryClient): Promise<void> {
+  void queries.invalidateQueries({ queryKey: ["categories"] });
+  await queries.invalidateQueries({ queryKey: ["posts"] });
+}
+
 export function categoriesQuery(api: Api) {
   return queryOptions({
     queryKey: ["categories"],

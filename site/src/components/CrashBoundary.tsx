@@ -1,6 +1,6 @@
 /** Boundaries for faults in rendering, a part whose code did not come among them: offline, or after a new release. */
 
-import { Component, type ReactNode } from "react";
+import { Component, Suspense, type ReactNode } from "react";
 import { useText } from "../i18n/language";
 import { PageTitle } from "./PageTitle";
 
@@ -51,8 +51,16 @@ export function CrashedPage() {
   );
 }
 
-/** In place of a part of a page. */
-export function CrashedPart() {
+/** Part of a page whose code comes later; the page stays readable without it. */
+export function LazyPart({ children }: { children: ReactNode }) {
+  return (
+    <CrashBoundary fallback={<CrashedPart />}>
+      <Suspense fallback={null}>{children}</Suspense>
+    </CrashBoundary>
+  );
+}
+
+function CrashedPart() {
   const text = useText();
   return (
     <div className="problem" role="alert">

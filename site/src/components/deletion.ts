@@ -17,6 +17,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { bodyOf } from "../api/client";
 import { ApiError } from "../api/errors";
+import { refreshPosts } from "../api/posts";
 import { useApi, useSession } from "../context";
 import { useText, useTexts } from "../i18n/language";
 import { deletions } from "./deletions";
@@ -70,8 +71,7 @@ export function useDeletion(): Deletion {
       if (!isGone) notice({ kind: "problem", text: texts.refused(shortened(title), sentenceFor(error, text)) });
     }
     queries.removeQueries({ queryKey: ["posts", "one", id], type: "inactive" });
-    void queries.invalidateQueries({ queryKey: ["categories"] });
-    await queries.invalidateQueries({ queryKey: ["posts"] });
+    await refreshPosts(queries);
   }
 
   function start(post: Deletable): void {

@@ -3,7 +3,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useLayoutEffect, useRef } from "react";
 import { Link, useSearchParams } from "react-router";
-import type { PostSummary } from "../../api/posts";
+import { refreshPosts, type PostSummary } from "../../api/posts";
 import { useCanUndo, useDeletion, useIsLeaving } from "../../components/deletion";
 import { focusMain } from "../../components/focus";
 import { Loading } from "../../components/Loading";
@@ -169,10 +169,7 @@ function Visibility({ post }: { post: PostSummary }) {
     onSuccess: () => notice({ text: isVisible ? texts.hidden : texts.shown }),
     onError: (error) => notice({ kind: "problem", text: texts.failed(sentenceFor(error, text)) }),
     // After a refusal too: a moderator may have hidden the post meanwhile.
-    onSettled: () => {
-      void queries.invalidateQueries({ queryKey: ["categories"] });
-      return queries.invalidateQueries({ queryKey: ["posts"] });
-    },
+    onSettled: () => refreshPosts(queries),
   });
 
   return (

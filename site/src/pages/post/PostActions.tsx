@@ -2,7 +2,7 @@
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "react-router";
-import type { VersionedPost } from "../../api/posts";
+import { refreshPosts, type VersionedPost } from "../../api/posts";
 import { useCanUndo, useDeletion, useIsLeaving } from "../../components/deletion";
 import { useNotice } from "../../components/notices";
 import { Problem } from "../../components/problems";
@@ -49,8 +49,7 @@ function AuthorActions({ versioned: { post, etag } }: { versioned: VersionedPost
     mutationFn: () => setStatus(api, post.id, isHidden ? "visible" : "hidden"),
     // The post is read again while the button waits, so that it never says what is no longer so.
     onSuccess: async () => {
-      void queries.invalidateQueries({ queryKey: ["categories"] });
-      await queries.invalidateQueries({ queryKey: ["posts"] });
+      await refreshPosts(queries);
       notice({ text: isHidden ? text.shown : text.hidden });
     },
   });

@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, type MouseEvent, type ReactNode } from "react";
+import { lazy, type MouseEvent } from "react";
 import { Link, useLocation, useNavigate, useParams } from "react-router";
 import { ApiError } from "../../api/errors";
 import { isEdited, postQuery, type Post } from "../../api/posts";
 import { Counts } from "../../components/Counts";
-import { CrashBoundary, CrashedPart } from "../../components/CrashBoundary";
+import { LazyPart } from "../../components/CrashBoundary";
 import { Loading } from "../../components/Loading";
 import { PageTitle } from "../../components/PageTitle";
 import { StatusBadge } from "../../components/PostList";
@@ -43,30 +43,21 @@ export function PostPage() {
         </div>
         {user !== null && user.sub === post.user_id && (
           <div className="post-actions-place">
-            <Part>
+            <LazyPart>
               <PostActions versioned={data} />
-            </Part>
+            </LazyPart>
           </div>
         )}
       </article>
       <BackToList />
       {user?.isAdmin && (
         <div className="moderation-place">
-          <Part>
+          <LazyPart>
             <Moderation versioned={data} />
-          </Part>
+          </LazyPart>
         </div>
       )}
     </div>
-  );
-}
-
-/** Part that comes after the post, which stays readable without it. */
-function Part({ children }: { children: ReactNode }) {
-  return (
-    <CrashBoundary fallback={<CrashedPart />}>
-      <Suspense fallback={null}>{children}</Suspense>
-    </CrashBoundary>
   );
 }
 

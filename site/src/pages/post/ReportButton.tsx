@@ -1,6 +1,6 @@
-import { lazy, Suspense, useState } from "react";
+import { lazy, useState } from "react";
 import type { Post } from "../../api/posts";
-import { CrashBoundary, CrashedPart } from "../../components/CrashBoundary";
+import { LazyPart } from "../../components/CrashBoundary";
 import { useUser } from "../../context";
 import { useText } from "../../i18n/language";
 
@@ -17,9 +17,7 @@ export function ReportButton({ post }: { post: Post }) {
       <button className="button small" aria-haspopup="dialog" onClick={() => setOpen(true)}>
         {text.post.report}
       </button>
-      <CrashBoundary fallback={<CrashedPart />}>
-        <Suspense fallback={null}>{isOpen && <ReportDialog id={post.id} onClose={() => setOpen(false)} />}</Suspense>
-      </CrashBoundary>
+      <LazyPart>{isOpen && <ReportDialog id={post.id} onClose={() => setOpen(false)} />}</LazyPart>
     </>
   );
 }

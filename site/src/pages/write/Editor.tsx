@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useId, useRef, useState, useSyncExternalStore, type ClipboardEvent, type DragEvent } from "react";
 import { Link, useNavigate } from "react-router";
 import { ApiError } from "../../api/errors";
-import { categoriesQuery } from "../../api/posts";
+import { categoriesQuery, refreshPosts } from "../../api/posts";
 import { useNotice } from "../../components/notices";
 import { Problem, sentenceFor } from "../../components/problems";
 import { useApi, useSessionState, useUser } from "../../context";
@@ -109,8 +109,7 @@ export function Editor({ writing, limits, begin }: Props) {
     }
     setSeen(null);
     queries.removeQueries({ queryKey: ["posts", "one", now.draft.postId] });
-    void queries.invalidateQueries({ queryKey: ["posts"] });
-    void queries.invalidateQueries({ queryKey: ["categories"] });
+    void refreshPosts(queries);
     if (status === "hidden") return void notice({ text: text.draftSaved });
     writing.discard();
     notice({ text: status === "visible" ? text.published : text.saved });
