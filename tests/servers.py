@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 import pymysql
@@ -393,11 +394,19 @@ def answering(answer: Answer) -> Iterator[str]:
         def log_message(self, *_args) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with running_in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@contextmanager
+def running_in_thread(server: BaseServer) -> Iterator[None]:
+    """Have a server serve in a thread, and close it at the end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield
         finally:
             server.shutdown()
             thread.join()

@@ -1,6 +1,5 @@
 """A page in React on http://localhost:3000, in a real browser, against the service on a port of its own."""
 
-import threading
 from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from tests.servers import HANG_SECONDS, running_service
+from tests.servers import HANG_SECONDS, running_in_thread, running_service
 from tests.site_packages import SITE, npm_packages
 from tests.test_docs_page import CHROMIUM, FLAGS
 from tests.test_media import PNG
@@ -26,12 +25,9 @@ class QuietHandler(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site():
     """The port of a server of the site's files, which the browser takes for localhost:3000."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE)))
+    with running_in_thread(server):
         yield server.server_port
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

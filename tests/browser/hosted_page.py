@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jose import jwk, jwt
 
+from tests.servers import running_in_thread
+
 REGION = "ap-northeast-2"
 POOL_ID = f"{REGION}_browser1"
 CLIENT_ID = "site-client"
@@ -272,14 +274,9 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[str]:
     """Serve in a thread; yields the URL, on ``localhost``, where browsers have the cryptography of HTTPS pages."""
-    with _Server(("127.0.0.1", port), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://localhost:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = _Server(("127.0.0.1", port), handler)
+    with running_in_thread(server):
+        yield f"http://localhost:{server.server_port}"
 
 
 @contextmanager

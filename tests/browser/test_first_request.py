@@ -4,19 +4,18 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import expect
 
+from tests.browser.routes import hold
+
 
 def test_a_list_is_asked_for_once_and_before_the_pages_code_has_come(board, page, sign_in):
     category = board.fresh("두 낱말")
     title = board.post(title=board.fresh("먼저"), category=category)["title"]
     row = page.get_by_role("link", name=title)
     address = "/?" + urlencode({"category": category, "sort": "popular", "period": "week"})
-    held, asked = [], []
+    asked = []
     page.on("request", lambda request: asked.append(request) if "/api/v1/posts?" in request.url else None)
 
-    def hold(route):  # Playwright takes no method of a list
-        held.append(route)
-
-    page.route("**/assets/index-*.js", hold, times=1)
+    held = hold(page, "**/assets/index-*.js", times=1)
     with page.expect_response("**/api/v1/posts?*"):
         page.goto(address, wait_until="commit")
     held[0].continue_()

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, Route, expect
 from config import load_config
 from post.web.site import CONTENT_TYPES, content_security_policy, runtime_config
 from tests.browser.hosted_page import CLIENT_ID, POOL_ID, REGION, Pool, hosted_page, serving
+from tests.browser.routes import refusal
 from tests.image_samples import plain_png
 from tests.servers import HANG_SECONDS, UNLIMITED, free_port, running_service, wait_until
 
@@ -276,7 +277,7 @@ def test_readers_like_without_a_token_where_the_service_takes_it(board, page, na
     page.goto(f"/?q={name}")
     page.get_by_role("link", name="다음").click()  # by a header of the answer, which the page may read
     page.get_by_role("link", name=post["title"]).click()
-    busy = {"success": False, "message": "요청이 많습니다.", "error": {"code": "rate_limited", "status": 429}}
+    busy = refusal("rate_limited", 429, "요청이 많습니다.")
     cors = {"Access-Control-Allow-Origin": "*"}
     faults.expect("status of 429")
     page.route("**/like/status*", lambda route: route.fulfill(status=429, json=busy, headers=cors))
@@ -323,8 +324,8 @@ def test_writers_have_all_of_the_api_from_another_origin(board, page, name, faul
     # A refusal's words and seconds; the answer has the service's headers, so that the page may read no others.
     def refuse(route: Route) -> None:
         answer = route.fetch()
-        refusal = {"success": False, "message": "요청이 많습니다.", "error": {"code": "rate_limited", "status": 429}}
-        route.fulfill(response=answer, status=429, headers={**answer.headers, "retry-after": "7"}, json=refusal)
+        busy = refusal("rate_limited", 429, "요청이 많습니다.")
+        route.fulfill(response=answer, status=429, headers={**answer.headers, "retry-after": "7"}, json=busy)
 
     faults.expect("status of 429", "status of 412")
     page.route(f"**/api/v1/posts/{post['id']}", refuse)

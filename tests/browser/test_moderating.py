@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.routes import refusal
+
 
 @pytest.fixture
 def admin_page(page, board, sign_in):
@@ -173,7 +175,7 @@ def test_what_is_typed_in_a_dialog_outlives_the_session(board, page, sign_in, fa
     page.get_by_role("radio", name="기타").check()
     page.get_by_label("자세한 내용").fill(words)
 
-    expired = {"success": False, "message": "만료", "error": {"code": "token_expired", "status": 401, "details": []}}
+    expired = refusal("token_expired", 401, "만료")
     page.route("**/reports", lambda route: route.fulfill(status=401, json=expired), times=1)
     page.route("**/dev/token", lambda route: route.fulfill(status=400, json=expired), times=1)
     faults.expect("status of 401", "status of 400")

@@ -12,11 +12,12 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.quality import check_narrow, check_still, watch_shifts
+from tests.browser.routes import hold, refusal
 from tests.image_samples import encoded, plain_png, scene
 from tests.servers import HANG_SECONDS, wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page, Route
+    from playwright.sync_api import Locator, Page
 
     from tests.browser.board import Board
 
@@ -151,15 +152,10 @@ def test_a_post_shows_its_pictures_small_then_whole_and_nothing_jumps(board, pag
     post = board.post(title=title, content="본문입니다")
     board.upload(post["id"], encoded(scene().resize((1200, 800), Image.Resampling.NEAREST), "PNG"), plain_png())
     watch_shifts(page)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
     page.goto(f"/?q={title}")
     expect(page.locator(".thumbnail")).to_have_js_property("complete", value=True)
     whole = board.call("GET", f"/posts/{post['id']}")["media_files"][0]["url"]
-    page.route(f"**{whole.removeprefix(board.url)}", hold)
+    held = hold(page, f"**{whole.removeprefix(board.url)}")
 
     titles(page).first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
@@ -185,11 +181,6 @@ def test_a_post_shows_its_pictures_small_then_whole_and_nothing_jumps(board, pag
 def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, faults):
     post, name = board.post(title=board.fresh("좋은 글")), board.fresh()
     like = page.get_by_role("button", name="좋아요")
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
     # Nobody: to the sign-in and back to the post.
     page.goto(f"/posts/{post['id']}")
     like.click()
@@ -200,7 +191,7 @@ def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, 
     expect(page).to_have_url(f"{board.url}/posts/{post['id']}")
     expect(like).to_have_attribute("aria-pressed", "false")
 
-    page.route(LIKES, hold, times=1)
+    held = hold(page, LIKES, times=1)
     with page.expect_request(LIKES):
         like.click()
     expect(like).to_have_attribute("aria-pressed", "true")
@@ -215,9 +206,8 @@ def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, 
     assert board.call("GET", f"/posts/{post['id']}", name=name)["is_liked"] is True
 
     faults.expect("status of 409")
-    refusal = {"success": False, "message": "지금은 안 됩니다.", "error": {"code": "conflict", "status": 409}}
     row.get_by_role("link", name=post["title"]).click()
-    page.route(LIKES, lambda route: route.fulfill(status=409, json=refusal))
+    page.route(LIKES, lambda route: route.fulfill(status=409, json=refusal("conflict", 409, "지금은 안 됩니다.")))
     like.click()
     expect(page.get_by_text("좋아요를 반영하지 못했습니다. 지금은 안 됩니다.")).to_be_visible()
     expect(like).to_have_attribute("aria-pressed", "true")
@@ -232,14 +222,14 @@ def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, 
     page.get_by_role("link", name="게시판").click()
     page.get_by_role("link", name=second["title"]).click()
     expect(heading).to_have_text(second["title"])
-    page.route(LIKES, hold, times=1)
+    held = hold(page, LIKES, times=1)
     with page.expect_request(LIKES):
         like.click()
     page.evaluate("history.go(-2)")
     expect(heading).to_have_text(first["title"])
     with page.expect_response(LIKES):
         like.click()
-    held[-1].continue_()
+    held[0].continue_()
     for post in (first, second):
         path = f"/posts/{post['id']}"
         wait_until(lambda path=path: board.call("GET", path, name=name)["is_liked"], what="the like is not stored")
@@ -324,7 +314,7 @@ def test_a_service_that_is_away_is_said_and_tried_again(board, page, faults, che
     title = board.fresh("멀리")
     board.post(title=title)
     faults.expect("status of 429", "ERR_INTERNET_DISCONNECTED")
-    busy = {"success": False, "message": "요청이 많습니다.", "error": {"code": "rate_limited", "status": 429}}
+    busy = refusal("rate_limited", 429, "요청이 많습니다.")
     page.route(
         re.compile(r"/api/v1/posts\?"),
         lambda route: route.fulfill(status=429, headers={"Retry-After": "5"}, json=busy),

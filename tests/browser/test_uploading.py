@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 
+from tests.browser.routes import hold, refusal
 from tests.image_samples import MAX_BYTES, corners, encoded, plain_png
 
 if TYPE_CHECKING:
@@ -59,12 +60,7 @@ def test_pictures_come_by_button_drop_and_paste_and_are_refused_one_by_one(
     content.fill("사진 세 장")
     faults.expect("status of 400")
 
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:  # until all are there: they are one batch to who listens
-        held.append(route)
-
-    page.route("**/media", hold)
+    hold(page, "**/media")  # until all are there: they are one batch to who listens
     large = a_file("큰.jpg", b"\xff\xd8\xff" + bytes(MAX_BYTES), "image/jpeg")
     chosen = [a_file("하나.png", plain_png()), a_file("가짜.png", b"no picture"), large]
     page.locator("input[type=file]").set_input_files(chosen)
@@ -109,11 +105,7 @@ def test_uploads_that_fail_are_tried_again_and_never_stored_twice(board, page, s
     sign_in(page, name)
     page.goto(f"/posts/{post['id']}/edit")
     pick = page.locator("input[type=file]")
-    busy = {
-        "success": False,
-        "message": "요청이 많습니다.",
-        "error": {"code": "overloaded", "status": 503, "details": []},
-    }
+    busy = refusal("overloaded", 503, "요청이 많습니다.")
 
     faults.expect("status of 503", "ERR_FAILED")
     page.route(UPLOADS, lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}, json=busy), times=1)
@@ -163,16 +155,11 @@ def test_the_eleventh_picture_has_room_once_another_is_taken_out(board, page, si
 
 def test_publishing_waits_for_the_pictures_and_a_reload_between_loses_no_text(board, page, sign_in):
     name, title = board.fresh(), board.fresh("기다림")
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
     sign_in(page, name)
     page.goto("/write")
     page.get_by_label("제목", exact=True).fill(title)
     page.get_by_label("내용").fill("사진을 기다리는 글")
-    page.route(UPLOADS, hold)
+    hold(page, UPLOADS)
     page.locator("input[type=file]").set_input_files([a_file(f"{number}.png", plain_png()) for number in range(3)])
     expect(page.get_by_role("progressbar")).to_have_count(2)
     expect(card(page, "2.png")).to_contain_text("기다리는 중")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 
+from tests.browser.routes import hold, refusal
 from tests.image_samples import plain_png
 
 if TYPE_CHECKING:
@@ -159,15 +160,10 @@ def test_a_draft_on_the_service_is_published_from_its_own_address(board, page, o
 
 def test_a_post_is_published_with_its_pictures_after_its_form_was_left(board, page, sign_in, faults):
     name, title, refused = board.fresh(), board.fresh("먼저 감"), board.fresh("못 감")
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
     sign_in(page, name)
     page.goto("/write")
     write(page, title, "사진은 나중에")
-    page.route("**/media", hold)
+    hold(page, "**/media")
     files: list[Any] = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": plain_png()} for n in range(3)]
     page.locator("input[type=file]").set_input_files(files)
     page.get_by_role("button", name="올리기").click()
@@ -181,8 +177,7 @@ def test_a_post_is_published_with_its_pictures_after_its_form_was_left(board, pa
     faults.expect("ERR_FAILED")
     page.get_by_role("link", name="글쓰기").click()
     write(page, refused, "답이 없음")
-    held.clear()
-    page.route(POSTS, hold)
+    held = hold(page, POSTS)
     page.get_by_role("button", name="올리기").click()
     expect(page.get_by_role("button", name="올리는 중…")).to_be_visible()
     page.get_by_role("link", name="내 글").click()
@@ -275,8 +270,7 @@ def test_without_a_connection_or_a_service_the_text_stays_and_is_sent_later(boar
     expect(page.get_by_role("alert")).to_contain_text("서버에 연결할 수 없습니다")
     expect(page.get_by_label("제목", exact=True)).to_have_value(title)
     page.context.set_offline(False)
-    error = {"code": "database_unavailable", "status": 503, "details": [], "request_id": "abc"}
-    away = {"success": False, "message": "데이터베이스에 연결할 수 없습니다.", "error": error}
+    away = refusal("database_unavailable", 503, "데이터베이스에 연결할 수 없습니다.", request_id="abc")
     page.route(POSTS, lambda route: route.fulfill(status=503, json=away), times=1)
     faults.expect("status of 503")
     page.get_by_role("button", name="올리기").click()
@@ -293,7 +287,7 @@ def test_a_session_that_ends_while_writing_loses_no_text(board, page, sign_in, f
     sign_in(page, name)
     page.goto("/write")
     write(page, title, "길게 쓴 글")
-    expired = {"success": False, "message": "만료", "error": {"code": "token_expired", "status": 401, "details": []}}
+    expired = refusal("token_expired", 401, "만료")
     page.route(POSTS, lambda route: route.fulfill(status=401, json=expired), times=1)
     page.evaluate("sessionStorage.clear()")  # so that there is no other token
     faults.expect("status of 401")

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,7 @@ from tests.deploy.kubernetes_rules import configured
 from tests.deploy.manifest import Manifest
 from tests.deploy.mutations import broken, mutations
 from tests.pages import broken_links
-from tests.servers import HANG_SECONDS, PROJECT
+from tests.servers import HANG_SECONDS, PROJECT, running_in_thread
 
 PAGE = PROJECT / "docs" / "deployment.md"
 MANIFEST, DISTRIBUTION = PROJECT / "k8s" / "deployment.yaml", PROJECT / "cloudfront-config.json"
@@ -402,13 +401,8 @@ def test_a_readme_leads_to_the_page(readme):
 def serving(app: Flask) -> Iterator[str]:
     """Serve an application in a thread; yields its host and port."""
     server = make_server("127.0.0.1", 0, app)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with running_in_thread(server):
         yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 def with_page(folder: Path) -> Flask:
