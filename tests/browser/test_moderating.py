@@ -110,7 +110,8 @@ def test_reports_lead_to_a_decision_that_is_undone(board, page, open_page, sign_
     for each in (desk, other_desk):
         sign_in(each, admin, admin=True)
         each.goto("/admin/reports")
-    card = desk.get_by_role("article", name=title)
+    card, theirs = (each.get_by_role("article", name=title) for each in (desk, other_desk))
+    expect(theirs).to_be_visible()  # before it is decided
     expect(card.get_by_role("listitem")).to_have_count(2)
     expect(card).to_contain_text("<b>도배</b>입니다")
     expect(card).to_contain_text("나쁜 말")
@@ -121,7 +122,6 @@ def test_reports_lead_to_a_decision_that_is_undone(board, page, open_page, sign_
     expect(card).to_contain_text("되돌렸습니다.")
     expect(card).to_contain_text("공개")
 
-    theirs = other_desk.get_by_role("article", name=title)
     other_desk.get_by_role("button", name=f"Delete the post: {title}").click()
     other_desk.get_by_role("dialog").get_by_role("button", name="Delete the post").click()
     expect(theirs).to_contain_text("The report was resolved before, in another way.")
