@@ -60,6 +60,7 @@ def test_a_lost_update_is_shown_as_both_texts(board, open_page, sign_in, faults,
 
     first.get_by_label("내용").fill(LINES.replace("줄 9", "먼저 고친 줄"))
     save(first)
+    expect(first.get_by_role("heading", level=1)).to_have_text(post["title"])
     expect(first.get_by_text("먼저 고친 줄")).to_be_visible()
     second.get_by_label("내용").fill(LINES.replace("줄 9", "나중에 고친 줄"))
     save(second)
@@ -82,6 +83,7 @@ def test_a_lost_update_is_shown_as_both_texts(board, open_page, sign_in, faults,
     second.get_by_role("button", name="되돌리기").click()
     expect(second.get_by_label("내용")).to_have_value(re.compile("나중에 고친 줄"))
     save(second)
+    expect(second.get_by_role("heading", level=1)).to_have_text(post["title"])
     expect(second.get_by_text("나중에 고친 줄")).to_be_visible()
     assert "나중에 고친 줄" in content_of(board, post)
 
@@ -106,6 +108,7 @@ def test_after_a_lost_update_one_goes_on_with_the_own_text_or_saves_it(board, pa
     save(page)
 
     page.get_by_role("button", name="내 글로 저장").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(post["title"])
     expect(page.get_by_text("내 글과 남의 글")).to_be_visible()
     assert content_of(board, post) == "내 글과 남의 글"
 
@@ -156,6 +159,7 @@ def test_an_author_hides_shows_and_deletes_with_an_undo(board, page, sign_in, ch
 
     page.get_by_role("button", name="삭제").click()
     expect(page).to_have_url(re.compile("/$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("게시판")
     page.get_by_role("button", name="되돌리기").click()
     page.goto(f"/posts/{post['id']}")
     expect(page.get_by_role("heading", level=1)).to_have_text(title)

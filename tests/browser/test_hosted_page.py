@@ -257,7 +257,8 @@ def test_leaving_the_board_ends_the_account_in_the_pool(board, page, name):
 
     page.get_by_role("button", name="탈퇴하기").click()
     page.get_by_label("확인을 위해").fill("탈퇴")
-    page.get_by_role("dialog").get_by_role("button", name="탈퇴하기").click()
+    with page.expect_event("load"):  # of the page to which the pool sends the browser back
+        page.get_by_role("dialog").get_by_role("button", name="탈퇴하기").click()
 
     expect(page.get_by_role("navigation", name="주 메뉴").get_by_role("link", name="로그인")).to_be_visible()
     wait_until(lambda: LOGOUT in board.pool.asked, seconds=HANG_SECONDS, what="no sign-out")

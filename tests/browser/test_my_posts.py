@@ -45,8 +45,8 @@ def test_my_posts_have_their_state_and_pages(board, page, sign_in, check_accessi
     check_accessible(page)
 
     press(page, "공개하기", draft)
-    expect(page.get_by_role("button", name=f"숨기기: {draft}")).to_be_focused()
     expect(page.get_by_text("글을 공개했습니다.")).to_be_visible()
+    expect(page.get_by_role("button", name=f"숨기기: {draft}")).to_be_focused()
     expect(row(page, draft)).not_to_contain_text("나만 보기")
 
     page.get_by_role("link", name="다음").click()

@@ -107,6 +107,7 @@ def test_the_focus_is_never_on_nothing_after_a_link(board, page, sign_in):
     follow(posts[-1]["title"], posts[-1]["title"])
     follow("목록으로", category)
     page.go_forward()
+    expect(heading).to_have_text(posts[-1]["title"])
     expect(heading).to_be_focused()
     follow("수정", "글 수정")
     page.get_by_role("button", name="저장", exact=True).click()

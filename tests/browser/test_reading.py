@@ -199,7 +199,8 @@ def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, 
     assert board.call("GET", f"/posts/{post['id']}")["like_count"] == 0
     like.click()  # before the answer: what counts is the last press
     like.click()
-    held[0].continue_()
+    with page.expect_response(LIKES):
+        held[0].continue_()
     page.get_by_role("link", name="목록으로").click()
     row = page.get_by_role("article").filter(has_text=post["title"])
     expect(row).to_contain_text("좋아요 1")
@@ -219,6 +220,7 @@ def test_a_like_shows_at_once_and_a_refusal_takes_it_back(board, page, sign_in, 
     heading = page.get_by_role("heading", level=1)
     page.goto("/")
     page.get_by_role("link", name=first["title"]).click()
+    expect(heading).to_have_text(first["title"])
     page.get_by_role("link", name="게시판").click()
     page.get_by_role("link", name=second["title"]).click()
     expect(heading).to_have_text(second["title"])

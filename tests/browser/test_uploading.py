@@ -137,6 +137,7 @@ def test_the_eleventh_picture_has_room_once_another_is_taken_out(board, page, si
     page.get_by_role("button", name="빼기: 3.png", exact=True).click()
     expect(card(page, "3.png")).to_contain_text("저장할 때 지웁니다")
     page.get_by_role("button", name="되돌리기: 3.png").click()
+    expect(page.get_by_text("모두 10장까지")).to_be_visible()
     page.locator("input[type=file]").set_input_files([a_file("열하나.png", plain_png())])
     expect(card(page, "열하나.png")).to_contain_text("이미지는 10개까지 올릴 수 있습니다")
     check_accessible(page)

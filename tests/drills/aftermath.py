@@ -8,8 +8,6 @@ from tests.conftest import wrong_in
 from tests.load import API
 from tests.servers import wait_until
 
-VIEWS_WRITTEN_SECONDS = 5  # of which each is written within one, but where the database has just come back
-
 
 def rows(server, query):
     with create_engine(server.url, poolclass=NullPool).connect() as connection:
@@ -52,7 +50,6 @@ def assert_views_are_counted(server, service, load, path):
 
     wait_until(
         lambda: stored() >= answered or "views_in_doubt" in service.log,
-        seconds=VIEWS_WRITTEN_SECONDS,
         what=f"{answered} views were answered, and are not all there",
     )
     assert 0 < stored() <= sent

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from tests.image_samples import encoded, scene
-from tests.load import API, token
+from tests.load import API, crowding, token
 from tests.nginx import Proxied, proxied_service
-from tests.servers import UNLIMITED, children_of, image_allocator
+from tests.servers import HANG_SECONDS, PATIENT_WITH_MYSQL, UNLIMITED, children_of, image_allocator
 
 SECONDS = float(os.environ.get("DRILL_SECONDS", "10"))
 CONNECTIONS = 300
@@ -27,7 +27,8 @@ OTHERS_SECONDS_MAX = 3
 
 @pytest.fixture
 def proxied(server, tmp_path) -> Iterator[Proxied]:
-    with proxied_service(tmp_path, DATABASE_URL=server.url, **UNLIMITED, **image_allocator()) as proxied:
+    settings = {**PATIENT_WITH_MYSQL, **UNLIMITED, **image_allocator()}
+    with proxied_service(tmp_path, DATABASE_URL=server.url, **settings) as proxied:
         yield proxied
 
 
@@ -45,10 +46,13 @@ def test_answers_that_nobody_reads(proxied):
     headers = token(proxied.url, "ana")
     body = {"title": "제목", "content": "a" * TEXT_CHARS}
     for _ in range(POSTS):
-        assert requests.post(f"{proxied.url}{API}/posts", json=body, headers=headers, timeout=10).status_code == 201
+        assert (
+            requests.post(f"{proxied.url}{API}/posts", json=body, headers=headers, timeout=HANG_SECONDS).status_code
+            == 201
+        )
     # The rest of a service in use: both workers have made such pages, for clients that read them.
     for _ in range(WARM_UP_READS):
-        page = requests.get(f"{proxied.url}{API}/posts?per_page={POSTS}", timeout=10).content
+        page = requests.get(f"{proxied.url}{API}/posts?per_page={POSTS}", timeout=HANG_SECONDS).content
     request = f"GET {API}/posts?per_page={POSTS} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 2
     rest, most, slowest = memory_mib(proxied), 0.0, 0.0
 
@@ -64,7 +68,7 @@ def test_answers_that_nobody_reads(proxied):
                 time.sleep(0.4)
                 most = max(most, memory_mib(proxied))
                 began = time.monotonic()
-                assert requests.get(f"{proxied.url}/health", timeout=20).ok
+                assert requests.get(f"{proxied.url}/health", timeout=HANG_SECONDS).ok
                 slowest = max(slowest, time.monotonic() - began)
     deadline = time.monotonic() + 30
     while (left := memory_mib(proxied)) > rest + LEFT_MAX_MIB and time.monotonic() < deadline:
@@ -102,11 +106,14 @@ def test_slow_uploads_of_one_user(proxied):
     own = {"hog": "", "bo": ""}
     for name in own:
         body = {"title": "제목", "content": "내용"}
-        created = requests.post(f"{proxied.url}{API}/posts", json=body, headers=token(proxied.url, name), timeout=10)
+        created = requests.post(
+            f"{proxied.url}{API}/posts", json=body, headers=token(proxied.url, name), timeout=HANG_SECONDS
+        )
         own[name] = created.headers["Location"]
     hog_heads = [upload_head(own["hog"], token(proxied.url, "hog"), 5_000_000) for _ in range(UPLOADS)]
     other_head = upload_head(own["bo"], token(proxied.url, "bo"), len(image))
     seconds, statuses, ended = [], [], threading.Event()
+    others = crowding()
 
     with ExitStack() as stack:
         threads = []
@@ -118,7 +125,7 @@ def test_slow_uploads_of_one_user(proxied):
         time.sleep(1)
         for _ in range(5):
             began = time.monotonic()
-            with socket.create_connection(("127.0.0.1", proxied.nginx.port), timeout=60) as client:
+            with socket.create_connection(("127.0.0.1", proxied.nginx.port), timeout=HANG_SECONDS) as client:
                 client.sendall(other_head + image)
                 statuses.append(int(client.makefile("rb").read().split()[1]))
             seconds.append(time.monotonic() - began)
@@ -131,4 +138,4 @@ def test_slow_uploads_of_one_user(proxied):
         f"{len(image) // 1000} kB took at most {max(seconds):.2f} s"
     )
     assert statuses == [201] * 5
-    assert max(seconds) < OTHERS_SECONDS_MAX
+    assert max(seconds) < OTHERS_SECONDS_MAX * others

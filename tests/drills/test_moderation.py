@@ -18,6 +18,7 @@ from post.models import DELETED, HIDDEN, OPEN, Category, LogEntry, Pin, Post, Re
 from tests.drills.aftermath import rows, wrong_counters
 from tests.load import API, Load, Sample, ask
 from tests.servers import (
+    HANG_SECONDS,
     UNLIMITED,
     children_of,
     find_mysqld,
@@ -51,7 +52,7 @@ class Board:
 
     def _user(self, name: str, groups: list[str]) -> dict[str, str]:
         body = {"username": name, "groups": groups}
-        told = requests.post(f"{self.url}/dev/token", json=body, timeout=10).json()["data"]
+        told = requests.post(f"{self.url}/dev/token", json=body, timeout=HANG_SECONDS).json()["data"]
         return {"sub": told["sub"], "Authorization": f"Bearer {told['access_token']}"}
 
 
@@ -204,7 +205,7 @@ def test_the_log_tells_what_moderators_have_done_whoever_is_killed_meanwhile(ser
     clients = [Client(board, f"{number}", f"{seed} {number}") for number in range(CLIENTS)]
     killed = _run(clients, service, seed)
     wait_until_healthy(service)
-    wait_until(lambda: _tasks_running(server) == 0, seconds=60, what="a task has not ended")
+    wait_until(lambda: _tasks_running(server) == 0, what="a task has not ended")
 
     kinds = sum((client.done for client in clients), Counter())
     statuses = Counter(sample.status for sample in board.load.samples)

@@ -18,6 +18,7 @@ from post.models import Category, Like, Post
 from tests.drills.aftermath import rows, wrong_counters
 from tests.load import API, Load, Sample, ask, token
 from tests.servers import (
+    HANG_SECONDS,
     UNLIMITED,
     children_of,
     find_mysqld,
@@ -207,7 +208,7 @@ def test_what_was_acknowledged_holds_whatever_breaks(server, service, make_app):
     _run(clients, faults)
     took = time.monotonic() - began
     wait_until_healthy(service)
-    wait_until(lambda: requests.get(f"{service.url}/health/ready", timeout=5).ok, seconds=10, what="it is not ready")
+    wait_until(lambda: requests.get(f"{service.url}/health/ready", timeout=HANG_SECONDS).ok, what="it is not ready")
     time.sleep(2)  # views are written once a second
 
     statuses = Counter(sample.status for sample in board.load.samples)

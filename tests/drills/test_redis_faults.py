@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.load import crowding
 from tests.redis_replicas import PATIENT, asked_seconds, own_redis, redis_of, view, wait_for_return
 from tests.servers import RedisServer, wait_until
 
@@ -103,6 +104,7 @@ def test_redis_is_lost_with_one_line_and_returned_to(break_it, redis, make_repli
     said = events(caplog)
     mend()
     wait_for_return(app)
+    wait_until(lambda: events(caplog) != said, what="its return is not told")
 
     assert {answer.status_code for answer in answers} == {200}
     assert answers[-1].json == {"status": "ready", "checks": {"database": "up", "redis": "down"}}
@@ -125,7 +127,7 @@ def test_no_request_waits_long_for_a_redis_that_is_lost(break_it, redis, make_re
 
     times = [asked(path) for path in [f"/api/v1/posts/{post_id}", READ] * 20]
 
-    assert max(times) < SLOWEST_SECONDS
+    assert max(times) < SLOWEST_SECONDS * crowding()
 
 
 def test_a_redis_that_is_away_from_the_start_is_gone_without(redis, make_replica, caplog):
@@ -153,10 +155,10 @@ def test_requests_that_flow_through_a_loss_and_a_return_all_succeed(redis, make_
     try:
         for break_it in (kill, hang):
             mend = break_it(redis)
-            wait_until(lambda: redis_of(app).is_lost, seconds=10, what="nobody finds Redis lost")
+            wait_until(lambda: redis_of(app).is_lost, what="nobody finds Redis lost")
             time.sleep(0.3)
             mend()
-            wait_until(lambda: not redis_of(app).is_lost, seconds=10, what="nobody finds Redis back")
+            wait_until(lambda: events(caplog)[-1:] == ["redis_back"], what="nobody finds Redis back")
     finally:
         ended.set()
         for thread in threads:

@@ -170,7 +170,8 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   });
   useEffect(() => {
     if (!writing) return;
-    writing.onPlace = (id) => void go.current(pathOf(id), STAYS);
+    // The address changes first: nobody is called back to a form that they have left.
+    writing.onPlace = (id) => void (location.pathname === pathOf(null) && go.current(pathOf(id), STAYS));
     return () => {
       writing.onPlace = () => {};
       writing.close();
