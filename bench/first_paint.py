@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.remove(str(Path(__file__).resolve().parent))  # its limits.py would be taken for the package of that name
 
 from post.web.site import is_current
-from tests.browser.conftest import CHROMIUM, DIST, FLAGS, READER
+from tests.browser.conftest import DIST, READER
+from tests.chromium import CHROMIUM, FLAGS
 from tests.demo_board import running_demo_board
 from tests.nginx import running_nginx
 from tests.servers import HANG_SECONDS, free_port

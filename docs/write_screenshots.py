@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.browser.conftest import CHROMIUM, DIST, FLAGS, READER
+from tests.browser.conftest import DIST, READER
+from tests.chromium import CHROMIUM, FLAGS
 from tests.demo_board import NOW, PICTURED, running_demo_board
 from tests.ports import free_port
 

@@ -1,21 +1,18 @@
 """The documentation page, in a real browser."""
 
 import os
-import shutil
 
 import pytest
 import requests
 from jose import jwt
 
+from tests.chromium import CHROMIUM, FLAGS, NO_CHROMIUM
 from tests.servers import HANG_SECONDS, UNLIMITED, running_service
 from tests.test_media import PNG
 from tests.test_service import token
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
 if CHROMIUM is None and os.environ.get("CI") != "true":
-    pytest.skip("no Chromium on this machine (Debian: apt install chromium)", allow_module_level=True)
+    pytest.skip(NO_CHROMIUM, allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

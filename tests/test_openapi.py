@@ -40,7 +40,7 @@ def test_schemathesis_finds_no_crash_and_no_answer_outside_the_schema(tmp_path):
         command = [
             str(Path(sys.executable).parent / "schemathesis"),
             "--config-file", str(PROJECT / "tests" / "schemathesis.toml"), "run", f"{service.url}/api/openapi.json",
-            "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "20"), "--seed", "1", "--no-color",
+            "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "10"), "--seed", "1", "--no-color",
             "--generation-database", "none", "--request-timeout", "40", "--workers", "1",
             "--suppress-health-check", "too_slow",  # as a busy machine is
         ]  # fmt: skip

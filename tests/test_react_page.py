@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
+from tests.chromium import CHROMIUM, FLAGS
 from tests.servers import HANG_SECONDS, running_in_thread, running_service
 from tests.site_packages import SITE, npm_packages
-from tests.test_docs_page import CHROMIUM, FLAGS
 from tests.test_media import PNG
 from tests.test_service import token
 

@@ -12,8 +12,8 @@ from microservices.local.__main__ import ADMIN
 from microservices.tests.callers import PASSWORD, Http, new_email
 from microservices.tests.local.test_supervisor import running
 from microservices.tests.running import PROJECT
+from tests.chromium import CHROMIUM, FLAGS
 from tests.site_packages import npm_packages
-from tests.test_docs_page import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.slow
 AXE = npm_packages() / "axe-core" / "axe.min.js"

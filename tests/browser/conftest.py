@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from post.web.site import is_current
 from tests.browser import accessibility
 from tests.browser.board import Board
 from tests.browser.faults import Faults
+from tests.chromium import CHROMIUM, FLAGS, NO_CHROMIUM
 from tests.conftest import drop_database
 from tests.servers import (
     HANG_SECONDS,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 SITE = PROJECT / "site"
 DIST = SITE / "dist"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 READER = {"locale": "ko-KR", "timezone_id": "Asia/Seoul", "viewport": {"width": 1280, "height": 800}}
 # A busy machine is slower than the time for which site/src/components/notices.tsx shows them.
 LASTING_NOTICES = """{
@@ -122,7 +120,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import expect, sync_playwright
 
     if CHROMIUM is None:
-        _lack("no Chromium on this machine (Debian: apt install chromium)")
+        _lack(NO_CHROMIUM)
     expect.set_options(timeout=HANG_SECONDS * 1000 / 4)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
