@@ -26,6 +26,11 @@ from tests.servers import (
 CONFIGURATION = PROJECT / "k8s" / "nginx.conf"
 POD_USER = 10001
 NO_CHANGES: Mapping[str, str] = {}
+# Longer than a test lets a body stall, on a busy machine too.
+PATIENT_WITH_BODIES = {
+    "client_body_timeout 10s": "client_body_timeout 60s",
+    "client_body_timeout 20s": "client_body_timeout 120s",
+}
 
 
 def as_pod_user(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ import requests
 from tests.image_samples import SAMPLES, growing_png, jpeg_of_refining_scans, large, scene
 from tests.load import crowding, new_post, token
 from tests.nginx import proxied_service
-from tests.servers import UNLIMITED
+from tests.servers import HANG_SECONDS, UNLIMITED
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def hogging(service, file: bytes, *, connections: int):
     def send() -> None:
         while not ended.is_set():
             url = f"{service.url}{new_post(service.url, 'hog')}/media"
-            statuses.append(requests.post(url, data=body, headers=headers, timeout=60).status_code)
+            statuses.append(requests.post(url, data=body, headers=headers, timeout=HANG_SECONDS).status_code)
 
     with ThreadPoolExecutor(connections) as pool:
         sent = [pool.submit(send) for _ in range(connections)]
@@ -77,12 +77,12 @@ def test_a_picture_is_answered_while_another_user_sends_all_they_can(service, ho
         time.sleep(2)
         for _ in range(3):
             began = time.monotonic()
-            answer = requests.post(
-                f"{service.url}{path}/media", files={"file": ("a.jpg", picture)}, headers=headers, timeout=60
-            )
+            files = {"file": ("a.jpg", picture)}
+            answer = requests.post(f"{service.url}{path}/media", files=files, headers=headers, timeout=HANG_SECONDS)
             seconds.append(time.monotonic() - began)
             answers[answer.status_code] += 1
             time.sleep(0.3)
+    others = max(others, crowding())  # the load is of the last minute, and may have risen since
 
     print(f"{hog}, {connections} connections: {max(seconds):.2f} s at most, load {others:.1f}; {Counter(statuses)}")
     assert max(seconds) < ANSWER_SECONDS_MAX * others

@@ -22,8 +22,8 @@ from config import SITE_ORIGINS
 from post import messages
 from tests.image_samples import encoded, scene
 from tests.load import new_post
-from tests.nginx import CONFIGURATION, proxied_service, running_nginx
-from tests.servers import HANG_SECONDS, UNLIMITED, children_of, free_port, wait_until
+from tests.nginx import CONFIGURATION, PATIENT_WITH_BODIES, proxied_service, running_nginx
+from tests.servers import HANG_SECONDS, UNLIMITED, children_of, free_port, wait_until, wait_until_in_flight
 from tests.test_service import token
 
 SITE, STRANGER = SITE_ORIGINS[0], "https://stranger.example"
@@ -93,9 +93,9 @@ class Silent:
         self.port = self._listener.getsockname()[1]
 
     def accept(self) -> socket.socket:
-        self._listener.settimeout(10)
+        self._listener.settimeout(HANG_SECONDS)
         connection, _ = self._listener.accept()
-        connection.settimeout(10)
+        connection.settimeout(HANG_SECONDS)
         return connection
 
     def is_asked(self, *, within_seconds: float) -> bool:
@@ -357,7 +357,7 @@ def lines_of_checks(proxied) -> int:
 
 
 def test_more_uploads_than_there_is_room_for_are_503(tmp_path):
-    changes = {"limit_conn uploads 64": "limit_conn uploads 2"}
+    changes = PATIENT_WITH_BODIES | {"limit_conn uploads 64": "limit_conn uploads 2"}
     with proxied_service(tmp_path, changes=changes, **UNLIMITED) as proxied, ExitStack() as stack:
         for name in ("ana", "bo"):
             slow_upload(stack, proxied.nginx.port, field_of(proxied.url, name))
@@ -386,10 +386,10 @@ def test_uploads_without_a_valid_token_hold_no_place(field, proxied):
     assert not {"x-uploader", "x-refusal"} & {name.lower() for name in uploaded.headers}
 
 
-def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_have(proxied):
-    own = [field_of(proxied.url, "hog") for _ in range(6)]
-    assert len({*own}) == 6
-    with ExitStack() as stack:
+def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_have(tmp_path):
+    with proxied_service(tmp_path, changes=PATIENT_WITH_BODIES, **UNLIMITED) as proxied, ExitStack() as stack:
+        own = [field_of(proxied.url, "hog") for _ in range(6)]
+        assert len({*own}) == 6
         slow = [slow_upload(stack, proxied.nginx.port, own[turn % 6], f"X-Uploader: {turn}") for turn in range(70)]
 
         def answered() -> list[socket.socket]:
@@ -400,10 +400,10 @@ def test_a_users_slow_uploads_leave_room_for_others_however_many_tokens_they_hav
         statuses = [upload_picture(proxied.url, name).status_code for name in ("bo", "hog")]
         refused = [read_answer(upload) for upload in answered()]
 
-    assert statuses == [201, 503]
-    assert len(refused) == 70 - 12
-    for answer in refused:
-        assert_is_own_refusal(answer, 503, proxied.nginx)
+        assert statuses == [201, 503]
+        assert len(refused) == 70 - 12
+        for answer in refused:
+            assert_is_own_refusal(answer, 503, proxied.nginx)
 
 
 def sub_of(headers: dict[str, str]) -> str:
@@ -532,10 +532,10 @@ def test_a_body_that_comes_slowly_is_served(proxied):
 
 def test_a_photo_that_comes_slowly_for_longer_than_any_wait_is_served(tmp_path):
     stalls = {
-        "client_body_timeout 10s": "client_body_timeout 1s",
-        "client_body_timeout 20s": "client_body_timeout 2s",
-        "proxy_read_timeout 30s": "proxy_read_timeout 3s",
-        "proxy_read_timeout 40s": "proxy_read_timeout 4s",
+        "client_body_timeout 10s": "client_body_timeout 3s",
+        "client_body_timeout 20s": "client_body_timeout 4s",
+        "proxy_read_timeout 30s": "proxy_read_timeout 6s",
+        "proxy_read_timeout 40s": "proxy_read_timeout 7s",
     }
     with proxied_service(tmp_path, changes=stalls) as service:
         path, headers = new_post(service.url, "ana"), token(service.url, "ana")
@@ -607,9 +607,9 @@ def test_unread_answers_hold_no_thread_and_arrive_whole(proxied):
 
 @pytest.mark.parametrize("through_nginx", [True, False])
 def test_a_connection_is_kept_for_as_long_as_is_set(through_nginx, tmp_path):
-    changes = {"keepalive_timeout 400s": "keepalive_timeout 4s"}
+    changes = {"keepalive_timeout 400s": "keepalive_timeout 8s"}
     with (
-        proxied_service(tmp_path, changes=changes, KEEPALIVE_SECONDS="4", **UNLIMITED) as proxied,
+        proxied_service(tmp_path, changes=changes, KEEPALIVE_SECONDS="8", **UNLIMITED) as proxied,
         ExitStack() as stack,
     ):
         port = int((proxied.url if through_nginx else proxied.service.url).rpartition(":")[2])
@@ -617,7 +617,7 @@ def test_a_connection_is_kept_for_as_long_as_is_set(through_nginx, tmp_path):
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS)) for _ in range(120)
         ]
         answers = []
-        for pause in (2.5, 5.5):  # a client's, shorter than ours; then a longer one
+        for pause in (2.5, 0):  # a client's, shorter than ours; then none, and it waits for the end
             for connection in connections:
                 connection.sendall(get())
             answers += [read_answer(connection).status for connection in connections]
@@ -642,9 +642,10 @@ def test_what_a_killed_worker_had_is_sent_again_where_that_is_safe(method, path,
         url = created.headers["Location"]
         with closing(sqlite3.connect(tmp_path / "instance" / "postdb.sqlite3", isolation_level=None)) as lock:
             lock.execute("BEGIN IMMEDIATE")
-            options = {"json": {"title": "neu"}, "headers": headers, "timeout": 30}
+            options = {"json": {"title": "neu"}, "headers": headers, "timeout": HANG_SECONDS}
+            wait_until_in_flight(proxied.service, 0)  # a request stays counted for a moment after its answer
             sent = pool.submit(requests.request, method, proxied.url + url + path, **options)
-            time.sleep(1)
+            wait_until_in_flight(proxied.service, 1)
             for worker in children_of(proxied.service.process.pid):
                 os.kill(worker, signal.SIGKILL)
             time.sleep(0.5)
@@ -719,5 +720,6 @@ def test_a_write_that_takes_long_is_waited_for(tmp_path):
             lock.execute("BEGIN IMMEDIATE")
             url = f"{proxied.url}/api/v1/posts"
             created = pool.submit(requests.post, url, json=body, headers=headers, timeout=HANG_SECONDS)
+            wait_until_in_flight(proxied.service, 1)
             time.sleep(3)
         assert created.result().status_code == 201

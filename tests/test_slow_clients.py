@@ -50,7 +50,7 @@ def connect(service, *, receives: int | None = None) -> socket.socket:
     connection = socket.socket()
     if receives:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-    connection.settimeout(20)
+    connection.settimeout(HANG_SECONDS)
     connection.connect(("127.0.0.1", service.nginx.port))
     return connection
 
