@@ -29,6 +29,7 @@ from redis.retry import Retry
 from tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parent.parent
+GUNICORN_CONFIGURATION = PROJECT / "gunicorn.conf.py"
 HANG_SECONDS = 120  # what takes longer hangs, on a busy machine too
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
@@ -246,9 +247,11 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path, *, prefix: Sequence[str] = (), **settings: str) -> Iterator[Service]:
+def running_service(
+    folder: Path, *, prefix: Sequence[str] = (), configuration: Path = GUNICORN_CONFIGURATION, **settings: str
+) -> Iterator[Service]:
     """Run ``gunicorn -c gunicorn.conf.py app:app`` until it answers; yields it. ``prefix`` begins the command."""
-    service = start_service(folder, prefix=prefix, **settings)
+    service = start_service(folder, prefix=prefix, configuration=configuration, **settings)
     try:
         wait_until_healthy(service)
         yield service
@@ -261,12 +264,15 @@ def image_allocator() -> dict[str, str]:
     return dict(re.findall(r"(MALLOC_\w+)=(\S+)", (PROJECT / "Dockerfile").read_text()))
 
 
+def changed_configuration(folder: Path, changes: str) -> Path:
+    """Write gunicorn's configuration with lines of Python after it; returns the file's path."""
+    own, changed = GUNICORN_CONFIGURATION, folder / "gunicorn.conf.py"
+    changed.write_text(f"exec(compile(open({str(own)!r}).read(), {str(own)!r}, 'exec'))\n{changes}\n")
+    return changed
+
+
 def start_service(
-    folder: Path,
-    *,
-    prefix: Sequence[str] = (),
-    configuration: Path = PROJECT / "gunicorn.conf.py",
-    **settings: str,
+    folder: Path, *, prefix: Sequence[str] = (), configuration: Path = GUNICORN_CONFIGURATION, **settings: str
 ) -> Service:
     port = int(settings.setdefault("PORT", str(free_port())))
     settings.setdefault("METRICS_PORT", str(free_port()))

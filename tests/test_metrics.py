@@ -29,9 +29,11 @@ from post.utils import ACTIONS, Caller
 from tests.redis_replicas import own_redis
 from tests.servers import (
     HANG_SECONDS,
+    PATIENT_WITH_MYSQL,
     PROJECT,
     UNLIMITED,
     Service,
+    changed_configuration,
     find_mysqld,
     running_mysql,
     running_service,
@@ -240,7 +242,8 @@ def test_a_client_that_says_nothing_does_not_keep_others_from_the_metrics(tmp_pa
 
 
 def test_a_scrape_that_has_begun_when_a_worker_ends_is_answered_whole(tmp_path):
-    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+    patient = changed_configuration(tmp_path, f"metrics_server.CLIENT_TIMEOUT_SECONDS = {HANG_SECONDS}")
+    with running_service(tmp_path, configuration=patient, WEB_CONCURRENCY="1") as service:
         port = int(re.search(r":(\d+)/", service.metrics_url)[1])
         with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as scraper:
             scraper.sendall(b"GET /metrics HTTP/1.0\r\n")
@@ -292,10 +295,11 @@ def test_the_metrics_listen_on_ipv6_as_the_service_does(tmp_path):
 
 
 def test_a_file_that_a_worker_has_just_begun_is_waited_for(tmp_path):
-    with running_service(tmp_path, WEB_CONCURRENCY="1") as service:
+    patient = changed_configuration(tmp_path, "metrics_server.RETRY_SECONDS = 4")
+    with running_service(tmp_path, configuration=patient, WEB_CONCURRENCY="1") as service:
         begun = folder_of(service) / "counter_worker-2.db"
         begun.touch()
-        ready = threading.Timer(0.1, begun.write_bytes, [bytes(1 << 16)])
+        ready = threading.Timer(1, begun.write_bytes, [bytes(1 << 16)])
         ready.start()
 
         scrape = Scrape(service)
@@ -320,7 +324,8 @@ def test_a_scrape_that_fails_is_in_the_log_and_the_next_is_answered(tmp_path):
 def test_whether_servers_are_there_shows_whichever_worker_has_found_out(tmp_path):
     with running_mysql() as database, own_redis(tmp_path) as redis:
         settings = {"DATABASE_URL": database.url, "REDIS_URL": redis.url, "SECRET_KEY": "of-the-tests", **UNLIMITED}
-        settings["REDIS_TIMEOUT_MS"] = "1000"  # a busy machine is not to lose it before the test does
+        # A busy machine is not to lose them before the test does.
+        settings |= {"REDIS_TIMEOUT_MS": "1000", **PATIENT_WITH_MYSQL}
         with running_service(tmp_path, **settings) as service:
 
             def wait_until_told(told: float) -> Scrape:
@@ -365,6 +370,7 @@ def test_strangers_do_not_make_up_series(tmp_path):
 
 def test_what_happens_on_the_board_is_counted(tmp_path, new_mysql_database):
     settings = {"DATABASE_URL": new_mysql_database, "RATELIMIT_READ": "5/hour", "VIEW_FLUSH_SECONDS": "0"}
+    settings |= PATIENT_WITH_MYSQL
     with running_service(tmp_path, WEB_CONCURRENCY="2", **settings) as service:
         wait_until_total(service, "post_database_connections_in_use", 0)  # by threads that begin with the workers
         before = Scrape(service)
@@ -469,7 +475,7 @@ def test_a_wait_for_a_connection_is_counted_with_its_seconds(tmp_path):
     with engine.connect() as held, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: engine.connect().close())
         in_use = counted("post_database_connections_in_use", pool="waited for")
-        time.sleep(0.3)
+        time.sleep(1)
         held.close()
         waiting.result()
     engine.dispose()

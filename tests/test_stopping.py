@@ -19,12 +19,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.nginx import POD_USER, WITHOUT_CAPABILITIES, proxied_service
+from tests.nginx import PATIENT_WITH_BODIES, POD_USER, WITHOUT_CAPABILITIES, proxied_service
 from tests.servers import (
     HANG_SECONDS,
     PROJECT,
     UNLIMITED,
     Service,
+    changed_configuration,
     children_of,
     running_service,
     start_service,
@@ -85,7 +86,7 @@ def locked_database(folder):
 
 def write(url: str, headers) -> int:
     body = {"title": "제목", "content": "내용"}
-    return requests.post(f"{url}/api/v1/posts", json=body, headers=headers, timeout=60).status_code
+    return requests.post(f"{url}/api/v1/posts", json=body, headers=headers, timeout=HANG_SECONDS).status_code
 
 
 # As a pod
@@ -142,6 +143,7 @@ def test_a_pod_that_stops_under_load_resets_nobody(tmp_path):
             time.sleep(1)
 
             pod.nginx.begin_stop()
+            wait_until(lambda: not balancer.is_ready, what="the load balancer does not notice")
             time.sleep(DRAIN_SECONDS)
             quit_code = pod.nginx.quit()
             for thread in threads:
@@ -174,7 +176,7 @@ def test_while_it_stops_it_is_not_ready_and_serves_on(tmp_path):
 def slow_request(port: int, *, until: threading.Event) -> tuple[int, bytes]:
     """Send a request whose body ends when ``until`` is set; returns its status and the answer."""
     head = b"POST /dev/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as client:
         client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:5])
         until.wait()
         client.sendall(BODY[5:])
@@ -185,7 +187,10 @@ def slow_request(port: int, *, until: threading.Event) -> tuple[int, bytes]:
 @pytest.mark.parametrize("behind_nginx", [True, False], ids=["as a pod", "alone"])
 def test_a_body_that_ends_8_seconds_after_the_stop_is_answered(behind_nginx, folder):
     prefix = without_rights()
-    with proxied_service(folder, prefix=prefix, **UNLIMITED) as pod, ThreadPoolExecutor(3) as pool:
+    with (
+        proxied_service(folder, changes=PATIENT_WITH_BODIES, prefix=prefix, **UNLIMITED) as pod,
+        ThreadPoolExecutor(3) as pool,
+    ):
         port = pod.nginx.port if behind_nginx else int(pod.service.url.rpartition(":")[2])
         whole = threading.Event()
         asked = [pool.submit(slow_request, port, until=whole) for _ in range(2)]
@@ -238,13 +243,6 @@ def sleeps_on(service: Service, looks: Counter) -> int:
     ]
     looks["asleep"] = looks["asleep"] + 1 if set(states) == {"S"} else 0
     return looks["asleep"]
-
-
-def changed_configuration(folder: Path, changes: str) -> Path:
-    """Write gunicorn's configuration with lines of Python after it; returns the file's path."""
-    own, changed = PROJECT / "gunicorn.conf.py", folder / "gunicorn.conf.py"
-    changed.write_text(f"exec(compile(open({str(own)!r}).read(), {str(own)!r}, 'exec'))\n{changes}\n")
-    return changed
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGQUIT])
