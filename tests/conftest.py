@@ -26,6 +26,7 @@ from post import services
 from post.components import EXTENSION
 from post.database.writes import transaction
 from post.models import LogEntry, Media, Post, db
+from post.services import tasks
 from post.services.derived import IndexedPost, update_derived
 from post.shared.task_runner import TaskRunner
 from post.utils import Caller
@@ -114,12 +115,25 @@ def drop_database(url: str) -> None:
         connection.execute(text(f"DROP DATABASE IF EXISTS `{make_url(url).database}`"))
 
 
-@pytest.fixture
-def new_mysql_database(mysql_server: str) -> Iterator[str]:
-    """URL of a further database that does not exist yet."""
+@contextmanager
+def further_database(mysql_server: str) -> Iterator[str]:
     url = make_url(mysql_server).set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
     yield url
     drop_database(url)
+
+
+@pytest.fixture
+def new_mysql_database(mysql_server: str) -> Iterator[str]:
+    """URL of a further database that does not exist yet."""
+    with further_database(mysql_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def own_mysql_database(mysql_server: str) -> Iterator[str]:
+    """URL of a database that the tests of a module have to themselves; it does not exist yet."""
+    with further_database(mysql_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session", params=["sqlite", "mysql"])
@@ -297,6 +311,12 @@ def wrong(app: Flask) -> Callable[[], list[services.Mismatch]]:
 def count_media(stored: Callable[[Any], Any]) -> Callable[[], int]:
     """Count the rows of images."""
     return lambda: stored(select(func.count()).select_from(Media))
+
+
+@pytest.fixture
+def patient_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a request work at its task until it is done, on a busy machine too."""
+    monkeypatch.setattr(tasks, "REQUEST_SECONDS", HANG_SECONDS)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from post.utils import ACTIONS
 from tests.answers import UNKNOWN_ID, fault, wrong_fields
 from tests.test_list_plans import explained, on_mysql, sorts_or_copies
 
+pytestmark = pytest.mark.usefixtures("patient_requests")
+
 POSTS, CATEGORIES = "/api/v1/posts", "/api/v1/categories"
 # Each route, with a body that is right.
 ROUTES = {

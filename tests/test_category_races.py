@@ -6,6 +6,7 @@ import signal
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import requests
@@ -19,7 +20,7 @@ from post.services.categories import lock_names
 from post.services.derived import derive_new
 from post.utils import new_id
 from tests.conftest import at_once, impatient_engine, wrong_in
-from tests.servers import HANG_SECONDS, UNLIMITED, children_of, running_service, wait_until
+from tests.servers import HANG_SECONDS, PATIENT_WITH_MYSQL, UNLIMITED, children_of, running_service, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -29,11 +30,10 @@ INNODB_TRX_SECONDS = 0.2  # InnoDB shows the same transactions again to who read
 
 
 @pytest.fixture(autouse=True)
-def small_batches(monkeypatch):
+def small_batches(monkeypatch, patient_requests):
     """Have a change of some dozens of posts take many batches."""
     monkeypatch.setattr(tasks, "FIRST_BATCH", 2)
     monkeypatch.setattr(tasks, "BATCH_MAX", 2)
-    monkeypatch.setattr(tasks, "REQUEST_SECONDS", HANG_SECONDS)
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ def test_a_merge_whose_worker_is_killed_is_ended_by_another(tmp_path, new_mysql_
         with app.app_context():
             return db.session.execute(select(Task.done, Task.ended_at)).first()
 
-    settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": "1", **UNLIMITED}
+    settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": "1", **UNLIMITED, **PATIENT_WITH_MYSQL}
     with running_service(tmp_path, **settings) as service, ThreadPoolExecutor(1) as pool:
         admin = {"username": "root", "groups": ["admin"]}
         tokens = requests.post(f"{service.url}/dev/token", json=admin, timeout=HANG_SECONDS).json()["data"]
@@ -322,8 +322,8 @@ def test_a_merge_whose_worker_is_killed_is_ended_by_another(tmp_path, new_mysql_
         wait_until(lambda: progress() and progress().done, what="no batch of the merge")
         for worker in children_of(service.process.pid):
             os.kill(worker, signal.SIGKILL)
-        with pytest.raises(requests.ConnectionError):
-            answer.result(HANG_SECONDS)
+        with suppress(requests.ConnectionError):  # unless a slow machine had answered before
+            assert answer.result(HANG_SECONDS).status_code == 202
         killed = progress()
         wait_until(lambda: progress().ended_at, what="no other worker goes on")
 

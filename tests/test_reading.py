@@ -1,37 +1,29 @@
 """Reads: one round trip each, on connections that the server may close, and never an old state for who has written."""
 
 from collections import Counter
-from uuid import uuid4
 
 import pymysql
 import pytest
 from sqlalchemy import create_engine, event, func, literal_column, select, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from post.database import reads
 from post.database.engines import READING
 from post.database.reads import read
 from post.models import Post, db
 from tests.answers import fault
-from tests.conftest import at_once, drop_database, empty
+from tests.conftest import at_once, empty
+from tests.servers import HANG_SECONDS
 
 POSTS = "/api/v1/posts"
 COM_QUERY = 3  # of MySQL's client/server protocol; a ping is another
 
 
-@pytest.fixture(scope="module")
-def own_database(mysql_server):
-    """URL of a database where no other test's connections are closed."""
-    url = make_url(mysql_server).set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
-    yield url
-    drop_database(url)
-
-
 @pytest.fixture
-def mysql_app(make_app, own_database):
-    """A service with connections of its own, as many as it has opened."""
-    app = make_app(DATABASE_URL=own_database)
+def mysql_app(make_app, own_mysql_database):
+    """A service with connections of its own, as many as it has opened, on a database where no other test has any."""
+    app = make_app(DATABASE_URL=own_mysql_database)
     yield app
     with app.app_context():  # first: the test may have had them closed
         for engine in db.engines.values():
@@ -50,9 +42,9 @@ def headers(mysql_app):
 
 
 @pytest.fixture
-def server(own_database, mysql_app):
+def server(own_mysql_database, mysql_app):
     """A connection to the server beside the service's."""
-    with create_engine(own_database, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as other:
+    with create_engine(own_mysql_database, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as other:
         yield other
 
 
@@ -185,7 +177,8 @@ def test_reads_go_on_when_idle_connections_were_closed(mysql_app, headers, serve
         assert client.get(path).status_code == 200, path
 
 
-def test_reads_at_once_go_on_when_all_their_connections_were_closed(mysql_app, headers, server, reading):
+def test_reads_at_once_go_on_when_all_their_connections_were_closed(mysql_app, headers, server, reading, monkeypatch):
+    monkeypatch.setattr(reads, "STALE_SECONDS", HANG_SECONDS)  # a busy machine finds it out late
     create(mysql_app.test_client(), headers("ana"))
     # Each asks for something else: the same would be read by one query for all.
     calls = [lambda page=page: mysql_app.test_client().get(f"{POSTS}?page={page}") for page in range(1, 25)]

@@ -19,8 +19,8 @@ from sqlalchemy.pool import NullPool
 
 from post.telemetry import tracing
 from post.telemetry.request_info import trace_ids
-from tests.redis_replicas import own_redis
-from tests.servers import HANG_SECONDS, Service, answering, free_port, running_service, stop
+from tests.redis_replicas import PATIENT, own_redis
+from tests.servers import HANG_SECONDS, PATIENT_WITH_MYSQL, Service, answering, free_port, running_service, stop
 
 POSTS = "/api/v1/posts"
 TRACE_ID, PARENT_ID = "6924b1f05ae4a1c9f0b3d2e177a1c5d3", "53995c3f42cd8ad8"
@@ -81,11 +81,11 @@ def token(service: Service) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
-def run(request, tmp_path_factory, mysql_server):
+def run(request, tmp_path_factory, own_mysql_database):
     """The spans of a few requests, and the log."""
     folder = tmp_path_factory.mktemp("service")
-    url = mysql_server if request.param == "mysql" else f"sqlite:///{folder}/postdb.sqlite3"
-    with traced(folder, DATABASE_URL=url) as (service, collector):
+    url = own_mysql_database if request.param == "mysql" else f"sqlite:///{folder}/postdb.sqlite3"
+    with traced(folder, DATABASE_URL=url, **PATIENT_WITH_MYSQL) as (service, collector):
         headers = token(service)
         made = requests.post(service.url + POSTS, json=NEW, headers=headers, timeout=HANG_SECONDS)
         path = made.headers["Location"]
@@ -230,7 +230,7 @@ def test_asking_for_keys_is_a_span(tmp_path):
 def test_what_redis_is_asked_is_a_span_without_its_values(tmp_path):
     with (
         own_redis(tmp_path) as redis,
-        traced(tmp_path, REDIS_URL=redis.url, SECRET_KEY="s" * 32) as (service, collector),
+        traced(tmp_path, REDIS_URL=redis.url, **PATIENT) as (service, collector),
     ):
         requests.get(service.url + POSTS, timeout=HANG_SECONDS)
         stop(service.process)

@@ -33,7 +33,6 @@ BUCKET = "post-service-images"
 DOMAIN = "https://board.auth.ap-northeast-2.amazoncognito.com"
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 AS_IN_KUBERNETES = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--memory=1g", "--cpus=0.7"]
-HEALTHY_SECONDS = 60
 GRACE_SECONDS = 40  # more than gunicorn's own 30
 
 
@@ -80,14 +79,14 @@ def pool(aws: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def production(mysql_server: str, aws: str, pool: dict[str, str]) -> dict[str, str]:
+def production(own_mysql_database: str, aws: str, pool: dict[str, str]) -> dict[str, str]:
     """The settings of production, with a bucket."""
     client = boto3.client("s3", region_name=REGION, endpoint_url=aws, **KEYS)
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     client.close()
     return {
         "SECRET_KEY": "a-secret-of-the-tests-and-no-other",
-        "DATABASE_URL": mysql_server,
+        "DATABASE_URL": own_mysql_database,
         "DATABASE_READ_TIMEOUT_SECONDS": "30",  # longer than a test holds a lock
         "COGNITO_USER_POOL_ID": pool["id"],
         "COGNITO_REGION": REGION,
@@ -118,7 +117,7 @@ class Container:
             assert state["Running"], docker("logs", self.id)
             return state["Health"]["Status"] == "healthy"
 
-        wait_until(healthy, seconds=HEALTHY_SECONDS, what=docker("logs", self.id))
+        wait_until(healthy, what=docker("logs", self.id))
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command in it."""
@@ -187,9 +186,10 @@ def test_it_serves_a_create_a_list_and_a_like(container, ana):
 
 
 def test_it_serves_the_pages_with_the_settings_of_production(container, pool):
-    page = requests.get(f"{container.url}/write", timeout=10)
+    page = requests.get(f"{container.url}/write", timeout=HANG_SECONDS)
     config = json.loads(re.search(r'id="board-config">(.*?)</script>', page.text)[1])
-    script = requests.get(container.url + re.search(r'src="(/assets/[^"]+\.js)"', page.text)[1], timeout=10)
+    path = re.search(r'src="(/assets/[^"]+\.js)"', page.text)[1]
+    script = requests.get(container.url + path, timeout=HANG_SECONDS)
 
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
     assert (config["cognito"], config["local_issuer"]) == ({"domain": DOMAIN, "client_id": pool["client"]}, False)
@@ -246,6 +246,7 @@ def test_it_stops_in_the_grace_period_and_answers_what_is_in_flight(image, produ
 
         with locked(production["DATABASE_URL"], post_id):
             like.start()
+            time.sleep(1)
             stop.start()
             time.sleep(1)
             assert answers == []
@@ -262,7 +263,7 @@ def test_a_body_that_ends_8_seconds_after_the_stop_is_answered(image, production
         head = f"POST /api/v1/posts HTTP/1.1\r\nHost: x\r\nAuthorization: {ana.headers['Authorization']}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         stop = threading.Thread(target=docker, args=("stop", f"--time={GRACE_SECONDS}", container.id))
-        with socket.create_connection(("127.0.0.1", container.port), timeout=60) as client:
+        with socket.create_connection(("127.0.0.1", container.port), timeout=HANG_SECONDS) as client:
             client.sendall(head.encode() + body[:5])
             time.sleep(1)
             stop.start()
@@ -280,9 +281,7 @@ def test_a_body_that_ends_8_seconds_after_the_stop_is_answered(image, production
 def test_a_stop_as_it_starts_is_not_lost(seed, image, production):
     container = Container(image, *AS_IN_KUBERNETES, **production)
     try:
-        wait_until(
-            lambda: "Booting worker" in docker("logs", container.id), seconds=HEALTHY_SECONDS, what="it does not start"
-        )
+        wait_until(lambda: "Booting worker" in docker("logs", container.id), what="it does not start")
         time.sleep(random.Random(seed).uniform(0, 0.03))
         docker("stop", f"--time={GRACE_SECONDS}", container.id)
 
