@@ -18,7 +18,7 @@ from PIL import Image
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.servers import HANG_SECONDS, PROJECT, running_service, wait_until
+from tests.servers import HANG_SECONDS, PATIENT_WITH_MYSQL, PROJECT, UNLIMITED, running_service, wait_until
 
 KILLS = 20
 CLIENTS = 4
@@ -105,7 +105,7 @@ def kill_workers(master: int, folder: Path, progress: threading.Semaphore, chanc
 
 
 def wait_for_an_object(folder: Path) -> None:
-    known, deadline = set(os.listdir(folder)), time.monotonic() + 30
+    known, deadline = set(os.listdir(folder)), time.monotonic() + HANG_SECONDS
     while set(os.listdir(folder)) <= known:
         assert time.monotonic() < deadline, "nothing is stored any more"
 
@@ -136,7 +136,7 @@ def prune(settings: dict[str, str]) -> str:
 
 
 def test_workers_killed_at_any_moment_leave_orphans_at_worst(new_mysql_database, tmp_path):
-    settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": str(WORKERS), "RATELIMIT_WRITE": "100000/minute"}
+    settings = {"DATABASE_URL": new_mysql_database, "WEB_CONCURRENCY": str(WORKERS), **UNLIMITED, **PATIENT_WITH_MYSQL}
     folder, chance = tmp_path / "instance" / "images", random.Random(1)
     ended, progress, workers = threading.Event(), threading.Semaphore(0), set()
     with running_service(tmp_path, **settings) as service, ThreadPoolExecutor(CLIENTS) as pool:

@@ -19,7 +19,16 @@ from post.web.read_routing import RecentWriters
 from tests.certificates import Authority
 from tests.conftest import at_once
 from tests.redis_replicas import PATIENT, own_redis, view
-from tests.servers import HANG_SECONDS, RedisServer, free_port, start_service, stop, wait_until, wait_until_healthy
+from tests.servers import (
+    HANG_SECONDS,
+    PATIENT_WITH_MYSQL,
+    RedisServer,
+    free_port,
+    start_service,
+    stop,
+    wait_until,
+    wait_until_healthy,
+)
 from tests.test_config import python
 from tests.test_service import rows, token
 from tests.test_shared_memory import in_forks
@@ -188,7 +197,8 @@ def test_a_name_depends_on_the_key_and_on_nothing_else_that_differs():
 
 def test_views_and_limits_hold_across_two_gunicorns(new_mysql_database, redis, tmp_path):
     redis.client().flushall()
-    shared = {"DATABASE_URL": new_mysql_database, "REDIS_URL": redis.url, **PATIENT, "RATELIMIT_READ": "40/hour"}
+    shared = {"DATABASE_URL": new_mysql_database, "REDIS_URL": redis.url, "RATELIMIT_READ": "40/hour"}
+    shared |= PATIENT | PATIENT_WITH_MYSQL
     services = [start_service(tmp_path, **shared) for _ in range(2)]
     try:
         for service in services:

@@ -19,6 +19,7 @@ from post import messages
 from post.database.schema import MIGRATIONS_DIR
 from tests.servers import (
     HANG_SECONDS,
+    PATIENT_WITH_MYSQL,
     PROJECT,
     free_port,
     running_service,
@@ -137,7 +138,7 @@ def test_a_chunked_body_over_the_limit_is_413(tmp_path):
 
 
 def test_three_masters_started_at_once_on_an_empty_mysql_all_serve_one_schema(new_mysql_database, tmp_path):
-    services = [start_service(tmp_path, DATABASE_URL=new_mysql_database) for _ in range(3)]
+    services = [start_service(tmp_path, DATABASE_URL=new_mysql_database, **PATIENT_WITH_MYSQL) for _ in range(3)]
     try:
         for service in services:
             wait_until_healthy(service)

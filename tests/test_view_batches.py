@@ -27,7 +27,17 @@ from post.shared.memory import SharedCounters
 from post.shared.view_counter import BATCH_POSTS, IN_DOUBT_SECONDS, ViewCounter, ViewsNotWritten, ViewWindow
 from post.utils import new_id
 from tests.conftest import at_once
-from tests.servers import HANG_SECONDS, PROJECT, UNLIMITED, Service, children_of, running_service, stop, wait_until
+from tests.servers import (
+    HANG_SECONDS,
+    PATIENT_WITH_MYSQL,
+    PROJECT,
+    UNLIMITED,
+    Service,
+    children_of,
+    running_service,
+    stop,
+    wait_until,
+)
 from tests.test_shared_memory import in_forks
 
 A, B = ("a" * 32, "b" * 32)
@@ -311,11 +321,11 @@ def test_a_post_is_forgotten_once_its_views_are_written_and_not_in_doubt(counter
 
 
 def test_views_are_written_by_themselves_within_the_interval(rows):
-    counter = new_counter(rows.add, flush_seconds=0.3)
+    counter = new_counter(rows.add, flush_seconds=1)
     counter.count(A, "1", stored=0)
 
     wait_until(lambda: rows.counts == {A: 1}, what="the first view is not written")
-    time.sleep(0.5)
+    time.sleep(1.4)  # to the middle of an interval
     for address in ("2", "3"):
         counter.count(A, address, stored=1)
     before = dict(rows.counts)
@@ -363,7 +373,7 @@ def test_one_thread_writes_and_only_where_views_are_counted(rows):
 def test_every_view_is_answered_with_a_number_of_its_own_while_others_are_written(repetition):
     """Whatever is committed between the reading of the row and the counting of the view."""
     rows = Rows(seconds=0.002)
-    counter, numbers = new_counter(rows.add), iter(range(10_000))
+    counter, numbers = new_counter(rows.add, lag_seconds=HANG_SECONDS), iter(range(10_000))
     is_over = threading.Event()
 
     def view_50() -> list[int]:
@@ -467,10 +477,10 @@ def new_counter(write=write, flush_seconds=60):
 """
 
 
-def run(code: str, ledger: Ledger, *, seconds: float = 30) -> subprocess.CompletedProcess[str]:
-    """Run a program that counts views; it ends in time, or the test fails."""
+def run(code: str, ledger: Ledger) -> subprocess.CompletedProcess[str]:
+    """Run a program that counts views; it ends, or the test fails."""
     command = [sys.executable, "-c", PRELUDE + textwrap.dedent(code), str(ledger._path)]
-    return subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True, timeout=seconds)
+    return subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -609,7 +619,7 @@ class Viewers:
 
 @contextmanager
 def viewed_service(folder: Path, **settings: str) -> Iterator[Viewers]:
-    defaults = {"WEB_CONCURRENCY": "2", "TRUSTED_PROXY_HOPS": "1", **UNLIMITED}
+    defaults = {"WEB_CONCURRENCY": "2", "TRUSTED_PROXY_HOPS": "1", **UNLIMITED, **PATIENT_WITH_MYSQL}
     with running_service(folder, **defaults | settings) as service:
         yield Viewers(service)
 
@@ -741,9 +751,9 @@ def test_a_crash_of_everything_loses_the_views_of_one_interval_at_most(new_mysql
 
 
 def test_views_of_a_post_that_others_hold_locked_are_answered_at_once_and_written_later(new_mysql_database, tmp_path):
-    with viewed_service(
-        tmp_path, DATABASE_URL=new_mysql_database, VIEW_FLUSH_SECONDS="0.2", WEB_CONCURRENCY="1"
-    ) as viewers:
+    settings = {"VIEW_FLUSH_SECONDS": "0.2", "WEB_CONCURRENCY": "1"}
+    settings["DATABASE_READ_TIMEOUT_SECONDS"] = "2"  # a wait for a lock then ends after 1 s
+    with viewed_service(tmp_path, DATABASE_URL=new_mysql_database, **settings) as viewers:
         with create_engine(new_mysql_database, poolclass=NullPool).connect() as other:
             other.execute(text("SELECT id FROM posts FOR UPDATE"))
             shown = viewers.view_together(20)  # while the lock is held
