@@ -8,9 +8,7 @@ import pytest
 
 from post.shared.circuit import Circuit
 from tests.conftest import at_once
-from tests.servers import wait_until
-
-DEADLINE_SECONDS = 10
+from tests.servers import HANG_SECONDS, wait_until
 
 
 class Server:
@@ -39,7 +37,7 @@ def server() -> Server:
     server.is_there.set()
     for thread in threading.enumerate():
         if thread.name == "printer-probe":
-            thread.join(DEADLINE_SECONDS)
+            thread.join(HANG_SECONDS)
 
 
 @pytest.fixture
@@ -56,12 +54,12 @@ def events(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 def wait_for_return(circuit: Circuit, server: Server, *, returns: int = 1) -> None:
     server.is_there.set()
-    wait_until(lambda: server.returns == returns, seconds=DEADLINE_SECONDS, what="it stays open")
+    wait_until(lambda: server.returns == returns, what="it stays open")
 
 
 def test_it_is_closed_at_first(circuit, server):
     assert (circuit.is_open, circuit.losses, server.tries) == (False, 0, 0)
-    assert circuit.is_closed_within(DEADLINE_SECONDS)
+    assert circuit.is_closed_within(HANG_SECONDS)
 
 
 def test_of_many_threads_that_find_the_same_loss_one_opens_it(circuit, events):
@@ -72,7 +70,7 @@ def test_of_many_threads_that_find_the_same_loss_one_opens_it(circuit, events):
 
 def test_it_is_tried_until_the_server_is_back(circuit, server, events, caplog):
     circuit.open(losses=0, reason="fire")
-    wait_until(lambda: server.tries > 2, seconds=DEADLINE_SECONDS, what="it is not tried again")
+    wait_until(lambda: server.tries > 2, what="it is not tried again")
     was_open = circuit.is_open
 
     wait_for_return(circuit, server)
@@ -100,7 +98,7 @@ def test_a_failure_from_before_the_last_loss_does_not_open_it_again(circuit, ser
 def test_a_fault_of_ours_is_logged_and_does_not_end_the_trying(circuit, server, events):
     server.fault = KeyError("ours")
     circuit.open(losses=0)
-    wait_until(lambda: "printer_probe_failed" in events(), seconds=DEADLINE_SECONDS, what="the fault is not logged")
+    wait_until(lambda: "printer_probe_failed" in events(), what="the fault is not logged")
 
     server.fault = None
     wait_for_return(circuit, server)
@@ -119,7 +117,7 @@ def test_it_may_be_lost_again_by_what_follows_a_return(server):
 
     circuit.open(losses=0)
 
-    wait_until(lambda: server.returns == 2, seconds=DEADLINE_SECONDS, what="nobody tries again")
+    wait_until(lambda: server.returns == 2, what="nobody tries again")
     assert (circuit.is_open, circuit.losses) == (False, 2)
 
 
@@ -130,5 +128,5 @@ def test_callers_wait_for_the_first_moments_of_a_loss_alone(circuit, server):
     waiting = threading.Timer(0.1, server.is_there.set)
     waiting.start()
 
-    assert circuit.is_closed_within(DEADLINE_SECONDS)
+    assert circuit.is_closed_within(HANG_SECONDS)
     waiting.join()

@@ -11,7 +11,7 @@ import pytest
 
 import config
 from config import REQUIRED_IN_PRODUCTION, ConfigError, load_config
-from tests.servers import PROJECT, free_port, start_service, stop
+from tests.servers import HANG_SECONDS, PROJECT, free_port, start_service, stop
 
 PASSWORD = "s3cret-pa55word"
 PRODUCTION = {
@@ -545,7 +545,7 @@ def python(code: str, folder: Path, **env: str) -> subprocess.CompletedProcess[s
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
 
 
@@ -596,7 +596,7 @@ def gunicorn(folder: Path, **settings: str) -> tuple[int, str]:
     """Start the service as it is deployed; returns how it ends and what it says."""
     service = start_service(folder, **settings)
     try:
-        return service.process.wait(60), service.log
+        return service.process.wait(HANG_SECONDS), service.log
     finally:
         stop(service.process)
 

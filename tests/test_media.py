@@ -1264,8 +1264,8 @@ def test_a_limit_that_is_reached_while_images_are_decoded_holds(
 def test_of_32_uploads_at_once_ten_are_kept_and_nothing_else(
     make_post, send, files, stored_keys, count_media, monkeypatch
 ):
-    monkeypatch.setattr("post.services.uploads.UPLOAD_SECONDS", 60)
-    monkeypatch.setattr("post.shared.turns.PATIENCE_SECONDS", 60)  # a busy machine cleans slowly
+    monkeypatch.setattr("post.services.uploads.UPLOAD_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr("post.shared.turns.PATIENCE_SECONDS", HANG_SECONDS)  # a busy machine cleans slowly
     post_id = make_post()
 
     answers = at_once([lambda: send(post_id, PNG, one=True)] * 32)

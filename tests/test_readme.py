@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.servers import PROJECT, running_service
+from tests.servers import HANG_SECONDS, PROJECT, running_service
 
 # What differs from run to run: ids, times, request ids, the keys of images.
 VARIES = [(r"\b[0-9a-f]{32}-[0-9a-f]{64}\b", "KEY"), (r"\b[0-9a-f]{32}\b", "ID"), (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME")]
@@ -40,7 +40,7 @@ def test_the_examples_give_the_answers_that_are_shown(page, least, tmp_path):
     with running_service(tmp_path) as service:
         script = script.replace("localhost:8082", service.url.removeprefix("http://"))
         port = service.url.rpartition(":")[2]
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS, check=True)
 
     assert len(pairs) >= least
     # Images have the service's own URL.

@@ -220,6 +220,7 @@ SLEEP = select(func.sleep(bindparam("seconds")).label("slept"), bindparam("word"
 @pytest.mark.parametrize(("slow_query_ms", "logged"), [("100", 1), ("5000", 0), ("0", 0)])
 def test_a_statement_is_slow_from_the_setting_on(make_app, mysql_server, caplog, send, slow_query_ms, logged):
     app = make_app(DATABASE_URL=mysql_server, SLOW_QUERY_MS=slow_query_ms)
+    caplog.clear()  # of the start
 
     with app.app_context():
         send(SLEEP, {"seconds": 0.2})
@@ -233,6 +234,7 @@ def test_a_statement_is_slow_from_the_setting_on(make_app, mysql_server, caplog,
 
 def test_a_statement_that_fails_late_is_slow_too(make_app, mysql_server, caplog):
     app = make_app(DATABASE_URL=mysql_server, SLOW_QUERY_MS="100")
+    caplog.clear()  # of the start
     two_rows = "(SELECT 1 FROM (SELECT 1 AS a UNION SELECT 2) AS two WHERE RAND() >= 0)"
     failing = select(func.sleep(bindparam("seconds")), literal_column(two_rows))
 

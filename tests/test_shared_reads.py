@@ -54,7 +54,7 @@ def test_those_who_wait_for_the_same_share_one_query(queries):
 
     for thread in threads[1:]:
         thread.start()
-    wait_until(lambda: waiting(reads, threads[1:]) == 8, what="the others do not wait")
+    wait_until(lambda: waiting(reads) == 8, what="the others do not wait")
     queries.may_end.set()
     for thread in threads:
         thread.join()
@@ -62,8 +62,10 @@ def test_those_who_wait_for_the_same_share_one_query(queries):
     assert queries.sent == 2
 
 
-def waiting(reads, threads):
-    return len(threads) if len(reads._waiting) == 1 and all(thread.is_alive() for thread in threads) else 0
+def waiting(reads):
+    """The number of threads that wait: for the query that is under way, or for the next."""
+    awaited = [*reads._under_way.values(), *reads._waiting.values()]
+    return sum(len(future._condition._waiters) for future in awaited)
 
 
 def test_what_is_not_the_same_is_not_waited_for(queries):
@@ -97,7 +99,7 @@ def test_what_a_query_raises_reaches_all_who_wait_for_it(queries):
     wait_until(lambda: queries.sent == 1, what="the first query is not sent")
     for thread in threads[1:]:
         thread.start()
-    wait_until(lambda: waiting(reads, threads[1:]) == 3, what="the others do not wait")
+    wait_until(lambda: waiting(reads) == 3, what="the others do not wait")
     queries.may_end.set()
     for thread in threads:
         thread.join()

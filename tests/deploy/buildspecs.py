@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
-from tests.servers import PROJECT
+from tests.servers import HANG_SECONDS, PROJECT
 
 PHASES = ("install", "pre_build", "build", "post_build")
 PROGRAMS = ("aws", "docker", "kubectl", "pip", "python")
@@ -61,7 +61,7 @@ def run_phase(commands: list[str], env: dict[str, str], folder: Path) -> tuple[b
     """Run commands one by one in one shell's environment; the first that fails is the last."""
     for command in commands:
         script = ["bash", "-c", f"{command}\nstatus=$?; env -0 >{folder}/env; exit $status"]
-        done = subprocess.run(script, check=False, cwd=PROJECT, env=env, timeout=60, capture_output=True)
+        done = subprocess.run(script, check=False, cwd=PROJECT, env=env, timeout=HANG_SECONDS, capture_output=True)
         pairs = (folder / "env").read_text().split("\0")
         env = dict(pair.split("=", 1) for pair in pairs if pair)
         if done.returncode != 0:

@@ -13,7 +13,7 @@ import pytest
 
 from post.openapi.document import new_openapi_app
 from post.routes import system
-from tests.servers import PROJECT
+from tests.servers import HANG_SECONDS, PROJECT
 
 CHECKOV = shutil.which("checkov", path=os.pathsep.join([str(PROJECT / ".venv/checkov/bin"), os.environ["PATH"]]))
 
@@ -26,7 +26,7 @@ needs_checkov = pytest.mark.skipif(CHECKOV is None, reason="no Checkov on this m
 def tool(name: str, *arguments: str | Path) -> tuple[int, str]:
     """Run a program of the virtual environment; its exit status, and all that it says."""
     command = [Path(sys.executable).parent / name, *arguments]
-    done = subprocess.run(command, check=False, stdout=-1, stderr=subprocess.STDOUT, text=True, timeout=120)
+    done = subprocess.run(command, check=False, stdout=-1, stderr=subprocess.STDOUT, text=True, timeout=HANG_SECONDS)
     return done.returncode, done.stdout
 
 
