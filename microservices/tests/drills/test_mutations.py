@@ -183,9 +183,11 @@ UNMUTATED = ("test_routes.py", "test_sessions.py", "test_product_repeats.py", "o
 
 @pytest.fixture(scope="module")
 def copy():
-    """A copy of the platform; not in pytest's own folder, which PostgreSQL's user may not reach."""
+    """A copy of the platform and all tests; not in pytest's own folder, which PostgreSQL's user may not reach."""
     folder = PROJECT / "instance" / f"mutations-{os.getpid()}"
-    shutil.copytree(PROJECT / "microservices", folder / "microservices", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("microservices", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+        shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     shutil.copy(PROJECT / "pyproject.toml", folder)
     yield folder
     shutil.rmtree(folder)
