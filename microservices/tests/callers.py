@@ -20,6 +20,7 @@ from auth import handler as auth_handler
 from auth.passwords import hash_password
 from auth.sessions import Account, start_session
 from auth.tables import users
+from microservices.tests.running import PATIENCE_SECONDS
 from notifications import api as notifications_api
 from shared import clock
 from users import handler as users_handler
@@ -226,7 +227,9 @@ class Http(Client):
             SECRETS.add(token)
         SECRETS.update(secrets_of(body))
         base = urlsplit(self.url)
-        connection = http.client.HTTPConnection(base.hostname, base.port, 30, source_address=(self.address, 0))
+        connection = http.client.HTTPConnection(
+            base.hostname, base.port, PATIENCE_SECONDS, source_address=(self.address, 0)
+        )
         with closing(connection):
             connection.request(method, base.path + target, content, given)
             answer = connection.getresponse()

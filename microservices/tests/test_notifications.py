@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from microservices.tests.events_of_orders import order_event, sqs_event
+from microservices.tests.running import PATIENCE_SECONDS
 from notifications import store, worker
 from shared import clock
 
@@ -216,11 +217,11 @@ def test_deleted_ones_leave_no_gaps_and_no_next_page(api, ana):
 
 def test_a_page_reads_its_objects_side_by_side(api, ana, monkeypatch):
     """All 16 readers must be in a read at one time: each waits for the others."""
-    together = threading.Barrier(store.PARALLEL_READS)
+    together = threading.Barrier(store.PARALLEL_READS, timeout=PATIENCE_SECONDS)
     read = store._read
     deliver(*events_of(ana.account_id, 10))
     deliver(*events_of(ana.account_id, 16)[10:])
-    monkeypatch.setattr(store, "_read", lambda key: (together.wait(20), read(key))[1])
+    monkeypatch.setattr(store, "_read", lambda key: (together.wait(), read(key))[1])
 
     assert len(api("GET", "/notifications?limit=16", token=ana.token).json) == 16
 

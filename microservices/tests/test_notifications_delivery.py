@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from contextlib import ExitStack, closing
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ from microservices.local.lambda_host import Function, LambdaHost
 from microservices.local.processes import is_listening
 from microservices.local.terraform import deployed
 from microservices.tests.events_of_orders import order_event
-from microservices.tests.running import PATIENCE_SECONDS, PROJECT, event_source, free_port, process_on
+from microservices.tests.running import PROJECT, event_source, free_port, process_on, wait_until
 from notifications import store
 
 pytestmark = pytest.mark.slow
@@ -87,13 +86,6 @@ class Delivery:
         """The worker's log: its lines that are JSON."""
         text = self.log.read_text() if self.log.exists() else ""
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-def wait_until(met):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not met():
-        assert time.monotonic() < end, "not met in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture

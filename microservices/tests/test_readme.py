@@ -9,7 +9,14 @@ from microservices.local.__main__ import ADMIN, FIRST_PORT
 from microservices.local.aws import make_resources
 from microservices.local.gateway.document import PATH
 from microservices.tests.databases import empty
-from microservices.tests.running import PROJECT, free_port, process_on, running_container, running_platform
+from microservices.tests.running import (
+    PATIENCE_SECONDS,
+    PROJECT,
+    free_port,
+    process_on,
+    running_container,
+    running_platform,
+)
 from microservices.tests.test_house_rules import FILES, reached_from, service_files
 from tests.pages import broken_links, cells, names, section
 
@@ -57,7 +64,8 @@ def test_the_examples_give_the_answers_that_are_shown(tmp_path, database):
             running_platform(stand_in, tmp_path, products_url=products_url) as url,
         ):
             script = script.replace(f"http://localhost:{FIRST_PORT}/api", url)
-            done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+            command = ["bash", "-c", script]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
 
     assert len(pairs) == 3
     answers = done.stdout.split("\036")[:-1]

@@ -11,7 +11,7 @@ import pytest
 from microservices.local.__main__ import ADMIN
 from microservices.tests.callers import PASSWORD, Http, new_email
 from microservices.tests.local.test_supervisor import running
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 from tests.chromium import CHROMIUM, FLAGS
 from tests.site_packages import npm_packages
 
@@ -74,6 +74,7 @@ def open_page(browser, shop):
 
     def open_it(path="", locale="en-US", **options):
         context = browser.new_context(locale=locale, **options)
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", listen)
@@ -213,7 +214,7 @@ def test_by_keyboard_alone_one_registers_orders_reads_and_signs_out(open_page, p
 def notified(page):
     """Show the notifications, again until there is one."""
     show(page, "notifications")
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_SECONDS
     while page.locator("summary").count() == 0:
         assert time.monotonic() < end, "no notification came"
         time.sleep(0.2)

@@ -9,7 +9,7 @@ import sys
 import pytest
 from docker.utils.build import exclude_paths
 
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 from tests.deploy.checks import hadolint
 from tests.deploy.mutations import broken, mutations
 from tests.servers import answering
@@ -122,7 +122,7 @@ def bundle():
 
 def fetch(url, digest, path):
     command = [sys.executable, FOLDER / "deploy" / "fetch_rds_bundle.py", url, digest, path]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
 
 
 def test_the_bundle_is_taken_if_it_is_the_one_that_was_named(bundle, tmp_path):
@@ -153,7 +153,7 @@ def test_the_health_check_asks_the_port_that_is_listened_on(status, is_healthy):
     with answering(answer) as url:
         environment = {"BIND": url.removeprefix("http://")}
         done = subprocess.run(
-            [sys.executable, *command[1:]], env=environment, check=False, capture_output=True, timeout=60
+            [sys.executable, *command[1:]], env=environment, check=False, capture_output=True, timeout=PATIENCE_SECONDS
         )
 
     assert (done.returncode == 0, asked) == (is_healthy, ["/health"])

@@ -12,7 +12,7 @@ import pytest
 from microservices.docs import draw
 from microservices.local.terraform import FOLDER as TERRAFORM
 from microservices.local.terraform import OPTIONS, deployed
-from microservices.tests.running import PROJECT
+from microservices.tests.running import PATIENCE_SECONDS, PROJECT
 from tests.deploy.mutations import broken, mutations
 from tests.deploy.test_pages import aws, aws_commands, blocks, shell, syntax, waiters
 from tests.pages import broken_links, cells, names, section
@@ -195,7 +195,12 @@ def test_the_question_for_what_grows_is_one_that_the_database_answers(database):
     settings = {**database.settings("orders_app"), "PYTHONPATH": str(PROJECT / "microservices")}
 
     done = subprocess.run(
-        [sys.executable, *options], env=settings, check=True, stdout=subprocess.PIPE, text=True, timeout=60
+        [sys.executable, *options],
+        env=settings,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
     assert (container["name"], interpreter) == ("database", "python")

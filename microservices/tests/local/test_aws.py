@@ -9,6 +9,7 @@ import pytest
 
 from microservices.local.aws import OneAtATime, connect, grant_admin
 from microservices.tests.callers import new_email
+from microservices.tests.running import PATIENCE_SECONDS
 from shared import dynamodb
 
 
@@ -50,17 +51,19 @@ def test_an_event_that_is_never_taken_ends_among_the_dead_letters(stand_in):
 
 
 class Watched:
-    """A WSGI application that sees how many of its calls run at once."""
+    """A WSGI application that sees how many of its calls run at once; each waits until as many as may do."""
 
-    def __init__(self):
+    def __init__(self, number):
         self.running, self.most = 0, 0
+        self._together = threading.Barrier(number, timeout=PATIENCE_SECONDS)
         self._lock = threading.Lock()
 
     def __call__(self, _environ, _start_response):
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
-        time.sleep(0.05)
+        self._together.wait()
+        time.sleep(0.05)  # for one too many
         with self._lock:
             self.running -= 1
         return [b""]
@@ -68,7 +71,7 @@ class Watched:
 
 @pytest.mark.parametrize(("target", "most"), [("DynamoDB_20120810.PutItem", 1), ("AmazonSQS.ReceiveMessage", 4)])
 def test_calls_of_dynamodb_alone_wait_for_each_other(target, most):
-    app = Watched()
+    app = Watched(most)
     served = OneAtATime(app, app)
 
     with ThreadPoolExecutor(4) as pool:

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.ports import free_ports
 pytestmark = pytest.mark.slow
 
 PORTS = 6
+NOTHING = ({}, [])
 
 
 def listening(first):
@@ -59,6 +61,14 @@ def processes_of(first):
 def left_of(commands):
     """The processes that ran before and still do."""
     return {pid: command for pid, _, command, _ in processes() if commands.get(pid) == command}
+
+
+def remains(first, commands=MappingProxyType({})):
+    """Processes and ports that a run leaves for good: what lost its parent to SIGKILL ends a moment later."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (found := (left_of(commands) | processes_of(first), listening(first))) != NOTHING and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
 
 
 class Run:
@@ -147,8 +157,7 @@ def test_the_platform_starts_answers_and_leaves_nothing_after_ctrl_c(tmp_path):
         assert len(started) >= 20
         assert ports == [*range(run.first, run.first + 6)]
         assert run.process.returncode == 0
-        assert left_of(started) == processes_of(run.first) == {}
-        assert listening(run.first) == []
+        assert remains(run.first, started) == NOTHING
         steps = (
             "PostgreSQL",
             "The AWS stand-in",
@@ -172,8 +181,7 @@ def test_a_second_platform_beside_it_ends_by_itself_where_one_of_its_processes_d
 
         assert other.process.returncode == 1
         assert re.search(r"^PostgreSQL [\d.]+ has ended; .*postgres.log ends:\n    ", other.said, re.MULTILINE)
-        assert processes_of(other.first) == {}
-        assert listening(other.first) == []
+        assert remains(other.first) == NOTHING
         assert one.post("/auth/login", user)[0] == 200
 
 
@@ -183,13 +191,9 @@ def test_a_supervisor_that_is_killed_leaves_nothing(tmp_path):
         started = processes_of(run.first)
         run.process.kill()
         run.process.wait()
-        end = time.monotonic() + PATIENCE_SECONDS
-        while (left_of(started) or listening(run.first)) and time.monotonic() < end:
-            time.sleep(0.1)
 
         assert len(started) >= 12
-        assert left_of(started) == processes_of(run.first) == {}
-        assert listening(run.first) == []
+        assert remains(run.first, started) == NOTHING
 
 
 @pytest.mark.parametrize("offset", [0, 4])
@@ -238,5 +242,4 @@ def test_ctrl_c_while_it_starts_leaves_nothing_either(tmp_path):
             time.sleep(0.02)
         run.end(signal.SIGINT)
 
-        assert processes_of(run.first) == {}
-        assert listening(run.first) == []
+        assert remains(run.first) == NOTHING

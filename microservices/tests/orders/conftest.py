@@ -1,6 +1,5 @@
 """The orders service in this process or as one of its own, over an empty schema; products as a process."""
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -10,7 +9,7 @@ from microservices.local.database import Database
 from microservices.tests.callers import Container
 from microservices.tests.databases import empty, in_process
 from microservices.tests.orders.shop import Direct, Shop
-from microservices.tests.running import PATIENCE_SECONDS, running_container
+from microservices.tests.running import running_container
 
 
 @pytest.fixture(scope="session")
@@ -46,19 +45,6 @@ def busy_shop(database: Database, products_url: str, orders_url: str) -> Shop:
     empty(database, "products")
     empty(database, "orders")
     return Shop(partial(database.connect, database.name), Direct(products_url), Direct(orders_url))
-
-
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for what another process does."""
-
-    def wait(holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not holds():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    return wait
 
 
 @pytest.fixture

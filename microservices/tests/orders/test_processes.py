@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from microservices.tests.running import NOBODY, PATIENCE_SECONDS, PROJECT, process_of
+from microservices.tests.running import NOBODY, PATIENCE_SECONDS, PROJECT, process_of, wait_until
 
 ROOT = PROJECT / "microservices"
 
@@ -31,7 +31,7 @@ def unsent(shop):
     return shop.rows("SELECT count(*) FROM orders.outbox WHERE sent_at IS NULL")[0][0]
 
 
-def test_the_relay_publishes_and_sweeps_until_sigterm(shop, settings, products_url, connect_to, wait_until):
+def test_the_relay_publishes_and_sweeps_until_sigterm(shop, settings, products_url, connect_to):
     pen = shop.sell()
     shop.order((pen, 1))
     connect_to(NOBODY)
@@ -44,7 +44,7 @@ def test_the_relay_publishes_and_sweeps_until_sigterm(shop, settings, products_u
         assert relay.wait(PATIENCE_SECONDS) == 0
 
 
-def test_the_relay_waits_for_sns_and_ends_meanwhile(shop, settings, wait_until, tmp_path):
+def test_the_relay_waits_for_sns_and_ends_meanwhile(shop, settings, tmp_path):
     shop.order((shop.sell(), 1))
     log = tmp_path / "log"
 
