@@ -11,15 +11,9 @@ import pytest
 from microservices.local.database import Database
 from microservices.local.postgres import Postgres
 from microservices.local.processes import REPOSITORY, Supervisor
-from microservices.tests.running import PATIENCE_SECONDS, free_port, running_container
+from microservices.tests.running import BOUNDS, free_port, running_container
 
 BUILT = ("products", "orders")
-# A service's bounds in this process, where no test is about them: a busy machine would answer 503 for some of many.
-BOUNDS = {
-    "WAIT_SECONDS": PATIENCE_SECONDS,
-    "STATEMENT_MILLISECONDS": int(PATIENCE_SECONDS * 1000),
-    "IDLE_IN_TRANSACTION_MILLISECONDS": int(PATIENCE_SECONDS * 1000),
-}
 
 
 @contextmanager

@@ -14,6 +14,13 @@ from tests.ports import free_port
 PROJECT = Path(__file__).parents[2]
 # For what ends by itself: no test measures it, and a machine may be busy.
 PATIENCE_SECONDS = 120.0
+# A service's bounds where no test is about them: a busy machine would answer 503 for some of many.
+BOUNDS = {
+    "WAIT_SECONDS": PATIENCE_SECONDS,
+    "STATEMENT_MILLISECONDS": int(PATIENCE_SECONDS * 1000),
+    "IDLE_IN_TRANSACTION_MILLISECONDS": int(PATIENCE_SECONDS * 1000),
+}
+PATIENT_TRIES = (PATIENCE_SECONDS, PATIENCE_SECONDS)
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
@@ -108,9 +115,9 @@ def running_gateway(
 
 @contextmanager
 def running_container(service: str, *, logs: Path | None = None, **settings: str) -> Iterator[str]:
-    """Base URL of a container's service, by its image's own command; its log is in that folder's ``ecs``."""
+    """Base URL of a container's service, as its image runs it but patient; its log is in that folder's ``ecs``."""
     port = free_port()
-    command = ("-m", "gunicorn", "-c", "python:shared.gunicorn_conf", "--log-level", "warning")
+    command = ("-m", "gunicorn", "-c", "python:microservices.tests.patient_conf", "--log-level", "warning")
     environment = {"BIND": f"127.0.0.1:{port}", "PYTHONPATH": str(PROJECT / "microservices"), **settings}
     log = logs and logs / "ecs" / f"microservices-{service}"
     with process_on(port, *command, f"{service}.app:create_app()", log=log, **environment):

@@ -198,11 +198,12 @@ def test_statements_and_transactions_of_a_service_have_an_end(database, monkeypa
 
 def test_a_lock_that_others_hold_is_waited_for_and_then_answered_503(products, make_product, database, monkeypatch):
     make_product()
-    monkeypatch.setattr("shared.postgres.STATEMENT_MILLISECONDS", 300)
-    forget_pool()
-    with database.connect(database.name) as connection, connection.transaction():
+    with monkeypatch.context() as bounds, database.connect(database.name) as connection, connection.transaction():
+        bounds.setattr("shared.postgres.STATEMENT_MILLISECONDS", 300)
+        forget_pool()
         connection.execute("SELECT 1 FROM products.products FOR UPDATE")
         answer = products("POST", "/products/2/stock", {"delta": 1}, role="admin")
+    forget_pool()
 
     assert answer.error == (503, "service_unavailable", "Service unavailable")
     assert answer.headers["retry-after"] == "1"

@@ -9,7 +9,7 @@ from microservices.local.database import Database
 from microservices.tests.callers import Container
 from microservices.tests.databases import empty, in_process
 from microservices.tests.orders.shop import Direct, Shop
-from microservices.tests.running import running_container
+from microservices.tests.running import PATIENT_TRIES, running_container
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +31,12 @@ def shop(
     database: Database, products_url: str, connect_to: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Shop]:
     """Orders in this process."""
+    from orders import reservations
     from orders.app import create_app
 
     empty(database, "products")
     connect_to(products_url)
+    monkeypatch.setattr(reservations, "TRIES_SECONDS", PATIENT_TRIES)
     with in_process(database, "orders", monkeypatch):
         yield Shop(partial(database.connect, database.name), Direct(products_url), Container(create_app()))
 

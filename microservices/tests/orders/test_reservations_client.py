@@ -6,6 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from microservices.tests.running import PATIENCE_SECONDS, PATIENT_TRIES, wait_until
+
 RESERVED = (200, {"status": "reserved", "items": [{"product_id": 1, "name": "Pen", "quantity": 2, "unit_price": 1.1}]})
 SILENCE = None
 
@@ -60,11 +62,19 @@ def products():
 
 
 @pytest.fixture
-def client(products, monkeypatch):
+def give(monkeypatch):
+    """Set the seconds of both tries."""
     from orders import reservations
 
-    monkeypatch.setattr(reservations, "TRIES_SECONDS", (0.2, 0.1))
-    return reservations.Reservations(products.url)
+    return lambda *seconds: monkeypatch.setattr(reservations, "TRIES_SECONDS", seconds)
+
+
+@pytest.fixture
+def client(products, give):
+    from orders.reservations import Reservations
+
+    give(*PATIENT_TRIES)
+    return Reservations(products.url)
 
 
 @pytest.fixture
@@ -87,7 +97,8 @@ def test_the_order_is_asked_for_by_its_id(client, products, order):
 
 
 @pytest.mark.parametrize("first", [(500, {}), (503, {}), SILENCE])
-def test_a_failure_is_tried_once_more(client, products, order, first):
+def test_a_failure_is_tried_once_more(client, products, order, give, first):
+    give(0.2 if first is SILENCE else PATIENCE_SECONDS, PATIENCE_SECONDS)
     products.answers = [first, RESERVED]
 
     assert client.reserve(order).lines[0].name == "Pen"
@@ -148,7 +159,7 @@ def test_a_release_counts_once_it_is_acknowledged(client, products, order, answe
     client.release(order.id)
 
 
-def test_after_silence_the_next_callers_do_not_wait(client, products, order, monkeypatch):
+def test_after_silence_the_next_callers_do_not_wait(client, products, order, give, monkeypatch):
     """A service that hangs must not take up every thread of this one."""
     from orders import reservations
     from orders.errors import ProductsUnavailable
@@ -156,8 +167,11 @@ def test_after_silence_the_next_callers_do_not_wait(client, products, order, mon
     moments = iter([0.0, 10.0, 10.5, 11.0])
     monkeypatch.setattr(reservations, "monotonic", lambda: next(moments))
     products.answers = [SILENCE, SILENCE]
+    give(0.2, 0.1)
     with pytest.raises(ProductsUnavailable):
         client.reserve(order)
+    wait_until(lambda: products.answers == [])  # the server may hear the second only now
+    give(*PATIENT_TRIES)
 
     with pytest.raises(ProductsUnavailable):
         client.reserve(order)
