@@ -17,9 +17,9 @@ from microservices.local.__main__ import Run, services
 from microservices.local.aws import connect
 from microservices.local.database import DATABASE
 from microservices.local.postgres import SUPERUSER, Postgres
-from microservices.local.processes import CannotRun, Supervisor, is_listening, require_free
+from microservices.local.processes import Supervisor, is_listening
 from microservices.tests.orders.shop import Direct, Shop
-from microservices.tests.running import free_port
+from tests.ports import free_port, free_ports
 
 BUCKET = "microservices-notifications-local"
 
@@ -94,7 +94,7 @@ class Platform:
 @pytest.fixture(scope="module")
 def platform_run() -> Iterator[Platform]:
     """A platform on ports of its own, with everything started."""
-    run = free_run()
+    run = Run(free_ports(len(Run(0).ports)))
     platform = Platform(run)
     try:
         platform.start_what_is_dead()
@@ -107,13 +107,3 @@ def platform_run() -> Iterator[Platform]:
 def plain(name: str) -> str:
     """The name of a service without the version that PostgreSQL's has."""
     return re.sub(r" [\d.]+$", "", name)
-
-
-def free_run() -> Run:
-    while True:
-        run = Run(free_port())
-        try:
-            require_free(run.ports)
-        except CannotRun:
-            continue
-        return run
