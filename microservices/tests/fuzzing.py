@@ -135,7 +135,7 @@ def fuzz(examples: int, folder: Path, seed: int = 1) -> tuple[int, int, str]:
             command = [
                 str(Path(sys.executable).parent / "schemathesis"), "run", str(document), "--url", url,
                 "--max-examples", str(examples), "--seed", str(seed), "--no-color", "--generation-database", "none",
-                "--request-timeout", "15", "--workers", "1", "--continue-on-failure",
+                "--request-timeout", str(int(PATIENCE_SECONDS)), "--workers", "1", "--continue-on-failure",
                 # Another case deletes and re-makes the users that a case has met.
                 "--exclude-checks", "use_after_free,ensure_resource_availability",
             ]  # fmt: skip
