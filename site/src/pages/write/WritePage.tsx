@@ -164,14 +164,16 @@ function Desk({ user, postId, form, isOpen, setForm }: DeskProps) {
   useEffect(() => {
     if (limits.data) writing?.pictures.setLimits(limits.data);
   }, [writing, limits.data]);
-  const go = useRef(navigate);
+  const goOnAt = useRef<(id: string | null) => void>(() => {});
   useEffect(() => {
-    go.current = navigate;
+    goOnAt.current = (id) => {
+      // The address changes first: nobody is called back to a form that they have left.
+      if (location.pathname === pathOf(postId)) void navigate(pathOf(id), STAYS);
+    };
   });
   useEffect(() => {
     if (!writing) return;
-    // The address changes first: nobody is called back to a form that they have left.
-    writing.onPlace = (id) => void (location.pathname === pathOf(null) && go.current(pathOf(id), STAYS));
+    writing.onPlace = (id) => goOnAt.current(id);
     return () => {
       writing.onPlace = () => {};
       writing.close();
