@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 SITE = PROJECT / "site"
 DIST = SITE / "dist"
 READER = {"locale": "ko-KR", "timezone_id": "Asia/Seoul", "viewport": {"width": 1280, "height": 800}}
-# A busy machine is slower than the time for which site/src/components/notices.tsx shows them.
+# A busy machine is slower than the time for which site/src/components/notices.tsx shows them. A test with a clock of
+# its own (``page.clock``) sees them end.
 LASTING_NOTICES = """{
   const later = window.setTimeout;
   window.setTimeout = (run, ms, ...rest) => later(run, ms === 8_000 || ms === 20_000 ? 600_000 : ms, ...rest);

@@ -105,6 +105,23 @@ def test_a_deletion_waits_while_it_can_be_undone(board, page, sign_in, check_acc
     assert not is_deleted(board, kept)
 
 
+def test_a_deletion_is_sent_when_its_notice_has_gone_by_itself(board, page, sign_in):
+    name = board.fresh("하나")
+    post = board.post(title=board.fresh("지울"), name=name)
+    sign_in(page, name)
+    page.clock.install()
+    page.goto("/my")
+    press(page, "삭제", post["title"])
+    notice = page.get_by_role("status").filter(has_text="글을 삭제했습니다.")
+    expect(notice).to_be_visible()
+    assert not is_deleted(board, post)
+
+    page.clock.fast_forward(20_000)
+
+    wait_until_deleted(board, post)
+    expect(notice).to_have_count(0)
+
+
 def test_a_refused_deletion_is_said_and_the_post_is_back(board, page, sign_in, faults):
     name = board.fresh("하나")
     post, last = (board.post(title=board.fresh(word), name=name) for word in ("막힌", "마지막"))
