@@ -38,8 +38,7 @@ site-types: .venv/run site/node_modules ## Write the pages' types of the API fro
 	$(BIN)/python site/scripts/write_types.py
 
 test: .venv/dev .venv/checkov $(PACKAGES) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (17 minutes on two cores)
-	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 2)) --dist=worksteal --ignore=tests/drills --ignore=microservices/tests/drills -m "not alone" $(PYTEST_OPTIONS) tests/ microservices/tests/
-	$(BIN)/python -m pytest --ignore=tests/drills -m alone tests/
+	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 2)) --dist=worksteal --ignore=tests/drills --ignore=microservices/tests/drills $(PYTEST_OPTIONS) tests/ microservices/tests/
 
 quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
 	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills --ignore=microservices/tests/drills tests/ microservices/tests/
