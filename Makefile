@@ -37,13 +37,13 @@ site: site/node_modules ## Build the board's pages into site/dist (Node.js 20), 
 site-types: .venv/run site/node_modules ## Write the pages' types of the API from its OpenAPI document
 	$(BIN)/python site/scripts/write_types.py
 
-test: .venv/dev .venv/checkov $(PACKAGES) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (17 minutes on two cores)
+test: .venv/dev .venv/checkov $(PACKAGES) ## Run all tests but the drills, on SQLite and on MySQL or MariaDB (20 minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 2)) --dist=worksteal --ignore=tests/drills --ignore=microservices/tests/drills $(PYTEST_OPTIONS) tests/ microservices/tests/
 
 quick: .venv/dev ## Run the tests that need no server, on SQLite (a minute)
 	@$(BIN)/python -m pytest --quick -m "not slow" --quiet --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal --ignore=tests/deploy --ignore=tests/drills --ignore=microservices/tests/drills tests/ microservices/tests/
 
-coverage: ## Run them with the coverage of post/ (17 minutes)
+coverage: ## Run them with the coverage of post/ (20 minutes)
 	@$(MAKE) test PYTEST_OPTIONS=--cov=post
 
 drills: board-drills shop-drills ## Break the database, Redis, keys and workers under load; check that nothing is lost (7 minutes)
