@@ -117,6 +117,7 @@ def drop_database(url: str) -> None:
 
 @contextmanager
 def further_database(mysql_server: str) -> Iterator[str]:
+    """URL of a database beside the run's own, which does not exist yet and is dropped after the block."""
     url = make_url(mysql_server).set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
     yield url
     drop_database(url)
@@ -189,10 +190,10 @@ HAS_ROWS = select(*(exists(select(literal(1)).select_from(table)).label(table.na
 def empty(app: Flask) -> None:
     with app.app_context():
         has_rows = db.session.execute(HAS_ROWS).mappings().one()
-        for table in TABLES:
-            if has_rows[table.name] and table is LogEntry.__table__:
+        for table in (table for table in TABLES if has_rows[table.name]):
+            if table is LogEntry.__table__:
                 _empty_log()
-            elif has_rows[table.name]:
+            else:
                 db.session.execute(table.delete())
         db.session.commit()
 

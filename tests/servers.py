@@ -44,12 +44,14 @@ def find_mysqld() -> str | None:
     return find_mariadbd() or shutil.which("mysqld", path=SBIN)
 
 
-def wait_until(condition, *, what: str, seconds: float = HANG_SECONDS, pause: float = 0.05) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition, *, what: str, seconds: float = HANG_SECONDS, pause: float = 0.05) -> float:
+    """Wait for what others do; the seconds that it took. ``what`` is the fault if it never comes."""
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > seconds:
             raise TimeoutError(what)
         time.sleep(pause)
+    return time.monotonic() - began
 
 
 def accepts_tcp(port: int) -> bool:

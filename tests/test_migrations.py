@@ -9,13 +9,11 @@ import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from unicodedata import normalize
-from uuid import uuid4
 
 import alembic.autogenerate
 import alembic.migration
 import pytest
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from app import create_app
@@ -24,7 +22,7 @@ from post.database import schema as schema_module
 from post.models import db
 from post.services.derived import BLOCK_NUMBERS, SHARDS
 from post.services.search_index import grams_of, search_key
-from tests.conftest import drop_database, impatient_engine, wrong_in
+from tests.conftest import impatient_engine, wrong_in
 from tests.servers import HANG_SECONDS, PROJECT
 
 HEAD = "0013"
@@ -720,16 +718,14 @@ def test_a_start_that_was_cut_off_between_the_tables_goes_on(make_app, new_mysql
 
 
 @pytest.fixture(scope="module")
-def upgraded(make_app, mysql_server):
+def upgraded(make_app, own_mysql_database):
     """A service on a MySQL database of its own whose posts are of an older release; returns it with them."""
-    url = make_url(mysql_server).set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
-    app = make_app(DATABASE_URL=url)
+    app = make_app(DATABASE_URL=own_mysql_database)
     migrate(app, "downgrade", "0004")
     posts = store_old_posts(app, NUMBERS[-60:])
     migrate(app, "upgrade")
     yield app, posts
     dispose(app)
-    drop_database(url)
 
 
 def cut_off(app, revision, *left):

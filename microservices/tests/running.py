@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,15 +22,6 @@ BOUNDS = {
 }
 PATIENT_TRIES = (PATIENCE_SECONDS, PATIENCE_SECONDS)
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
-
-
-def wait_until(holds: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> float:
-    """Wait for what others do; the seconds that it took."""
-    started = time.monotonic()
-    while not holds():
-        assert time.monotonic() - started < seconds, f"not within {seconds:.0f} s"
-        time.sleep(0.1)
-    return time.monotonic() - started
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from microservices.local.aws import connect
 from microservices.tests.callers import PASSWORD, Http, new_email
-from microservices.tests.running import PATIENCE_SECONDS, wait_until
+from microservices.tests.running import PATIENCE_SECONDS
+from tests.servers import wait_until
 
 RACERS, ROUNDS = 32, 20
 
@@ -136,7 +137,7 @@ def test_nothing_is_granted_after_the_answer_that_took_it(api, admin, end, capsy
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: sent_before.count(200) >= len(threads))
+        wait_until(lambda: sent_before.count(200) >= len(threads), what="nobody is answered")
         answer = take(api, admin, ana, end)
         answered_at = time.monotonic()
     except BaseException:
@@ -180,11 +181,11 @@ def logins_around_a_logout(api, ana):
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: len(logins) >= 6)
+        wait_until(lambda: len(logins) >= 6, what="nobody logs in before")
         began = time.monotonic()
         assert api("POST", "/auth/logout-all", token=ana.token).status == 204
         ended = time.monotonic()
-        wait_until(lambda: sum(sent > ended for sent, _, _ in logins) >= 6)
+        wait_until(lambda: sum(sent > ended for sent, _, _ in logins) >= 6, what="nobody logs in after")
     finally:
         done.set()
         for thread in threads:

@@ -12,8 +12,9 @@ from microservices.local.lambda_host import Function, LambdaHost
 from microservices.local.processes import is_listening
 from microservices.local.terraform import deployed
 from microservices.tests.events_of_orders import order_event
-from microservices.tests.running import PROJECT, event_source, free_port, process_on, wait_until
+from microservices.tests.running import PROJECT, event_source, free_port, process_on
 from notifications import store
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +123,7 @@ def test_of_ten_records_one_that_fails_goes_aside_alone_and_a_redrive_delivers_i
         delivery.come_again_after(1)
         delivery.publish(*events)
         with event_source(delivery.endpoint, host):
-            wait_until(lambda: delivery.number_in("-dlq") == 1)
+            wait_until(lambda: delivery.number_in("-dlq") == 1, what="nothing is put aside")
             lines = [line for line in delivery.lines() if "_aws" not in line]
             outcomes = [line["message"] if line["level"] == "INFO" else "failed" for line in lines]
             assert delivery.notified() == ids(others)
@@ -130,7 +131,7 @@ def test_of_ten_records_one_that_fails_goes_aside_alone_and_a_redrive_delivers_i
 
             delivery.fault.write_text("")
             delivery.redrive()
-            wait_until(lambda: delivery.number_in() == 0)
+            wait_until(lambda: delivery.number_in() == 0, what="the queue is not emptied")
 
         assert delivery.notified() == ids(events)
         assert delivery.number_in("-dlq") == 0
@@ -147,16 +148,18 @@ def test_a_stand_in_that_is_killed_and_comes_back_is_waited_for(delivery, host):
         make_resources(delivery.endpoint)
         mapping = later.enter_context(event_source(delivery.endpoint, host))
         delivery.publish(before)
-        wait_until(lambda: delivery.notified() == ids([before]))
+        wait_until(lambda: delivery.notified() == ids([before]), what="not delivered before")
         first.kill()
         first.wait()
-        wait_until(lambda: not is_listening(delivery.port))  # its worker ends a moment later
+        wait_until(lambda: not is_listening(delivery.port), what="it still listens")  # its worker ends a moment later
 
         later.enter_context(delivery.stand_in())
         make_resources(delivery.endpoint)
         delivery.publish(after, after)
 
-        wait_until(lambda: delivery.notified() == ids([after]) and delivery.number_in() == 0)
+        wait_until(
+            lambda: delivery.notified() == ids([after]) and delivery.number_in() == 0, what="nothing comes after"
+        )
         assert mapping.poll() is None
 
 
@@ -166,7 +169,7 @@ def test_what_the_topic_sends_twice_is_one_object(delivery, host):
         make_resources(delivery.endpoint)
         delivery.publish(*[event] * 15)
         with event_source(delivery.endpoint, host):
-            wait_until(lambda: delivery.number_in() == 0)
+            wait_until(lambda: delivery.number_in() == 0, what="the queue is not emptied")
 
         assert delivery.notified() == ids([event])
 

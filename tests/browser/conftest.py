@@ -8,17 +8,15 @@ import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
-from sqlalchemy.engine import make_url
 
 from post.web.site import is_current
 from tests.browser import accessibility
 from tests.browser.board import Board
 from tests.browser.faults import Faults
 from tests.chromium import CHROMIUM, FLAGS, NO_CHROMIUM
-from tests.conftest import drop_database
+from tests.conftest import further_database
 from tests.servers import (
     HANG_SECONDS,
     PATIENT_WITH_MYSQL,
@@ -101,11 +99,8 @@ def board(database: str, site: Path, request: pytest.FixtureRequest, tmp_path_fa
     if database == "sqlite":
         yield from _running_board(folder, site)
         return
-    server = make_url(request.getfixturevalue("mysql_server"))
-    url = server.set(database=f"postdb_test_{uuid4().hex[:12]}").render_as_string(hide_password=False)
-    with private_redis(folder) as redis:
+    with further_database(request.getfixturevalue("mysql_server")) as url, private_redis(folder) as redis:
         yield from _running_board(folder, site, DATABASE_URL=url, REDIS_URL=redis.url)
-    drop_database(url)
 
 
 def _running_board(folder: Path, site: Path, **settings: str) -> Iterator[Board]:

@@ -46,10 +46,8 @@ def test_answers_that_nobody_reads(proxied):
     headers = token(proxied.url, "ana")
     body = {"title": "제목", "content": "a" * TEXT_CHARS}
     for _ in range(POSTS):
-        assert (
-            requests.post(f"{proxied.url}{API}/posts", json=body, headers=headers, timeout=HANG_SECONDS).status_code
-            == 201
-        )
+        created = requests.post(f"{proxied.url}{API}/posts", json=body, headers=headers, timeout=HANG_SECONDS)
+        assert created.status_code == 201
     # The rest of a service in use: both workers have made such pages, for clients that read them.
     for _ in range(WARM_UP_READS):
         page = requests.get(f"{proxied.url}{API}/posts?per_page={POSTS}", timeout=HANG_SECONDS).content

@@ -13,8 +13,13 @@ from urllib3.exceptions import HTTPError
 
 from microservices.tests.callers import Answer
 from microservices.tests.orders.shop import Trade, race_for_the_last_unit, send_one_key_many_times
-from microservices.tests.running import PATIENCE_SECONDS, wait_until
+from microservices.tests.running import PATIENCE_SECONDS
 from tests.load import BUSIER_THAN_CALM
+from tests.servers import wait_until
+
+# What is wrong where a wait has no end.
+UNDECIDED, UNPUBLISHED, UNNOTIFIED = "orders stay pending", "events stay unsent", "notifications do not come"
+NOT_BACK = "no order succeeds again"
 
 
 @dataclass
@@ -62,7 +67,7 @@ class Customers:
     def wait_for_calm(self, seconds):
         """Order for a while in which nothing breaks, until each thread had an answer; the moment after it."""
         time.sleep(seconds)
-        wait_until(lambda: len(self.sent) >= len(self._threads))
+        wait_until(lambda: len(self.sent) >= len(self._threads), what="nobody orders")
         return time.monotonic()
 
     def busier(self, until):
@@ -147,13 +152,13 @@ def test_orders_are_killed_at_each_step(platform_run, shop, report):
     }
     shop.check_balance()
     platform_run.start("The orders relay")
-    seconds = wait_until(lambda: pending(shop) == 0)
+    seconds = wait_until(lambda: pending(shop) == 0, what=UNDECIDED)
     again = [send(shop, pen, account, key=one.key) for point in POINTS for one in sent[point]]
     assert {one.status for one in again} == {201}
     assert ["idempotency-replayed" in one.answer.headers for one in again] == [False] * 3 + [True] * 9
     assert set(check_account(shop, pen, account, stock).values()) == {"confirmed"}
 
-    wait_until(lambda: unsent(shop) == 0)
+    wait_until(lambda: unsent(shop) == 0, what=UNPUBLISHED)
     platform_run.kill("The orders relay")
     more = [send(shop, pen, account) for _ in range(3)]
     platform_run.start("The orders relay", FAULT_POINT="published")
@@ -161,7 +166,7 @@ def test_orders_are_killed_at_each_step(platform_run, shop, report):
     assert unsent(shop) == len(more)
     platform_run.kill("The orders relay")
     platform_run.start("The orders relay")
-    arrived = wait_until(lambda: len(platform_run.notified(account)) >= 15)
+    arrived = wait_until(lambda: len(platform_run.notified(account)) >= 15, what=UNNOTIFIED)
     time.sleep(1)
     assert len(set(platform_run.notified(account))) == len(platform_run.notified(account)) == 15
     report(
@@ -191,14 +196,14 @@ def test_products_hang_and_die_under_load(platform_run, shop, report):
         time.sleep(5)
         platform_run.start("Products")
         started = time.monotonic()
-        wait_until(lambda: any(one.at > started and one.status == 201 for one in customers.sent))
+        wait_until(lambda: any(one.at > started and one.status == 201 for one in customers.sent), what=NOT_BACK)
     during = [one for one in customers.sent if stopped <= one.at < started]
     statuses, slowest = customers.by_status(), max(one.seconds for one in customers.sent)
 
     assert set(statuses) == {201, 503}
     assert {one.answer.json["code"] for one in customers.sent if one.status == 503} == {"products_unavailable"}
     assert slowest <= 3.5 + customers.busier(stopped)
-    seconds = wait_until(lambda: pending(shop) == 0)
+    seconds = wait_until(lambda: pending(shop) == 0, what=UNDECIDED)
     orders = check_account(shop, pen, account, stock)
     assert len(orders) == len(customers.sent)
     assert set(orders.values()) == {"confirmed"}
@@ -213,7 +218,7 @@ def test_products_hang_and_die_under_load(platform_run, shop, report):
 def test_the_stand_in_for_sns_and_sqs_is_killed_for_10_seconds(platform_run, shop, report):
     """Invariant 9. What SNS had already taken goes with the stand-in's memory, so nothing is under way before."""
     pen, account, stock = shop.sell(stock=1_000_000), str(uuid4()), 1_000_000
-    wait_until(lambda: unsent(shop) == 0)
+    wait_until(lambda: unsent(shop) == 0, what=UNPUBLISHED)
     platform_run.kill("The AWS stand-in")
     with Customers(shop, pen, account, number=2, pause=0.1) as customers:
         time.sleep(10)
@@ -224,9 +229,9 @@ def test_the_stand_in_for_sns_and_sqs_is_killed_for_10_seconds(platform_run, sho
     platform_run.send("The orders relay", signal.SIGCONT)
     started = time.monotonic()
     within = 15 + customers.busier(started)
-    wait_until(lambda: unsent(shop) == 0, within)
+    wait_until(lambda: unsent(shop) == 0, seconds=within, what=UNPUBLISHED)
     expected = {event for (event,) in events_of(shop, account)}
-    wait_until(lambda: set(platform_run.notified(account)) >= expected, within)
+    wait_until(lambda: set(platform_run.notified(account)) >= expected, seconds=within, what=UNNOTIFIED)
     seconds = time.monotonic() - started
 
     notified = platform_run.notified(account)
@@ -253,7 +258,7 @@ def test_postgresql_is_killed_under_load(platform_run, shop, report):
         platform_run.start_again("PostgreSQL")
         started = time.monotonic()
         back = started + 3 + customers.busier(killed)
-        wait_until(lambda: any(one.at > back and one.status == 201 for one in customers.sent))
+        wait_until(lambda: any(one.at > back and one.status == 201 for one in customers.sent), what=NOT_BACK)
     recovered = min(one.at + one.seconds for one in customers.sent if one.at > killed and one.status == 201) - started
     statuses = customers.by_status()
 
@@ -261,7 +266,7 @@ def test_postgresql_is_killed_under_load(platform_run, shop, report):
     assert all("retry-after" in one.answer.headers for one in customers.sent if one.status == 503)
     assert recovered <= back - started
     assert {one.status for one in customers.sent if one.at > back} == {201}
-    wait_until(lambda: pending(shop) == 0)
+    wait_until(lambda: pending(shop) == 0, what=UNDECIDED)
     orders = check_account(shop, pen, account, stock)
     acknowledged = [one.key for one in customers.sent if one.status == 201]
     assert {orders.get(key) for key in acknowledged} == {"confirmed"}

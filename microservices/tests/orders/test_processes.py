@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from microservices.tests.running import NOBODY, PATIENCE_SECONDS, PROJECT, process_of, wait_until
+from microservices.tests.running import NOBODY, PATIENCE_SECONDS, PROJECT, process_of
+from tests.servers import wait_until
 
 ROOT = PROJECT / "microservices"
 
@@ -39,7 +40,7 @@ def test_the_relay_publishes_and_sweeps_until_sigterm(shop, settings, products_u
 
     changes = {"PRODUCTS_URL": products_url, "SWEEP_AFTER_SECONDS": "1"}
     with process_of("-m", "orders.relay", **{**settings, **changes}) as relay:
-        wait_until(lambda: shop.events() == ["order.confirmed"] * 2 and unsent(shop) == 0)
+        wait_until(lambda: shop.events() == ["order.confirmed"] * 2 and unsent(shop) == 0, what="not all is published")
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(PATIENCE_SECONDS) == 0
 
@@ -51,7 +52,7 @@ def test_the_relay_waits_for_sns_and_ends_meanwhile(shop, settings, tmp_path):
     with log.open("wb") as output:
         environment = {**settings, "AWS_ENDPOINT_URL": NOBODY}
         relay = subprocess.Popen([sys.executable, "-m", "orders.relay"], cwd=ROOT, env=environment, stdout=output)
-    wait_until(lambda: log.read_text().count("relay_waits") >= 3)
+    wait_until(lambda: log.read_text().count("relay_waits") >= 3, what="the relay does not wait")
     relay.send_signal(signal.SIGTERM)
 
     assert relay.wait(PATIENCE_SECONDS) == 0

@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from microservices.tests.running import PATIENCE_SECONDS, PATIENT_TRIES, wait_until
+from microservices.tests.running import PATIENCE_SECONDS, PATIENT_TRIES
+from tests.servers import wait_until
 
 RESERVED = (200, {"status": "reserved", "items": [{"product_id": 1, "name": "Pen", "quantity": 2, "unit_price": 1.1}]})
 SILENCE = None
@@ -170,7 +171,7 @@ def test_after_silence_the_next_callers_do_not_wait(client, products, order, giv
     give(0.2, 0.1)
     with pytest.raises(ProductsUnavailable):
         client.reserve(order)
-    wait_until(lambda: products.answers == [])  # the server may hear the second only now
+    wait_until(lambda: products.answers == [], what="the second was never sent")  # the server may hear it only now
     give(*PATIENT_TRIES)
 
     with pytest.raises(ProductsUnavailable):
